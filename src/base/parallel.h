@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+namespace lapidary {
+
+/// Threads this process may use: the affinity mask's count, or what `set_thread_count` said.
+int thread_count();
+/// 0 restores the default. Throws Error{kUsage} outside 1..1024.
+void set_thread_count(int threads);
+
+/// Calls body(begin, end, thread) on disjoint ranges that cover [0, count), at least `grain` long but
+/// for the last, on up to `threads` threads (0: thread_count()). Ranges depend on `threads` only, so
+/// a body whose result does not depend on the split gives the same bits on any number of threads.
+/// An exception of a body is rethrown here (the first by range).
+void parallel_for(int64_t count, int64_t grain,
+                  const std::function<void(int64_t begin, int64_t end, int thread)>& body,
+                  int threads = 0);
+
+}  // namespace lapidary
