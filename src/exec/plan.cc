@@ -38,6 +38,18 @@ std::vector<StepInfo> Plan::infos() const {
   return out;
 }
 
+namespace {
+
+// Kernels read up to 64 bytes past the last element.
+Tensor with_slack(const Tensor& tensor) {
+  if (!tensor.borrowed() || dtype_size(tensor.dtype()) == 0) return tensor;
+  Tensor copy(tensor.dtype(), tensor.shape());
+  std::memcpy(copy.mutable_raw(), tensor.raw(), tensor.size_bytes());
+  return copy;
+}
+
+}  // namespace
+
 StepRun::StepRun(const Plan& plan, const Executor::Values& inputs, Tensor& arena)
     : plan_(plan), pointers_(plan.storages.size()), heap_(plan.storages.size()) {
   if (arena.size() < plan.arena_bytes) arena = Tensor(DType::kU8, {plan.arena_bytes});
@@ -50,7 +62,7 @@ StepRun::StepRun(const Plan& plan, const Executor::Values& inputs, Tensor& arena
         pointers_[i] = const_cast<void*>(storage.constant.raw());  // steps only read it
         break;
       case Storage::Kind::kInput:
-        heap_[i] = inputs.at(storage.name);
+        heap_[i] = with_slack(inputs.at(storage.name));
         pointers_[i] = const_cast<void*>(heap_[i].raw());  // steps only read it
         break;
       case Storage::Kind::kOutput:
@@ -87,10 +99,7 @@ void StepRun::free_heap(int storage) const { heap_[static_cast<size_t>(storage)]
 
 Tensor StepRun::take(const Operand& operand) const {
   const Tensor view = tensor(operand);
-  if (plan_.storages[static_cast<size_t>(operand.storage)].kind != Storage::Kind::kArena) return view;
-  Tensor copy(view.dtype(), view.shape());
-  std::memcpy(copy.mutable_raw(), view.raw(), view.size_bytes());
-  return copy;
+  return in_arena(operand.storage) ? with_slack(view) : view;
 }
 
 void StepRun::parallel(int64_t count, int64_t grain,

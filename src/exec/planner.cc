@@ -40,13 +40,16 @@ ValueId PlanBuilder::output(NodeId id, size_t slot) const {
 }
 
 Plan PlanBuilder::build() {
-  find_preferences();
+  if (!options_.reference_only) find_preferences();
   for (const ValueId id : graph_.inputs()) {
     Storage storage;
     storage.kind = Storage::Kind::kInput;
     storage.name = graph_.value(id).name;
     plan_.storages.push_back(std::move(storage));
-    define(id, {static_cast<int>(plan_.storages.size()) - 1, dtype(id), shape(id)});
+    Operand lies{static_cast<int>(plan_.storages.size()) - 1, dtype(id)};
+    lies.known = !options_.reference_only;
+    if (lies.known) lies.shape = shape(id);
+    define(id, lies);
   }
   for (const NodeId id : graph_.nodes())
     if (!done_.contains(id.index)) build_node(id);
@@ -89,7 +92,8 @@ bool PlanBuilder::known_and_not_empty(NodeId id) const {
 
 void PlanBuilder::build_node(NodeId id) {
   with_context([&] { return node_label(graph_, id); }, [&] {
-    const StepRule* rule = find_step_rule(node(id).domain, node(id).op);
+    const StepRule* rule =
+        options_.reference_only ? nullptr : find_step_rule(node(id).domain, node(id).op);
     if (rule == nullptr || !known_and_not_empty(id) || !rule->build(*this, id)) emit_reference(id);
     finish(id);
   });
@@ -311,7 +315,7 @@ void PlanBuilder::emit_reference(NodeId id) {
     }
     const TensorType& type = graph_.value(v).type;
     Operand lies{static_cast<int>(plan_.storages.size()), type.dtype};
-    lies.known = type.dtype != DType::kUndefined && type.is_static();
+    lies.known = !options_.reference_only && type.dtype != DType::kUndefined && type.is_static();
     if (lies.known) lies.shape = type.static_shape();
     Storage storage;
     storage.kind = Storage::Kind::kHeap;

@@ -10,20 +10,19 @@ namespace lapidary::exec {
 
 namespace {
 
-/// Values of a graph while it runs, each freed after its last reader.
+/// Values of a branch while it runs, each freed after its last reader.
 class Values {
  public:
-  explicit Values(const Graph& graph, bool keep_all) : graph_(graph) {
+  explicit Values(const Graph& graph) : graph_(graph) {
     for (const ValueId id : graph.values()) {
       const Value& value = graph.value(id);
       if (value.constant) known_[id.index] = *value.constant;
-      left_[id.index] = keep_all ? -1 : static_cast<int64_t>(graph.use_count(id));
+      left_[id.index] = static_cast<int64_t>(graph.use_count(id));
     }
   }
   void set(ValueId id, Tensor tensor) {
     if (left_[id.index] != 0) known_[id.index] = std::move(tensor);
   }
-  bool has(ValueId id) const { return known_.contains(id.index); }
   const Tensor& at(ValueId id) const {
     const auto found = known_.find(id.index);
     if (found == known_.end())
@@ -38,23 +37,18 @@ class Values {
  private:
   const Graph& graph_;
   std::unordered_map<uint32_t, Tensor> known_;
-  std::unordered_map<uint32_t, int64_t> left_;  // -1: kept
+  std::unordered_map<uint32_t, int64_t> left_;
 };
 
-using Seen = std::function<void(ValueId, const Tensor&)>;
-
-void run_nodes(const Graph& graph, Values& values, const Seen& seen) {
+void run_nodes(const Graph& graph, Values& values) {
   for (const NodeId id : graph.nodes()) {
     const Node& node = graph.node(id);
     std::vector<const Tensor*> inputs;
     for (const ValueId v : node.inputs) inputs.push_back(v ? &values.at(v) : nullptr);
     for (const Capture& capture : node.captures) inputs.push_back(&values.at(capture.outer));
     std::vector<Tensor> outputs = execute_node(graph, id, inputs);
-    for (size_t i = 0; i < node.outputs.size(); ++i) {
-      if (!node.outputs[i]) continue;
-      if (seen) seen(node.outputs[i], outputs[i]);
-      values.set(node.outputs[i], std::move(outputs[i]));
-    }
+    for (size_t i = 0; i < node.outputs.size(); ++i)
+      if (node.outputs[i]) values.set(node.outputs[i], std::move(outputs[i]));
     for (const ValueId v : node.inputs)
       if (v) values.read(v);
     for (const Capture& capture : node.captures) values.read(capture.outer);
@@ -76,11 +70,11 @@ std::vector<Tensor> run_branch(const Graph& outer, NodeId id, std::span<const Te
   const auto* body = attr ? std::get_if<std::shared_ptr<const Graph>>(attr) : nullptr;
   if (body == nullptr) fail_invalid("there is no {}", branch);
   const Graph& graph = **body;
-  Values values(graph, false);
+  Values values(graph);
   for (size_t i = 0; i < node.captures.size(); ++i)
     if (node.captures[i].attr == branch)
       values.set(node.captures[i].inner, *inputs[node.inputs.size() + i]);
-  run_nodes(graph, values, {});
+  run_nodes(graph, values);
   if (graph.outputs().size() != node.outputs.size())
     fail_invalid("{} has {} outputs, the node {}", branch, graph.outputs().size(), node.outputs.size());
   std::vector<Tensor> outputs;
@@ -96,22 +90,6 @@ std::vector<Tensor> execute_node(const Graph& graph, NodeId id, std::span<const 
     return with_context([&] { return node_label(graph, id); },
                         [&] { return run_branch(graph, id, inputs); });
   return evaluate_node(graph, id, inputs.first(node.inputs.size()));
-}
-
-Executor::Values run_reference(const Graph& graph, const Executor::Values& inputs, bool keep_all,
-                               const Seen& seen) {
-  Values values(graph, keep_all);
-  for (const ValueId id : graph.inputs()) {
-    const auto given = inputs.find(graph.value(id).name);
-    if (given != inputs.end()) values.set(id, given->second);
-    if (seen && values.has(id)) seen(id, values.at(id));
-  }
-  run_nodes(graph, values, seen);
-  Executor::Values outputs;
-  const auto wanted = keep_all ? graph.values() : graph.outputs();
-  for (const ValueId id : wanted)
-    if (values.has(id)) outputs.emplace(graph.value(id).name, values.at(id));
-  return outputs;
 }
 
 }  // namespace lapidary::exec
