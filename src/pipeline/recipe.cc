@@ -8,6 +8,7 @@
 #include "src/base/file.h"
 #include "src/base/text.h"
 #include "src/data/spec.h"
+#include "src/pipeline/feed.h"
 #include "src/pipeline/recipe_impl.h"
 #include "src/pipeline/yaml.h"
 
@@ -197,6 +198,10 @@ Setting effective_data(const DataRecord& record) {
 }
 
 }  // namespace
+
+Dataset open_data(const std::string& data, const Graph& graph, uint64_t seed) {
+  return open_for(parse_data_record(Setting::scalar(data), ""), graph, seed);
+}
 
 Recipe Recipe::load(const fs::path& path, const std::vector<std::string>& overrides) {
   Recipe recipe;
