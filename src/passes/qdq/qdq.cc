@@ -6,6 +6,7 @@
 
 #include "src/base/fail.h"
 #include "src/base/text.h"
+#include "src/ops/quant.h"
 #include "src/passes/edit.h"
 
 namespace lapidary {
@@ -20,28 +21,6 @@ bool is_linear(const Graph& graph, NodeId node, std::string_view op) {
 }
 
 bool is_one(const Tensor& t) { return t.rank() == 0 || (t.rank() == 1 && t.dim(0) == 1); }
-
-int32_t element(const Tensor& t, int64_t i) {
-  const auto at = static_cast<size_t>(i);
-  switch (t.dtype()) {
-    case DType::kI8:
-    case DType::kI4:
-    case DType::kI2:
-      return t.data<int8_t>()[at];
-    case DType::kU8:
-    case DType::kU4:
-    case DType::kU2:
-      return t.data<uint8_t>()[at];
-    case DType::kI16:
-      return t.data<int16_t>()[at];
-    case DType::kU16:
-      return t.data<uint16_t>()[at];
-    case DType::kI32:
-      return t.data<int32_t>()[at];
-    default:
-      return 0;
-  }
-}
 
 std::string name_of(const Graph& graph, ValueId value) {
   return printable(graph.value(value).name, 80);
@@ -105,7 +84,7 @@ float QdqNode::scale_value() const {
 
 int32_t QdqNode::zero_value() const {
   LAPIDARY_CHECK(constant_scalar());
-  return zero_points ? element(*zero_points, 0) : 0;
+  return zero_points ? read_quantized(*zero_points).at(0) : 0;
 }
 
 bool same_params(const QdqNode& a, const QdqNode& b) {
@@ -142,12 +121,6 @@ std::optional<IntRange> storage_range(DType dtype) {
 ValueId zero_point_or_zero(Graph& graph, const QdqNode& qdq) {
   if (qdq.zero_point) return qdq.zero_point;
   return add_constant(graph, graph.value(qdq.scale).name + "_zero", Tensor(qdq.storage, {}));
-}
-
-bool all_zero(const Tensor& integers) {
-  for (int64_t i = 0; i < integers.size(); ++i)
-    if (element(integers, i) != 0) return false;
-  return true;
 }
 
 std::optional<ClipBounds> clip_bounds(const Graph& graph, NodeId clip) {

@@ -46,9 +46,6 @@ struct IntRange {
 std::optional<IntRange> storage_range(DType dtype);
 /// The zero point input, or a new constant 0 of the storage type.
 ValueId zero_point_or_zero(Graph& graph, const QdqNode& qdq);
-/// A tensor of equal zeros is a zero point that symmetric kernels may leave out.
-bool all_zero(const Tensor& integers);
-
 /// Relu or Clip whose clamping the saturation of `q` does as well.
 bool clamp_is_redundant(const Graph& graph, NodeId clamp, const QdqNode& q);
 /// Bounds of a Clip (attributes before opset 11, inputs later), infinite where absent; nullopt
