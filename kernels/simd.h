@@ -88,6 +88,12 @@ struct Avx2 {
                                        _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
   }
   LAPIDARY_INLINE I set16(int x) { return _mm256_set1_epi16(static_cast<int16_t>(x)); }
+
+  /// 4 * kLanes bytes.
+  LAPIDARY_INLINE I load_raw(const uint8_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const I*>(p));
+  }
+  LAPIDARY_INLINE I max_bytes(I a, I b) { return _mm256_max_epu8(a, b); }
   /// The first n bytes of quarter Part (of 4 / NV vectors' worth) of what `pack` returns.
   template <int NV, int Part>
   LAPIDARY_INLINE void store_part(uint8_t* p, I v, int64_t n) {
@@ -173,6 +179,8 @@ struct Avx512 {
     return _mm512_permutexvar_epi32(order, _mm512_packus_epi16(ab, cd));
   }
   LAPIDARY_INLINE I set16(int x) { return _mm512_set1_epi16(static_cast<int16_t>(x)); }
+  LAPIDARY_INLINE I load_raw(const uint8_t* p) { return _mm512_loadu_si512(p); }
+  LAPIDARY_INLINE I max_bytes(I a, I b) { return _mm512_max_epu8(a, b); }
   template <int NV, int Part>
   LAPIDARY_INLINE void store_part(uint8_t* p, I v, int64_t n) {
     const __mmask64 mask = n >= 64 ? ~0ull : (1ull << n) - 1;
