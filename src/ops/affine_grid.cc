@@ -21,6 +21,7 @@ void infer(InferContext& ctx) {
   ctx.set_type(0, ctx.dtype(0));
   if (const auto numbers = ctx.ints(1)) check_size(*numbers);
   if (!length) return;
+  if (*length != 4 && *length != 5) fail_invalid("size has {} numbers, expected 4 or 5", *length);
   const auto size = ctx.shape_value(1).value_or(ShapeValue(static_cast<size_t>(*length)));
   if (const auto* theta = ctx.shape(0)) {
     unify_dim((*theta)[1], *length - 2);
@@ -33,7 +34,8 @@ void infer(InferContext& ctx) {
   ctx.set_type(0, ctx.dtype(0), std::move(out));
 }
 
-/// out[n, position] = theta[n] (x, y, ..., 1), positions spread over [-1, 1], x along the last axis.
+/// out[n, position] = theta[n] (x, y, ..., 1), positions spread over [-1, 1], x along the last
+/// axis.
 void evaluate(EvalContext& ctx) {
   const std::vector<int64_t> size = ctx.ints(1);
   const bool align = ctx.attrs().get_int("align_corners", 0) != 0;

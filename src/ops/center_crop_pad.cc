@@ -30,8 +30,8 @@ void infer(InferContext& ctx) {
   ctx.set_type(0, ctx.dtype(0), std::move(out));
 }
 
-/// Axes that are too long lose the same number of elements on both sides, an odd one at the end; axes
-/// that are too short get zeros likewise.
+/// Axes that are too long lose the same number of elements on both sides, an odd one at the end;
+/// axes that are too short get zeros likewise.
 void evaluate(EvalContext& ctx) {
   const Tensor& x = ctx.input(0);
   const auto axes = touched(ctx.attrs(), x.rank()), sizes = ctx.ints(1);

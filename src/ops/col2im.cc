@@ -13,8 +13,12 @@ struct Geometry {
 Geometry read_geometry(const AttrView& attrs, const std::vector<int64_t>& image,
                        const std::vector<int64_t>& block) {
   const size_t axes = image.size();
-  Geometry g{image, block, {}, attrs.get_ints("strides", std::vector<int64_t>(axes, 1)),
-             attrs.get_ints("dilations", std::vector<int64_t>(axes, 1)), {}};
+  Geometry g{image,
+             block,
+             {},
+             attrs.get_ints("strides", std::vector<int64_t>(axes, 1)),
+             attrs.get_ints("dilations", std::vector<int64_t>(axes, 1)),
+             {}};
   const auto pads = attrs.get_ints("pads", std::vector<int64_t>(2 * axes, 0));
   if (block.size() != axes || g.strides.size() != axes || g.dilations.size() != axes ||
       pads.size() != 2 * axes)
@@ -52,7 +56,8 @@ void infer(InferContext& ctx) {
     unify_dim((*x)[2], element_count(g.windows));
     if ((*x)[1].known()) {
       if ((*x)[1].value % elements != 0)
-        fail_invalid("axis 1 is {}, expected a multiple of the block's {}", (*x)[1].value, elements);
+        fail_invalid("axis 1 is {}, expected a multiple of the block's {}", (*x)[1].value,
+                     elements);
       out[1] = (*x)[1].value / elements;
     }
   }

@@ -17,7 +17,8 @@ void infer(InferContext& ctx) {
   ctx.set_type(0, ctx.dtype(0), std::vector<Dim>(shape->begin(), shape->end() - 2));
 }
 
-/// Gaussian elimination with partial pivoting; the product of the pivots, negated for each exchange.
+/// Gaussian elimination with partial pivoting; the product of the pivots, negated for each
+/// exchange.
 double determinant(std::span<double> matrix, int64_t size) {
   const auto at = [&](int64_t row, int64_t column) -> double& {
     return matrix[static_cast<size_t>(row * size + column)];
@@ -48,9 +49,9 @@ void evaluate(EvalContext& ctx) {
   const Shape shape(x.shape().begin(), x.shape().end() - 2);
   std::vector<double> out;
   for (int64_t i = 0; i < element_count(shape); ++i)
-    out.push_back(determinant(
-        std::span(elements).subspan(static_cast<size_t>(i * size * size), static_cast<size_t>(size * size)),
-        size));
+    out.push_back(determinant(std::span(elements).subspan(static_cast<size_t>(i * size * size),
+                                                          static_cast<size_t>(size * size)),
+                              size));
   ctx.set_output(0, make_from(x.dtype(), shape, out));
 }
 

@@ -20,13 +20,17 @@ struct Rules {
 Rules read_rules(const AttrView& attrs) {
   Rules rules;
   const std::string mode = attrs.get_string("mode", "linear");
-  if (mode == "nearest") rules.mode = Mode::kNearest;
-  else if (mode == "cubic" || mode == "bicubic") rules.mode = Mode::kCubic;
+  if (mode == "nearest")
+    rules.mode = Mode::kNearest;
+  else if (mode == "cubic" || mode == "bicubic")
+    rules.mode = Mode::kCubic;
   else if (mode != "linear" && mode != "bilinear")
     fail_invalid("mode is '{}', expected nearest, linear or cubic", mode);
   const std::string padding = attrs.get_string("padding_mode", "zeros");
-  if (padding == "border") rules.padding = Padding::kBorder;
-  else if (padding == "reflection") rules.padding = Padding::kReflection;
+  if (padding == "border")
+    rules.padding = Padding::kBorder;
+  else if (padding == "reflection")
+    rules.padding = Padding::kReflection;
   else if (padding != "zeros")
     fail_invalid("padding_mode is '{}', expected zeros, border or reflection", padding);
   rules.align_corners = attrs.get_int("align_corners", 0) != 0;
@@ -110,7 +114,8 @@ double interpolate(const T* image, std::span<const std::vector<Tap>> taps,
   double sum = 0;
   for (const Tap& tap : taps[0])
     if (tap.at >= 0)
-      sum += tap.weight * interpolate(image + tap.at * strides[0], taps.subspan(1), strides.subspan(1));
+      sum += tap.weight *
+             interpolate(image + tap.at * strides[0], taps.subspan(1), strides.subspan(1));
   return sum;
 }
 
@@ -150,8 +155,10 @@ void upgrade_to_20(Graph& graph, NodeId id) {
   const Attr* attr = graph.node(id).attr("mode");
   const auto* mode = attr ? std::get_if<std::string>(attr) : nullptr;
   if (mode == nullptr) return;
-  if (*mode == "bilinear") graph.set_attr(id, "mode", std::string("linear"));
-  else if (*mode == "bicubic") graph.set_attr(id, "mode", std::string("cubic"));
+  if (*mode == "bilinear")
+    graph.set_attr(id, "mode", std::string("linear"));
+  else if (*mode == "bicubic")
+    graph.set_attr(id, "mode", std::string("cubic"));
 }
 
 }  // namespace

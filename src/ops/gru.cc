@@ -24,7 +24,8 @@ void step(const RecurrentWeights& weights, bool linear_before_reset, std::span<c
     kept[at] = reset[at] * h[at];
   }
   for (int64_t i = 0; i < weights.hidden_size; ++i) {
-    const auto at = static_cast<size_t>(i), row = static_cast<size_t>(kHidden * weights.hidden_size + i);
+    const auto at = static_cast<size_t>(i),
+               row = static_cast<size_t>(kHidden * weights.hidden_size + i);
     double sum = weights.input_sum(kHidden, i, x) + weights.w_bias[row];
     if (linear_before_reset)
       sum += reset[at] * (weights.hidden_sum(kHidden, i, h) + weights.r_bias[row]);
@@ -38,9 +39,10 @@ void step(const RecurrentWeights& weights, bool linear_before_reset, std::span<c
 
 void evaluate(EvalContext& ctx) {
   const bool linear = ctx.attrs().get_int("linear_before_reset", 0) != 0;
-  evaluate_recurrent(ctx, 3, {"Sigmoid", "Tanh"},
-                     [linear](const RecurrentWeights& weights, std::span<const double> x,
-                              std::span<double> h, std::span<double>) { step(weights, linear, x, h); });
+  evaluate_recurrent(
+      ctx, 3, {"Sigmoid", "Tanh"},
+      [linear](const RecurrentWeights& weights, std::span<const double> x, std::span<double> h,
+               std::span<double>) { step(weights, linear, x, h); });
 }
 
 }  // namespace

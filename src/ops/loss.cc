@@ -44,8 +44,8 @@ void infer_cross_entropy(InferContext& ctx) {
   ctx.set_type(1, ctx.type(0));
 }
 
-/// loss[n, d] = -weight[label] * log_probs[n, label, d], zero where the label is the ignored one; the
-/// mean divides by the weights that took part.
+/// loss[n, d] = -weight[label] * log_probs[n, label, d], zero where the label is the ignored one;
+/// the mean divides by the weights that took part.
 Tensor negative_log_likelihood(EvalContext& ctx, const std::vector<double>& log_probs) {
   const Shape& shape = ctx.input(0).shape();
   const int64_t classes = shape[1], inner = element_count(std::span(shape).subspan(2));
@@ -69,9 +69,12 @@ Tensor negative_log_likelihood(EvalContext& ctx, const std::vector<double>& log_
   }
   const DType dtype = ctx.input(0).dtype();
   switch (reduction_of(ctx.attrs())) {
-    case Reduction::kNone: return make_from(dtype, ctx.input(1).shape(), loss);
-    case Reduction::kSum: return make_from<double>(dtype, {}, {sum});
-    case Reduction::kMean: break;
+    case Reduction::kNone:
+      return make_from(dtype, ctx.input(1).shape(), loss);
+    case Reduction::kSum:
+      return make_from<double>(dtype, {}, {sum});
+    case Reduction::kMean:
+      break;
   }
   return make_from<double>(dtype, {}, {sum / taken});
 }
@@ -117,8 +120,8 @@ const OpDef& op_NegativeLogLikelihoodLoss() {
 }
 
 const OpDef& op_SoftmaxCrossEntropyLoss() {
-  static const OpDef def = loss("SoftmaxCrossEntropyLoss", {12, 13}, 2, infer_cross_entropy,
-                                evaluate_cross_entropy);
+  static const OpDef def =
+      loss("SoftmaxCrossEntropyLoss", {12, 13}, 2, infer_cross_entropy, evaluate_cross_entropy);
   return def;
 }
 

@@ -33,10 +33,10 @@ void step(const RecurrentWeights& weights, bool input_forget, std::span<const do
 
 void evaluate(EvalContext& ctx) {
   const bool coupled = ctx.attrs().get_int("input_forget", 0) != 0;
-  evaluate_recurrent(ctx, 4, {"Sigmoid", "Tanh", "Tanh"},
-                     [coupled](const RecurrentWeights& weights, std::span<const double> x,
-                               std::span<double> h,
-                               std::span<double> c) { step(weights, coupled, x, h, c); });
+  evaluate_recurrent(
+      ctx, 4, {"Sigmoid", "Tanh", "Tanh"},
+      [coupled](const RecurrentWeights& weights, std::span<const double> x, std::span<double> h,
+                std::span<double> c) { step(weights, coupled, x, h, c); });
 }
 
 }  // namespace

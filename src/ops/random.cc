@@ -61,8 +61,8 @@ const OpDef& op_Bernoulli() {
 }
 
 const OpDef& op_Multinomial() {
-  static const OpDef def = random_op("Multinomial", {7, 22}, 1, infer_multinomial,
-                                     {{"sample_size", AttrKind::kInt}});
+  static const OpDef def =
+      random_op("Multinomial", {7, 22}, 1, infer_multinomial, {{"sample_size", AttrKind::kInt}});
   return def;
 }
 

@@ -1,8 +1,8 @@
 #include "src/ops/recurrent.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cctype>
+#include <cmath>
 #include <numeric>
 
 #include "src/base/checked.h"
@@ -40,15 +40,22 @@ constexpr ActivationKind kActivations[] = {
      [](double x, double a, double) { return x < 0 ? a * std::expm1(x) : x; }},
     {"hardsigmoid", true, true, 0.2, 0.5,
      [](double x, double a, double b) { return std::clamp(a * x + b, 0.0, 1.0); }},
-    {"leakyrelu", true, false, 0.01, 0, [](double x, double a, double) { return x < 0 ? a * x : x; }},
+    {"leakyrelu", true, false, 0.01, 0,
+     [](double x, double a, double) { return x < 0 ? a * x : x; }},
     {"relu", false, false, 0, 0, [](double x, double, double) { return x < 0 ? 0.0 : x; }},
-    {"scaledtanh", true, true, 1, 1, [](double x, double a, double b) { return a * std::tanh(b * x); }},
-    {"sigmoid", false, false, 0, 0, [](double x, double, double) { return 1 / (1 + std::exp(-x)); }},
+    {"scaledtanh", true, true, 1, 1,
+     [](double x, double a, double b) { return a * std::tanh(b * x); }},
+    {"sigmoid", false, false, 0, 0,
+     [](double x, double, double) { return 1 / (1 + std::exp(-x)); }},
     {"softplus", false, false, 0, 0,
-     [](double x, double, double) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }},
-    {"softsign", false, false, 0, 0, [](double x, double, double) { return x / (1 + std::abs(x)); }},
+     [](double x, double, double) {
+       return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)));
+     }},
+    {"softsign", false, false, 0, 0,
+     [](double x, double, double) { return x / (1 + std::abs(x)); }},
     {"tanh", false, false, 0, 0, [](double x, double, double) { return std::tanh(x); }},
-    {"thresholdedrelu", true, false, 1, 0, [](double x, double a, double) { return x > a ? x : 0.0; }},
+    {"thresholdedrelu", true, false, 1, 0,
+     [](double x, double a, double) { return x > a ? x : 0.0; }},
 };
 
 const ActivationKind& find_activation(std::string name) {
@@ -58,7 +65,8 @@ const ActivationKind& find_activation(std::string name) {
   fail_invalid("unknown activation '{}'", name);
 }
 
-/// All directions' activations in a row; alphas and betas are used up in order by those that take them.
+/// All directions' activations in a row; alphas and betas are used up in order by those that take
+/// them.
 std::vector<Activation> read_activations(const AttrView& attrs,
                                          const std::vector<std::string>& defaults) {
   const int64_t directions = directions_of(attrs);
@@ -71,8 +79,10 @@ std::vector<Activation> read_activations(const AttrView& attrs,
       names.insert(names.end(), defaults.begin(), defaults.end());
   // RNN's declared default names two, of which one direction uses the first.
   if (std::ssize(names) < directions * std::ssize(defaults))
-    fail_invalid("activations names {}, expected {}", names.size(), directions * std::ssize(defaults));
-  const auto alphas = attrs.get_floats("activation_alpha"), betas = attrs.get_floats("activation_beta");
+    fail_invalid("activations names {}, expected {}", names.size(),
+                 directions * std::ssize(defaults));
+  const auto alphas = attrs.get_floats("activation_alpha"),
+             betas = attrs.get_floats("activation_beta");
   auto alpha = alphas.begin(), beta = betas.begin();
   std::vector<Activation> out;
   for (const std::string& name : names) {
@@ -94,8 +104,8 @@ Tensor time_first(const Tensor& t, bool batch_first) {
 /// Y is [T, D, B, H]; layout 1 wants [B, T, D, H], and [B, D, H] for the last states.
 Tensor in_layout(const Tensor& t, bool batch_first) {
   if (!batch_first) return t;
-  return transposed(t, t.rank() == 4 ? std::vector<int64_t>{2, 0, 1, 3}
-                                     : std::vector<int64_t>{1, 0, 2});
+  return transposed(
+      t, t.rank() == 4 ? std::vector<int64_t>{2, 0, 1, 3} : std::vector<int64_t>{1, 0, 2});
 }
 
 /// Everything that the node gives, in double and time first.
@@ -242,13 +252,11 @@ void evaluate_recurrent(EvalContext& ctx, int64_t gates, const std::vector<std::
 }
 
 std::vector<AttrSpec> recurrent_attrs(std::vector<AttrSpec> own) {
-  const std::vector<AttrSpec> shared = {{"activation_alpha", AttrKind::kFloats},
-                                        {"activation_beta", AttrKind::kFloats},
-                                        {"activations", AttrKind::kStrings},
-                                        {"clip", AttrKind::kFloat},
-                                        {"direction", AttrKind::kString},
-                                        {"hidden_size", AttrKind::kInt},
-                                        {"layout", AttrKind::kInt, false, 14}};
+  const std::vector<AttrSpec> shared = {
+      {"activation_alpha", AttrKind::kFloats}, {"activation_beta", AttrKind::kFloats},
+      {"activations", AttrKind::kStrings},     {"clip", AttrKind::kFloat},
+      {"direction", AttrKind::kString},        {"hidden_size", AttrKind::kInt},
+      {"layout", AttrKind::kInt, false, 14}};
   own.insert(own.end(), shared.begin(), shared.end());
   return own;
 }

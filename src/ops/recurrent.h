@@ -7,7 +7,8 @@
 
 #include "src/ops/movement.h"
 
-// What RNN, GRU and LSTM share: directions, batch, sequence lengths, activations. Their cells differ.
+// What RNN, GRU and LSTM share: directions, batch, sequence lengths, activations. Their cells
+// differ.
 
 namespace lapidary {
 

@@ -9,8 +9,8 @@ namespace lapidary {
 namespace {
 
 struct Rules {
-  bool maximum = false;     ///< of the weighted corners, not their sum's average
-  bool half_pixel = true;   ///< from version 16
+  bool maximum = false;    ///< of the weighted corners, not their sum's average
+  bool half_pixel = true;  ///< from version 16
   int64_t height = 1, width = 1, samples = 0;
   double scale = 1;
 };
@@ -81,7 +81,8 @@ std::vector<std::vector<Corners>> sample_axis(const Rules& rules, double begin, 
   const double bin = length / static_cast<double>(bins);
   // Regions far larger than the image would ask for endless samples.
   constexpr double kMaxSamples = 1 << 16;
-  if (!(std::abs(bin) < kMaxSamples)) fail(ErrorCode::kResource, "a region bin of {} elements", bin);
+  if (!(std::abs(bin) < kMaxSamples))
+    fail(ErrorCode::kResource, "a region bin of {} elements", bin);
   const int64_t count = rules.samples > 0 ? rules.samples : static_cast<int64_t>(std::ceil(bin));
   std::vector<std::vector<Corners>> out(static_cast<size_t>(bins));
   for (int64_t b = 0; b < bins; ++b)
@@ -134,7 +135,8 @@ void evaluate(EvalContext& ctx) {
           out.push_back(pool_bin(rules, pixels.data() + (image * channels + c) * height * width,
                                  width, row, column));
   }
-  ctx.set_output(0, make_from(x.dtype(), {std::ssize(images), channels, rules.height, rules.width}, out));
+  ctx.set_output(
+      0, make_from(x.dtype(), {std::ssize(images), channels, rules.height, rules.width}, out));
 }
 
 /// Until version 16 regions were not shifted by half a pixel.
@@ -145,20 +147,19 @@ void upgrade_to_16(Graph& graph, NodeId id) {
 }  // namespace
 
 const OpDef& op_RoiAlign() {
-  static const OpDef def{
-      .name = "RoiAlign",
-      .versions = {10, 16, 22},
-      .inputs = {3, 3},
-      .outputs = {1, 1},
-      .attrs = {{"mode", AttrKind::kString},
-                {"coordinate_transformation_mode", AttrKind::kString, false, 16},
-                {"output_height", AttrKind::kInt},
-                {"output_width", AttrKind::kInt},
-                {"sampling_ratio", AttrKind::kInt},
-                {"spatial_scale", AttrKind::kFloat}},
-      .infer = infer,
-      .evaluate = evaluate,
-      .upgrades = {{16, upgrade_to_16}}};
+  static const OpDef def{.name = "RoiAlign",
+                         .versions = {10, 16, 22},
+                         .inputs = {3, 3},
+                         .outputs = {1, 1},
+                         .attrs = {{"mode", AttrKind::kString},
+                                   {"coordinate_transformation_mode", AttrKind::kString, false, 16},
+                                   {"output_height", AttrKind::kInt},
+                                   {"output_width", AttrKind::kInt},
+                                   {"sampling_ratio", AttrKind::kInt},
+                                   {"spatial_scale", AttrKind::kFloat}},
+                         .infer = infer,
+                         .evaluate = evaluate,
+                         .upgrades = {{16, upgrade_to_16}}};
   return def;
 }
 
