@@ -79,7 +79,8 @@ void inline_call(Graph& graph, NodeId call_id, const Function& function) {
     const Value& value = body.value(id);
     if (values.contains(id.index)) continue;
     const std::string name = graph.unique_name(prefix + value.name);
-    values[id.index] = value.constant ? graph.add_constant(name, *value.constant) : graph.add_value(name);
+    values[id.index] =
+        value.constant ? graph.add_constant(name, *value.constant) : graph.add_value(name);
   }
   for (const NodeId id : body.nodes()) {
     Node node = body.node(id);
