@@ -7,16 +7,17 @@ onnxruntime.set_default_logger_severity(3)
 
 
 def expose_integers(model):
-    """The model with the outputs of its QuantizeLinear nodes as graph outputs, in graph order."""
+    """The model with the outputs of its QuantizeLinear and QLinear* nodes as graph outputs too."""
     exposed = onnx.ModelProto()
     exposed.CopyFrom(model)
     have = {o.name for o in exposed.graph.output}
     types = {i.name: i.data_type for i in exposed.graph.initializer}
     names = []
     for node in exposed.graph.node:
-        if node.op_type != "QuantizeLinear" or node.output[0] in have:
+        if not node.op_type.startswith(("QuantizeLinear", "QLinear")) or node.output[0] in have:
             continue
-        dtype = types.get(node.input[2], onnx.TensorProto.UINT8) if len(node.input) > 2 else onnx.TensorProto.UINT8
+        zero_point = node.input[2] if node.op_type == "QuantizeLinear" and len(node.input) > 2 else ""
+        dtype = types.get(zero_point, onnx.TensorProto.UINT8)
         exposed.graph.output.append(onnx.helper.make_tensor_value_info(node.output[0], dtype, None))
         names.append(node.output[0])
     return exposed, names
