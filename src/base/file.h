@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "lapidary/export.h"
+
 namespace lapidary {
 
 /// A regular file open for reading at any place, from any number of threads. Directories, FIFOs,
@@ -29,7 +31,7 @@ class RandomAccessFile {
 
 /// All of a regular file. Throws Error{kIo} where it cannot be read, Error{kResource} where it is
 /// larger than `limit_bytes`.
-std::string read_file(const std::string& path, int64_t limit_bytes = int64_t{1} << 40);
+LAPIDARY_API std::string read_file(const std::string& path, int64_t limit_bytes = int64_t{1} << 40);
 
 /// A file that appears under its name only when complete: written beside it under a temporary name,
 /// then fsync and rename in `commit()`. Without commit, the destructor removes the temporary file
@@ -58,7 +60,7 @@ class AtomicFile {
 };
 
 /// One AtomicFile with one content.
-void write_file_atomically(const std::string& path, std::string_view content);
+LAPIDARY_API void write_file_atomically(const std::string& path, std::string_view content);
 
 /// True where both names lead to the same existing file (links followed).
 bool same_file(const std::string& a, const std::string& b);

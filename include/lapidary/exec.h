@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lapidary/export.h"
+#include "lapidary/graph.h"
+
+namespace lapidary {
+
+enum class ExecutorKind {
+  kFast,       ///< kernels, fused and planned
+  kReference,  ///< the op table's evaluations, node by node: the judge
+};
+
+struct ExecOptions {
+  ExecutorKind executor = ExecutorKind::kFast;
+  int threads = 0;              ///< 0: the process's thread count
+  bool keep_all_values = false; ///< `run` returns every value of the graph, not only its outputs
+  bool profile = false;         ///< fill StepInfo::milliseconds
+};
+
+/// One step of a plan: what a node, or several fused, became.
+struct StepInfo {
+  std::vector<std::string> nodes;  ///< node keys, the first names the step
+  std::string op;
+  std::string kernel;              ///< "conv_s8/avx512vnni_14x32", "reference"
+  std::string precision;           ///< "int8", "float32", ...
+  int64_t macs = 0;
+  int64_t parameters = 0;
+  int64_t bytes_moved = 0;         ///< inputs, weights and outputs, each once
+  double milliseconds = 0;         ///< of the last run, where profiled
+};
+
+/// A tapped value just after it was computed.
+struct TapView {
+  std::string_view value;
+  TensorView tensor;           ///< shape as the graph says it ([N,C,H,W]), elements as laid out below
+  bool channels_last = false;  ///< elements lie as [N,H,W,C] although the shape says [N,C,H,W]
+};
+using TapFn = std::function<void(const TapView&)>;
+
+/// Runs a graph. Plans (shapes, fusion, packed weights, arena) are made per set of input shapes and kept.
+/// A QDQ graph is lowered to integer kernels; what is left float is reported by `steps`.
+/// Not safe for use from two threads at once; two Executors are.
+class LAPIDARY_API Executor {
+ public:
+  using Values = std::map<std::string, Tensor>;
+
+  /// Throws Error{kUnsupported} listing all ops (with counts) that cannot be executed.
+  explicit Executor(Graph graph, ExecOptions options = {});
+  ~Executor();
+  Executor(Executor&&) noexcept;
+  Executor& operator=(Executor&&) noexcept;
+
+  /// Inputs by name -> outputs by name. Throws Error{kInvalid} for missing, unknown or mis-shaped inputs.
+  Values run(const Values& inputs);
+
+  /// `fn` is called for each of `values` (names) whenever it was computed, in execution order, from the
+  /// calling thread. Tapped values are not fused away. Replaces earlier taps; empty: none.
+  void tap(std::vector<std::string> values, TapFn fn);
+
+  /// Steps of the most recent plan (of the graph's own static shapes before any run).
+  const std::vector<StepInfo>& steps() const;
+  /// Bytes of the most recent plan's activation arena, and of its packed weights.
+  int64_t arena_bytes() const;
+  int64_t packed_bytes() const;
+  const Graph& graph() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lapidary

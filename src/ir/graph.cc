@@ -1,0 +1,359 @@
+#include "lapidary/graph.h"
+
+#include <algorithm>
+#include <queue>
+
+#include "src/base/fail.h"
+#include "src/base/text.h"
+
+namespace lapidary {
+
+int64_t Graph::opset(std::string_view domain) const {
+  if (domain == "ai.onnx") domain = "";
+  for (const OpsetImport& import : opsets)
+    if (import.domain == domain || (domain.empty() && import.domain == "ai.onnx"))
+      return import.version;
+  return 0;
+}
+
+void Graph::set_opset(std::string_view domain, int64_t version) {
+  for (OpsetImport& import : opsets)
+    if (import.domain == domain || (domain.empty() && import.domain == "ai.onnx")) {
+      import.version = version;
+      return;
+    }
+  opsets.push_back({std::string(domain), version});
+}
+
+Graph::NodeSlot& Graph::slot(NodeId id) {
+  LAPIDARY_CHECK(id.index < nodes_.size());
+  return nodes_[id.index];
+}
+const Graph::NodeSlot& Graph::slot(NodeId id) const {
+  LAPIDARY_CHECK(id.index < nodes_.size());
+  return nodes_[id.index];
+}
+Graph::ValueSlot& Graph::slot(ValueId id) {
+  LAPIDARY_CHECK(id.index < values_.size());
+  return values_[id.index];
+}
+const Graph::ValueSlot& Graph::slot(ValueId id) const {
+  LAPIDARY_CHECK(id.index < values_.size());
+  return values_[id.index];
+}
+
+// -- values
+
+std::string Graph::unique_name(std::string_view wanted) const {
+  std::string base = wanted.empty() ? "value" : std::string(wanted);
+  if (!by_name_.contains(base)) return base;
+  for (uint64_t i = 1;; ++i) {
+    std::string candidate = fmt::format("{}_{}", base, i);
+    if (!by_name_.contains(candidate)) return candidate;
+  }
+}
+
+ValueId Graph::add_value(std::string value_name, TensorType type) {
+  if (value_name.empty()) fail_invalid("a value has an empty name");
+  const ValueId id{static_cast<uint32_t>(values_.size())};
+  if (!by_name_.emplace(value_name, id).second)
+    fail_invalid("two values are called '{}'", printable(value_name, 200));
+  ValueSlot added;
+  added.value.name = std::move(value_name);
+  added.value.type = std::move(type);
+  added.alive = true;
+  values_.push_back(std::move(added));
+  return id;
+}
+
+ValueId Graph::add_constant(std::string value_name, Tensor elements) {
+  const ValueId id = add_value(std::move(value_name), tensor_type(elements));
+  slot(id).value.constant = std::move(elements);
+  return id;
+}
+
+const Value& Graph::value(ValueId id) const {
+  const ValueSlot& s = slot(id);
+  LAPIDARY_CHECK(s.alive);
+  return s.value;
+}
+
+Value& Graph::mutable_value(ValueId id) {
+  ValueSlot& s = slot(id);
+  LAPIDARY_CHECK(s.alive);
+  return s.value;
+}
+
+ValueId Graph::find_value(std::string_view value_name) const {
+  const auto found = by_name_.find(std::string(value_name));
+  return found == by_name_.end() ? ValueId{} : found->second;
+}
+
+std::vector<ValueId> Graph::values() const {
+  std::vector<ValueId> out;
+  for (uint32_t i = 0; i < values_.size(); ++i)
+    if (values_[i].alive) out.push_back({i});
+  return out;
+}
+
+void Graph::rename_value(ValueId id, std::string value_name) {
+  Value& v = mutable_value(id);
+  if (v.name == value_name) return;
+  if (value_name.empty() || by_name_.contains(value_name))
+    fail_invalid("cannot call a value '{}': the name is empty or taken", printable(value_name, 200));
+  by_name_.erase(v.name);
+  by_name_.emplace(value_name, id);
+  v.name = std::move(value_name);
+}
+
+void Graph::remove_value(ValueId id) {
+  const Value& v = value(id);
+  LAPIDARY_CHECK(!v.producer && v.uses.empty() && !is_output(id) && !is_input(id));
+  by_name_.erase(v.name);
+  slot(id) = ValueSlot{};
+}
+
+bool Graph::is_output(ValueId id) const {
+  return std::find(outputs_.begin(), outputs_.end(), id) != outputs_.end();
+}
+
+bool Graph::is_input(ValueId id) const {
+  return std::find(inputs_.begin(), inputs_.end(), id) != inputs_.end();
+}
+
+const Tensor* Graph::constant(ValueId id) const {
+  if (!id) return nullptr;
+  const Value& v = value(id);
+  // Before IR 4 every initializer had to be listed as an input as well: it is a constant there.
+  if (!v.constant || (model.ir_version >= 4 && is_input(id))) return nullptr;
+  return &*v.constant;
+}
+
+// -- uses
+
+void Graph::add_use(ValueId id, Use use) {
+  if (id) mutable_value(id).uses.push_back(use);
+}
+
+void Graph::drop_use(ValueId id, Use use) {
+  if (!id) return;
+  auto& uses = mutable_value(id).uses;
+  const auto found = std::find(uses.begin(), uses.end(), use);
+  LAPIDARY_CHECK(found != uses.end());
+  uses.erase(found);
+}
+
+size_t Graph::use_count(ValueId id) const {
+  return value(id).uses.size() +
+         static_cast<size_t>(std::count(outputs_.begin(), outputs_.end(), id));
+}
+
+// -- nodes
+
+void Graph::link(NodeId id, NodeId before) {
+  NodeSlot& added = slot(id);
+  added.next = before;
+  added.previous = before ? slot(before).previous : last_;
+  (added.previous ? slot(added.previous).next : first_) = id;
+  (before ? slot(before).previous : last_) = id;
+}
+
+void Graph::unlink(NodeId id) {
+  NodeSlot& removed = slot(id);
+  (removed.previous ? slot(removed.previous).next : first_) = removed.next;
+  (removed.next ? slot(removed.next).previous : last_) = removed.previous;
+  removed.previous = removed.next = {};
+}
+
+NodeId Graph::add_node(Node node, NodeId before) {
+  const NodeId id{static_cast<uint32_t>(nodes_.size())};
+  for (uint32_t i = 0; i < node.inputs.size(); ++i) add_use(node.inputs[i], {id, i, false});
+  for (uint32_t i = 0; i < node.captures.size(); ++i) add_use(node.captures[i].outer, {id, i, true});
+  for (uint32_t i = 0; i < node.outputs.size(); ++i) {
+    if (!node.outputs[i]) continue;
+    Value& v = mutable_value(node.outputs[i]);
+    if (v.producer)
+      fail_invalid("two nodes make '{}'", printable(v.name, 200));
+    v.producer = id;
+    v.producer_slot = i;
+  }
+  NodeSlot added;
+  added.node = std::move(node);
+  added.alive = true;
+  nodes_.push_back(std::move(added));
+  link(id, before);
+  ++live_nodes_;
+  return id;
+}
+
+const Node& Graph::node(NodeId id) const {
+  const NodeSlot& s = slot(id);
+  LAPIDARY_CHECK(s.alive);
+  return s.node;
+}
+
+bool Graph::alive(NodeId id) const { return id.index < nodes_.size() && nodes_[id.index].alive; }
+bool Graph::alive(ValueId id) const { return id.index < values_.size() && values_[id.index].alive; }
+
+std::vector<NodeId> Graph::nodes() const {
+  std::vector<NodeId> out;
+  out.reserve(live_nodes_);
+  for (NodeId id = first_; id; id = slot(id).next) out.push_back(id);
+  return out;
+}
+
+NodeId Graph::next(NodeId id) const { return slot(id).next; }
+NodeId Graph::previous(NodeId id) const { return slot(id).previous; }
+
+void Graph::remove_node(NodeId id) {
+  const Node& n = node(id);
+  for (uint32_t i = 0; i < n.inputs.size(); ++i) drop_use(n.inputs[i], {id, i, false});
+  for (uint32_t i = 0; i < n.captures.size(); ++i) drop_use(n.captures[i].outer, {id, i, true});
+  for (ValueId out : n.outputs)
+    if (out) mutable_value(out).producer = {};
+  unlink(id);
+  slot(id) = NodeSlot{};
+  --live_nodes_;
+}
+
+void Graph::set_input(NodeId id, size_t at, ValueId v) {
+  Node& n = slot(id).node;
+  if (at >= n.inputs.size()) n.inputs.resize(at + 1);
+  const Use use{id, static_cast<uint32_t>(at), false};
+  drop_use(n.inputs[at], use);
+  n.inputs[at] = v;
+  add_use(v, use);
+}
+
+void Graph::truncate_inputs(NodeId id, size_t count) {
+  Node& n = slot(id).node;
+  while (n.inputs.size() > count) {
+    drop_use(n.inputs.back(), {id, static_cast<uint32_t>(n.inputs.size() - 1), false});
+    n.inputs.pop_back();
+  }
+}
+
+void Graph::set_output(NodeId id, size_t at, ValueId v) {
+  Node& n = slot(id).node;
+  if (at >= n.outputs.size()) n.outputs.resize(at + 1);
+  if (n.outputs[at]) mutable_value(n.outputs[at]).producer = {};
+  n.outputs[at] = v;
+  if (!v) return;
+  LAPIDARY_CHECK(!value(v).producer);
+  mutable_value(v).producer = id;
+  mutable_value(v).producer_slot = static_cast<uint32_t>(at);
+}
+
+void Graph::set_attr(NodeId id, std::string_view key, Attr attr) {
+  for (auto& [attr_name, value_of] : slot(id).node.attrs)
+    if (attr_name == key) {
+      value_of = std::move(attr);
+      return;
+    }
+  slot(id).node.attrs.emplace_back(std::string(key), std::move(attr));
+}
+
+void Graph::erase_attr(NodeId id, std::string_view key) {
+  std::erase_if(slot(id).node.attrs, [&](const auto& entry) { return entry.first == key; });
+}
+
+void Graph::set_op(NodeId id, std::string domain, std::string op) {
+  slot(id).node.domain = std::move(domain);
+  slot(id).node.op = std::move(op);
+}
+
+void Graph::rename_node(NodeId id, std::string node_name) { slot(id).node.name = std::move(node_name); }
+void Graph::set_node_extra(NodeId id, std::string bytes) { slot(id).node.extra = std::move(bytes); }
+
+void Graph::set_captures(NodeId id, std::vector<Capture> captures) {
+  Node& n = slot(id).node;
+  for (uint32_t i = 0; i < n.captures.size(); ++i) drop_use(n.captures[i].outer, {id, i, true});
+  n.captures = std::move(captures);
+  for (uint32_t i = 0; i < n.captures.size(); ++i) add_use(n.captures[i].outer, {id, i, true});
+}
+
+void Graph::replace_uses(ValueId from, ValueId to) {
+  LAPIDARY_CHECK(from != to);
+  const std::vector<Use> uses = value(from).uses;
+  for (const Use& use : uses) {
+    if (use.capture) {
+      std::vector<Capture> captures = node(use.node).captures;
+      captures[use.slot].outer = to;
+      set_captures(use.node, std::move(captures));
+    } else {
+      set_input(use.node, use.slot, to);
+    }
+  }
+  if (!is_output(from)) return;
+  if (is_input(to) || is_output(to) || value(to).constant || !value(to).producer) {
+    Node identity;
+    identity.op = "Identity";
+    identity.name = value(from).name;
+    identity.inputs = {to};
+    const std::string kept = value(from).name;
+    rename_value(from, unique_name(kept + "_replaced"));
+    const ValueId out = add_value(kept, value(from).type);
+    identity.outputs = {out};
+    add_node(std::move(identity));
+    std::replace(outputs_.begin(), outputs_.end(), from, out);
+    return;
+  }
+  const std::string kept = value(from).name;
+  rename_value(from, unique_name(kept + "_replaced"));
+  rename_value(to, kept);
+  std::replace(outputs_.begin(), outputs_.end(), from, to);
+}
+
+// -- order
+
+void Graph::sort() {
+  // Kahn's algorithm; among ready nodes the one listed first goes first, so a sorted list stays as it is.
+  const std::vector<NodeId> listed = nodes();
+  std::vector<size_t> rank(nodes_.size()), waits(nodes_.size());
+  for (size_t i = 0; i < listed.size(); ++i) rank[listed[i].index] = i;
+  const auto each_use = [&](NodeId id, auto&& visit) {
+    for (ValueId out : node(id).outputs)
+      if (out)
+        for (const Use& use : value(out).uses) visit(use.node);
+  };
+  for (NodeId id : listed) each_use(id, [&](NodeId user) { ++waits[user.index]; });
+  std::priority_queue<size_t, std::vector<size_t>, std::greater<>> ready;
+  for (size_t i = 0; i < listed.size(); ++i)
+    if (waits[listed[i].index] == 0) ready.push(i);
+  std::vector<NodeId> order;
+  while (!ready.empty()) {
+    const NodeId id = listed[ready.top()];
+    ready.pop();
+    order.push_back(id);
+    each_use(id, [&](NodeId user) {
+      if (--waits[user.index] == 0) ready.push(rank[user.index]);
+    });
+  }
+  if (order.size() != listed.size()) {
+    // Walk producers from any waiting node until one repeats: that stretch is a cycle.
+    NodeId at = *std::find_if(listed.begin(), listed.end(),
+                              [&](NodeId id) { return waits[id.index] > 0; });
+    std::vector<NodeId> walk;
+    while (std::find(walk.begin(), walk.end(), at) == walk.end()) {
+      walk.push_back(at);
+      const Node& n = node(at);
+      NodeId back;
+      const auto look = [&](ValueId v) {
+        if (v && value(v).producer && waits[value(v).producer.index] > 0) back = value(v).producer;
+      };
+      for (ValueId in : n.inputs) look(in);
+      for (const Capture& c : n.captures) look(c.outer);
+      LAPIDARY_CHECK(back.valid());
+      at = back;
+    }
+    std::vector<std::string> labels;
+    for (auto it = std::find(walk.begin(), walk.end(), at); it != walk.end() && labels.size() < 8; ++it)
+      labels.push_back(node_label(*this, *it));
+    std::reverse(labels.begin(), labels.end());
+    fail_invalid("nodes form a cycle: {} -> back to the first", fmt::join(labels, " -> "));
+  }
+  first_ = last_ = {};
+  for (NodeId id : order) link(id, {});
+}
+
+}  // namespace lapidary
