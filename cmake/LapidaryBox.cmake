@@ -12,7 +12,7 @@ function(lapidary_box name dir)
   add_library(lapidary_${name} STATIC ${sources})
   target_include_directories(lapidary_${name} PUBLIC
     ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR})
-  target_compile_definitions(lapidary_${name} PRIVATE LAPIDARY_BUILDING)
+  target_compile_definitions(lapidary_${name} PRIVATE LAPIDARY_VERSION="${PROJECT_VERSION}")
   target_link_libraries(lapidary_${name} PUBLIC ${ARG_DEPENDS} lapidary_flags)
   set_property(GLOBAL APPEND PROPERTY LAPIDARY_BOXES lapidary_${name})
 endfunction()

@@ -161,6 +161,7 @@ struct OpsetImport {
 struct Function {
   std::string domain, name;
   std::vector<std::string> attributes;  ///< names that the body's AttrRefs use
+  std::vector<std::pair<std::string, Attr>> defaults;  ///< those that have a value where a call gives none
   std::shared_ptr<const Graph> body;    ///< its inputs and outputs are the function's
   std::string extra;
 };

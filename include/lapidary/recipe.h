@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "lapidary/data.h"
 #include "lapidary/export.h"
+#include "lapidary/graph.h"
 #include "lapidary/log.h"
 #include "lapidary/report.h"
 
@@ -44,6 +46,10 @@ struct RunOptions {
 /// Runs a recipe: steps, evaluation, files, limits. Throws Error; missed limits do not throw (see
 /// Report::limits): everything is kept and reported.
 LAPIDARY_API Report run_recipe(const Recipe& recipe, const RunOptions& options = {});
+
+/// Opens DATA as the command line takes it (a YAML file's name, or the record inline) for a graph: the
+/// graph says each input's type and layout, and the number of classes.
+LAPIDARY_API Dataset open_data(const std::string& data, const Graph& graph, uint64_t seed = 0);
 
 struct ListedItem {
   std::string name, help;

@@ -61,6 +61,15 @@ struct HistogramRecord {
   Range chosen;
 };
 
+/// What --dry-run expected, beside what a full run took.
+struct Estimate {
+  double seconds = 0;
+  int64_t memory_bytes = 0;
+  int64_t calib_samples = 0, eval_samples = 0;
+  double actual_seconds = 0;         ///< 0 where nothing ran
+  int64_t actual_memory_bytes = 0;
+};
+
 /// All that a run found. JSON, Markdown, HTML and the console print this object.
 struct Report {
   std::string title;
@@ -71,11 +80,13 @@ struct Report {
   std::vector<std::pair<std::string, std::string>> provenance;
   std::vector<StageRecord> stages;
   std::vector<LayerRecord> layers;
+  std::vector<std::string> quantized;     ///< node keys that run on integers
   std::vector<KeptFloat> kept_float;
   std::vector<TensorQuant> tensors;
   std::vector<HistogramRecord> histograms;
   std::vector<PassRecord> passes;
   std::vector<LimitRecord> limits;
+  std::optional<Estimate> estimate;
   std::vector<std::string> warnings;
 };
 
@@ -84,8 +95,8 @@ LAPIDARY_API std::string report_json(const Report& report);
 LAPIDARY_API std::string report_markdown(const Report& report);
 /// One file that needs nothing else: inline SVG, no script from elsewhere, every string escaped.
 LAPIDARY_API std::string report_html(const Report& report);
-/// For a terminal of that width; ANSI colours where asked.
-LAPIDARY_API std::string report_console(const Report& report, bool color, int columns = 100);
+/// For a terminal; ANSI colours where asked.
+LAPIDARY_API std::string report_console(const Report& report, bool color);
 
 /// Name and value pairs: CPU, ISA, threads, memory, versions.
 LAPIDARY_API std::vector<std::pair<std::string, std::string>> describe_environment();

@@ -145,6 +145,13 @@ struct FieldCodec<std::string> {
     return s;
   }
 };
+/// Kept as it stands, for what is bound later (a step's own parameters).
+template <>
+struct FieldCodec<Setting> {
+  static std::string type() { return "setting"; }
+  static Setting parse(const Setting& s, const Field&) { return s; }
+  static Setting format(const Setting& v) { return v; }
+};
 template <Parameters P>
 struct FieldCodec<P> {
   static std::string type() { return "record"; }
