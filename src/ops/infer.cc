@@ -74,6 +74,7 @@ class TypeInference {
       }
       if (stays_unknown(id)) unknown.push_back(node_label(graph_, id));
     }
+    if (options_.elements != nullptr) hand_out(*options_.elements);
     return unknown;
   }
 
@@ -120,6 +121,13 @@ class TypeInference {
       for (Dim& d : *shape)
         if (const auto bound = symbols_.find(d.symbol); !d.known() && bound != symbols_.end())
           d = Dim(bound->second);
+    }
+  }
+
+  void hand_out(InferredElements& out) {
+    for (auto& [index, known] : elements_) {
+      if (known.tensor) out.tensors.insert_or_assign(index, std::move(*known.tensor));
+      if (known.shape_value) out.shape_values.insert_or_assign(index, std::move(*known.shape_value));
     }
   }
 

@@ -83,6 +83,13 @@ std::optional<std::vector<Dim>> broadcast_shapes(const std::vector<Dim>* a,
 /// One dim that is both; throws Error{kInvalid} where two known sizes disagree.
 Dim unify_dim(const Dim& a, const Dim& b);
 
+/// Elements that inference found beside types, by value index: what constant folding would compute from
+/// shapes alone, and integers known only in part.
+struct InferredElements {
+  std::unordered_map<uint32_t, Tensor> tensors;
+  std::unordered_map<uint32_t, ShapeValue> shape_values;
+};
+
 struct InferOptions {
   /// Sizes for symbols ("N" -> 1) and shapes for graph inputs by name ("x" -> [1,3,224,224]).
   std::unordered_map<std::string, int64_t> symbols = {};
@@ -92,6 +99,8 @@ struct InferOptions {
   /// A known size that disagrees with the inferred one is replaced, and `input_shapes` may change
   /// sizes that the file fixes. Off: both are errors.
   bool replace_declared = false;
+  /// Where given, receives elements of values that nodes make.
+  InferredElements* elements = nullptr;
 };
 
 /// Checks every node (check_node) and sets the type of every value that can be inferred, subgraphs
