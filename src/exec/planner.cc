@@ -179,18 +179,22 @@ Operand PlanBuilder::create(ValueId id, Layout layout, bool biased) {
   return lies;
 }
 
-Operand PlanBuilder::create_over(ValueId id, const Operand& from, std::span<const NodeId> nodes) {
-  const Storage& storage = plan_.storages[static_cast<size_t>(from.storage)];
-  const Operand out{from.storage, dtype(id), shape(id), from.layout, from.biased};
-  bool free = storage.kind == Storage::Kind::kArena && !returned_.contains(id.index) &&
-              out.size_bytes() == from.size_bytes();
-  for (const ValueId sharer : sharers_[from.storage]) {
-    int64_t others = pending_.at(sharer.index) + (returned_.contains(sharer.index) ? 1 : 0);
+bool PlanBuilder::reusable(const Operand& operand, std::span<const NodeId> nodes) const {
+  if (plan_.storages[static_cast<size_t>(operand.storage)].kind != Storage::Kind::kArena) return false;
+  for (const ValueId sharer : sharers_.at(operand.storage)) {
+    if (returned_.contains(sharer.index)) return false;
+    int64_t others = pending_.at(sharer.index);
     for (const Use& use : graph_.value(sharer).uses)
       others -= std::count(nodes.begin(), nodes.end(), use.node);
-    free = free && others == 0;
+    if (others > 0) return false;
   }
-  if (!free) return create(id, from.layout, from.biased);
+  return true;
+}
+
+Operand PlanBuilder::create_over(ValueId id, const Operand& from, std::span<const NodeId> nodes) {
+  const Operand out{from.storage, dtype(id), shape(id), from.layout, from.biased};
+  if (returned_.contains(id.index) || out.size_bytes() != from.size_bytes() || !reusable(from, nodes))
+    return create(id, from.layout, from.biased);
   created_.push_back({id, out});
   return out;
 }
