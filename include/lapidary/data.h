@@ -83,6 +83,7 @@ struct InputRequest {
   /// bfloat16.
   DType dtype = DType::kUndefined;
   Layout layout = Layout::kNchw;
+  Shape shape;  ///< of one sample, -1: any; empty: unchecked
 };
 
 struct OpenOptions {

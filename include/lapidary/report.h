@@ -95,8 +95,8 @@ LAPIDARY_API std::string report_json(const Report& report);
 LAPIDARY_API std::string report_markdown(const Report& report);
 /// One file that needs nothing else: inline SVG, no script from elsewhere, every string escaped.
 LAPIDARY_API std::string report_html(const Report& report);
-/// For a terminal of that width; ANSI colours where asked.
-LAPIDARY_API std::string report_console(const Report& report, bool color, int columns = 100);
+/// For a terminal; ANSI colours where asked.
+LAPIDARY_API std::string report_console(const Report& report, bool color);
 
 /// Name and value pairs: CPU, ISA, threads, memory, versions.
 LAPIDARY_API std::vector<std::pair<std::string, std::string>> describe_environment();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/conv_f32/conv_f32.h"
+#include "kernels/igemm/plan.h"
 
 namespace lapidary::kernels {
 
@@ -18,5 +19,10 @@ struct WeightF32Reader {
 /// none.
 void pack_f32_bias(int64_t out_c, int64_t groups, int64_t group_stride, const float* bias,
                    float* to);
+
+/// Bias, then weights as igemm/plan.h orders them.
+size_t packed_f32_igemm_bytes(const ConvShape& shape, const IgemmTraits& traits);
+void pack_f32_igemm(const ConvShape& shape, const ConvF32Weights& weights,
+                    const IgemmTraits& traits, void* packed);
 
 }  // namespace lapidary::kernels

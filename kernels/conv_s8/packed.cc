@@ -55,6 +55,58 @@ void pack_s8_head(const ConvShape& s, const ConvS8Weights& w, const PackedS8Layo
   }
 }
 
+namespace {
+
+PackedS8Layout igemm_layout(const ConvShape& s, const IgemmPlan& p) {
+  return {.groups = s.groups,
+          .group_stride = p.group_stride,
+          .weight_bytes = static_cast<size_t>(s.groups * p.group_blocks * p.block_bytes)};
+}
+
+/// One segment of one block: to[unit][lane][element of the unit], T = s8 or s16.
+template <class T>
+T* pack_segment(const ConvShape& s, const IgemmPlan& p, const IgemmTraits& t,
+                const WeightS8Reader& weight, int64_t oc, int64_t channels, int64_t ky, int64_t kx,
+                T* to) {
+  const int64_t ic_count = s.in_c / s.groups, nr = p.nv * t.lanes;
+  for (int64_t e = 0; e < p.segment_elements; ++e) {
+    const int64_t ic = e % ic_count, tap = kx + e / ic_count;
+    T* unit = to + e / t.unit * nr * t.unit + e % t.unit;
+    for (int64_t lane = 0; lane < channels; ++lane)
+      unit[lane * t.unit] = weight(oc + lane, ic, ky, tap);
+  }
+  return to + p.units * nr * t.unit;
+}
+
+template <class T>
+void pack_igemm(const ConvShape& s, const IgemmPlan& p, const IgemmTraits& t,
+                const WeightS8Reader& weight, T* to) {
+  const int64_t nr = p.nv * t.lanes;
+  for (int64_t g = 0; g < s.groups; ++g)
+    for (int64_t c = 0; c < p.group_c; c += nr)
+      for (int64_t ky = 0; ky < p.segments_y; ++ky)
+        for (int64_t kx = 0; kx < p.segments_x; ++kx)
+          to = pack_segment(s, p, t, weight, g * p.group_c + c, at_most(nr, p.group_c - c), ky, kx,
+                            to);
+}
+
+}  // namespace
+
+size_t packed_s8_igemm_bytes(const ConvShape& s, const IgemmTraits& t) {
+  return packed_s8_bytes(igemm_layout(s, igemm_plan(s, t)));
+}
+
+void pack_s8_igemm(const ConvShape& s, const ConvS8Weights& w, const IgemmTraits& t, void* packed) {
+  const IgemmPlan p = igemm_plan(s, t);
+  pack_s8_head(s, w, igemm_layout(s, p), packed);
+  int8_t* to = view_packed(packed).weights;
+  const WeightS8Reader weight(s, w);
+  if (t.unit == 4)
+    pack_igemm(s, p, t, weight, to);
+  else
+    pack_igemm(s, p, t, weight, reinterpret_cast<int16_t*>(to));
+}
+
 void set_bias(void* packed, const int32_t* bias, int x_zero) {
   const PackedS8View view = view_packed(packed);
   const int64_t group_c = view.head->group_c, stride = view.head->group_stride;

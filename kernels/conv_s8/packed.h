@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/conv_s8/conv_s8.h"
+#include "kernels/igemm/plan.h"
 
 namespace lapidary::kernels {
 
@@ -39,6 +40,12 @@ size_t packed_s8_bytes(const PackedS8Layout& layout);
 /// Writes the head and the arrays: zero points, sums of w - zw, bias 0, multipliers 1.
 void pack_s8_head(const ConvShape& shape, const ConvS8Weights& weights,
                   const PackedS8Layout& layout, void* packed);
+
+/// The same for an implicit GEMM: weights as igemm/plan.h orders them, s8 in units of 4, s16 in
+/// units of 2.
+size_t packed_s8_igemm_bytes(const ConvShape& shape, const IgemmTraits& traits);
+void pack_s8_igemm(const ConvShape& shape, const ConvS8Weights& weights, const IgemmTraits& traits,
+                   void* packed);
 
 namespace {
 

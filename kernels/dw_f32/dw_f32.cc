@@ -1,11 +1,30 @@
 #include "kernels/dw_f32/dw_f32.h"
 
 #include "kernels/conv_f32/weights.h"
+#include "kernels/dw_f32/pack.h"
 #include "kernels/scalar.h"
 #include "kernels/work.h"
 #include "src/base/fail.h"
 
 namespace lapidary::kernels {
+
+size_t packed_dw_f32_bytes(const ConvShape& s, int64_t lanes) {
+  return static_cast<size_t>(round_up(s.out_c, lanes) * (1 + s.kernel_h * s.kernel_w)) *
+         sizeof(float);
+}
+
+void pack_dw_f32(const ConvShape& s, const ConvF32Weights& w, int64_t lanes, void* packed) {
+  float* to = static_cast<float*>(packed);
+  const int64_t channels = round_up(s.out_c, lanes);
+  pack_f32_bias(s.out_c, 1, channels, w.bias, to);
+  to += channels;
+  const WeightF32Reader weight(s, w);
+  for (int64_t c = 0; c < s.out_c; c += lanes)
+    for (int64_t ky = 0; ky < s.kernel_h; ++ky)
+      for (int64_t kx = 0; kx < s.kernel_w; ++kx)
+        for (int64_t lane = 0; lane < lanes; ++lane)
+          *to++ = c + lane < s.out_c ? weight(c + lane, 0, ky, kx) : 0.0f;
+}
 
 namespace {
 

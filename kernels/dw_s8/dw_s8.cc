@@ -1,10 +1,49 @@
 #include "kernels/dw_s8/dw_s8.h"
 
 #include "kernels/conv_s8/scalar.h"
+#include "kernels/dw_s8/pack.h"
 #include "kernels/work.h"
 #include "src/base/fail.h"
 
 namespace lapidary::kernels {
+
+namespace {
+
+PackedS8Layout vector_layout(const ConvShape& s, int64_t lanes, int64_t taps) {
+  const int64_t block_bytes = s.kernel_w * ceil_div(s.kernel_h, taps) * lanes * 4;
+  return {.groups = 1,
+          .group_stride = round_up(s.out_c, 16),
+          .weight_bytes = static_cast<size_t>(ceil_div(s.out_c, lanes) * block_bytes)};
+}
+
+template <class T>
+void pack_vectors(const ConvShape& s, const WeightS8Reader& weight, int64_t lanes, int64_t taps,
+                  T* to) {
+  for (int64_t c = 0; c < s.out_c; c += lanes)
+    for (int64_t kx = 0; kx < s.kernel_w; ++kx)
+      for (int64_t ky = 0; ky < s.kernel_h; ky += taps)
+        for (int64_t lane = 0; lane < lanes; ++lane)
+          for (int64_t tap = 0; tap < taps; ++tap, ++to)
+            if (c + lane < s.out_c && ky + tap < s.kernel_h)
+              *to = weight(c + lane, 0, ky + tap, kx);
+}
+
+}  // namespace
+
+size_t packed_dw_s8_bytes(const ConvShape& s, int64_t lanes, int64_t taps) {
+  return packed_s8_bytes(vector_layout(s, lanes, taps));
+}
+
+void pack_dw_s8(const ConvShape& s, const ConvS8Weights& w, int64_t lanes, int64_t taps,
+                void* packed) {
+  pack_s8_head(s, w, vector_layout(s, lanes, taps), packed);
+  int8_t* to = view_packed(packed).weights;
+  const WeightS8Reader weight(s, w);
+  if (taps == 4)
+    pack_vectors(s, weight, lanes, taps, to);
+  else
+    pack_vectors(s, weight, lanes, taps, reinterpret_cast<int16_t*>(to));
+}
 
 namespace {
 

@@ -316,7 +316,7 @@ NpyRows::NpyRows(const std::string& path) : file_(path) {
 Tensor NpyRows::row(int64_t index) const {
   if (!whole_.empty()) return tensor_row(whole_, index);
   LAPIDARY_CHECK(index >= 0 && index < count());
-  Tensor row(header_.dtype, Shape(header_.shape.begin() + 1, header_.shape.end()));
+  Tensor row(header_.dtype, row_shape());
   const auto bytes = static_cast<int64_t>(row.size_bytes());
   file_.read_at(header_.data_offset + index * bytes, row.mutable_raw(), row.size_bytes());
   return row;

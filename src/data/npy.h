@@ -46,6 +46,7 @@ class NpyRows {
   explicit NpyRows(const std::string& path);
   DType dtype() const { return header_.dtype; }
   int64_t count() const { return header_.shape[0]; }
+  Shape row_shape() const { return {header_.shape.begin() + 1, header_.shape.end()}; }
   /// One row, [shape 1...]. Throws Error{kInternal} outside 0..count()-1.
   Tensor row(int64_t index) const;
 

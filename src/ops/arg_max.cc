@@ -58,7 +58,6 @@ void evaluate_min(EvalContext& ctx) {
 
 OpDef extreme(std::string_view name, void (*evaluate_of)(EvalContext&)) {
   return {
-      .domain = "",
       .name = name,
       .versions = {1, 11, 12, 13},
       .inputs = {1, 1},

@@ -71,7 +71,6 @@ void evaluate(EvalContext& ctx) {
 
 const OpDef& op_Concat() {
   static const OpDef def{
-      .domain = "",
       .name = "Concat",
       .versions = {4, 11, 13},
       .inputs = {1, -1},

@@ -92,7 +92,6 @@ void evaluate_constant_of_shape(EvalContext& ctx) {
 
 const OpDef& op_Constant() {
   static const OpDef def{
-      .domain = "",
       .name = "Constant",
       .versions = {1, 9, 11, 12, 13, 19, 21, 23, 24, 25},
       .inputs = {0, 0},
@@ -113,7 +112,6 @@ const OpDef& op_Constant() {
 
 const OpDef& op_ConstantOfShape() {
   static const OpDef def{
-      .domain = "",
       .name = "ConstantOfShape",
       .versions = {9, 20, 21, 23, 24, 25},
       .inputs = {1, 1},

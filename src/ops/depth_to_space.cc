@@ -74,7 +74,6 @@ void evaluate_space_to_depth(EvalContext& ctx) {
 
 const OpDef& op_DepthToSpace() {
   static const OpDef def{
-      .domain = "",
       .name = "DepthToSpace",
       .versions = {1, 11, 13},
       .inputs = {1, 1},
@@ -88,7 +87,6 @@ const OpDef& op_DepthToSpace() {
 
 const OpDef& op_SpaceToDepth() {
   static const OpDef def{
-      .domain = "",
       .name = "SpaceToDepth",
       .versions = {1, 13},
       .inputs = {1, 1},

@@ -167,6 +167,8 @@ void evaluate(EvalContext& ctx) {
     strides.push_back(letter_strides(letters, equation.inputs[i], ctx.input(i).shape()));
   if (out.size() == 0 || summed == 0) return ctx.set_output(0, std::move(out));
   dispatch<NumericTypes>(out.dtype(), [&]<class T>() {
+    std::vector<const T*> from;
+    for (size_t k = 0; k < strides.size(); ++k) from.push_back(ctx.input(k).data<T>().data());
     auto to = out.mutable_data<T>();
     std::vector<int64_t> index(extent.size(), 0);
     for (T& element : to) {
@@ -176,8 +178,7 @@ void evaluate(EvalContext& ctx) {
         for (size_t k = 0; k < strides.size(); ++k) {
           int64_t at = 0;
           for (size_t d = 0; d < index.size(); ++d) at += index[d] * strides[k][d];
-          factor =
-              static_cast<Real<T>>(factor * load(ctx.input(k).data<T>()[static_cast<size_t>(at)]));
+          factor = static_cast<Real<T>>(factor * load(from[k][at]));
         }
         sum = static_cast<Real<T>>(sum + factor);
         next_index(index, extent);
@@ -208,7 +209,6 @@ int64_t macs(const AttrView& attrs, std::span<const TensorType> inputs,
 
 const OpDef& op_Einsum() {
   static const OpDef def{
-      .domain = "",
       .name = "Einsum",
       .versions = {12},
       .inputs = {1, -1},

@@ -43,7 +43,6 @@ void evaluate(EvalContext& ctx) {
 
 const OpDef& op_Expand() {
   static const OpDef def{
-      .domain = "",
       .name = "Expand",
       .versions = {8, 13},
       .inputs = {2, 2},

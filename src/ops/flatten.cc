@@ -33,7 +33,6 @@ void evaluate(EvalContext& ctx) {
 
 const OpDef& op_Flatten() {
   static const OpDef def{
-      .domain = "",
       .name = "Flatten",
       .versions = {1, 9, 11, 13, 21, 23, 24, 25},
       .inputs = {1, 1},

@@ -142,7 +142,6 @@ void evaluate_gather_nd(EvalContext& ctx) {
 
 const OpDef& op_Gather() {
   static const OpDef def{
-      .domain = "",
       .name = "Gather",
       .versions = {1, 11, 13},
       .inputs = {2, 2},
@@ -157,7 +156,6 @@ const OpDef& op_Gather() {
 
 const OpDef& op_GatherElements() {
   static const OpDef def{
-      .domain = "",
       .name = "GatherElements",
       .versions = {11, 13},
       .inputs = {2, 2},
@@ -172,7 +170,6 @@ const OpDef& op_GatherElements() {
 
 const OpDef& op_GatherND() {
   static const OpDef def{
-      .domain = "",
       .name = "GatherND",
       .versions = {11, 12, 13},
       .inputs = {2, 2},

@@ -52,6 +52,15 @@ Tensor take_flat(const Tensor& from, Shape shape, std::span<const int64_t> posit
 /// out has axis perm[i] of `from` as its axis i.
 Tensor transposed(const Tensor& from, std::span<const int64_t> perm);
 
+/// a < b as a total order: NaN comes after every number and equals itself.
+template <class R>
+bool total_less(const R& a, const R& b) {
+  if constexpr (std::is_floating_point_v<R>)
+    return b != b ? a == a : a < b;
+  else
+    return a < b;
+}
+
 /// Elements of a known axis as one number: an index in [-size, size), made non-negative; throws
 /// Error{kInvalid} naming `what` where it is outside.
 int64_t normalize_index(int64_t index, int64_t size, std::string_view what);

@@ -36,7 +36,6 @@ void evaluate(EvalContext& ctx) {
 
 const OpDef& op_NonZero() {
   static const OpDef def{
-      .domain = "",
       .name = "NonZero",
       .versions = {9, 13},
       .inputs = {1, 1},

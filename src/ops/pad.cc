@@ -165,7 +165,6 @@ void upgrade_to_11(Graph& graph, NodeId id) {
 
 const OpDef& op_Pad() {
   static const OpDef def{
-      .domain = "",
       .name = "Pad",
       .versions = {2, 11, 13, 18, 19, 21, 23, 24, 25},
       .inputs = {1, 4},

@@ -79,7 +79,6 @@ void evaluate(EvalContext& ctx) {
 
 const OpDef& op_Range() {
   static const OpDef def{
-      .domain = "",
       .name = "Range",
       .versions = {11},
       .inputs = {3, 3},

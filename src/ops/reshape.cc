@@ -147,7 +147,6 @@ void evaluate(EvalContext& ctx) {
 
 const OpDef& op_Reshape() {
   static const OpDef def{
-      .domain = "",
       .name = "Reshape",
       .versions = {5, 13, 14, 19, 21, 23, 24, 25},
       .inputs = {2, 2},

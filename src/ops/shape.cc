@@ -45,7 +45,6 @@ void evaluate_size(EvalContext& ctx) {
 
 const OpDef& op_Shape() {
   static const OpDef def{
-      .domain = "",
       .name = "Shape",
       .versions = {1, 13, 15, 19, 21, 23, 24, 25},
       .inputs = {1, 1},
@@ -60,7 +59,6 @@ const OpDef& op_Shape() {
 
 const OpDef& op_Size() {
   static const OpDef def{
-      .domain = "",
       .name = "Size",
       .versions = {1, 13, 19, 21, 23, 24, 25},
       .inputs = {1, 1},

@@ -171,7 +171,6 @@ void upgrade_to_10(Graph& graph, NodeId id) {
 
 const OpDef& op_Slice() {
   static const OpDef def{
-      .domain = "",
       .name = "Slice",
       .versions = {1, 10, 11, 13},
       .inputs = {1, 5},

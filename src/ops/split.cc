@@ -119,7 +119,6 @@ void upgrade_to_18(Graph& graph, NodeId id) {
 
 const OpDef& op_Split() {
   static const OpDef def{
-      .domain = "",
       .name = "Split",
       .versions = {2, 11, 13, 18},
       .inputs = {1, 2},

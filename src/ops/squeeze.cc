@@ -120,7 +120,6 @@ void upgrade_to_13(Graph& graph, NodeId id) { attr_to_input(graph, id, "axes", 1
 
 const OpDef& op_Squeeze() {
   static const OpDef def{
-      .domain = "",
       .name = "Squeeze",
       .versions = {1, 11, 13, 21, 23, 24, 25},
       .inputs = {1, 2},
@@ -136,7 +135,6 @@ const OpDef& op_Squeeze() {
 
 const OpDef& op_Unsqueeze() {
   static const OpDef def{
-      .domain = "",
       .name = "Unsqueeze",
       .versions = {1, 11, 13, 21, 23, 24, 25},
       .inputs = {1, 2},

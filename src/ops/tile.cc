@@ -45,7 +45,6 @@ void evaluate(EvalContext& ctx) {
 
 const OpDef& op_Tile() {
   static const OpDef def{
-      .domain = "",
       .name = "Tile",
       .versions = {6, 13},
       .inputs = {2, 2},

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 
 #include "src/ops/movement.h"
 
@@ -46,14 +45,8 @@ template <class T>
 std::vector<int64_t> best(const T* row, int64_t step, int64_t size, int64_t k, bool largest) {
   std::vector<int64_t> order = iota_table(size);
   const auto value = [&](int64_t i) { return load(row[i * step]); };
-  const auto less = [](auto a, auto b) {
-    if constexpr (std::is_floating_point_v<decltype(a)>)
-      return std::isnan(b) ? !std::isnan(a) : a < b;
-    else
-      return a < b;
-  };
   std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    return largest ? less(value(b), value(a)) : less(value(a), value(b));
+    return largest ? total_less(value(b), value(a)) : total_less(value(a), value(b));
   });
   order.resize(static_cast<size_t>(k));
   return order;
@@ -102,7 +95,6 @@ void upgrade_to_10(Graph& graph, NodeId id) {
 
 const OpDef& op_TopK() {
   static const OpDef def{
-      .domain = "",
       .name = "TopK",
       .versions = {1, 10, 11, 24},
       .inputs = {1, 2},

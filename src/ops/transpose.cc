@@ -40,7 +40,6 @@ void evaluate(EvalContext& ctx) {
 
 const OpDef& op_Transpose() {
   static const OpDef def{
-      .domain = "",
       .name = "Transpose",
       .versions = {1, 13, 21, 23, 24, 25},
       .inputs = {1, 1},

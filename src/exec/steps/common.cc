@@ -41,7 +41,7 @@ std::optional<float> scalar_float(const PlanBuilder& b, ValueId id, float otherw
   if (!id) return otherwise;
   const Tensor* t = b.constant(id);
   if (t == nullptr || t->dtype() != DType::kF32 || t->size() != 1) return std::nullopt;
-  return t->data<float>()[0];
+  return std::optional<float>(t->data<float>()[0]);
 }
 
 std::optional<ActivationF32> activation_of(const PlanBuilder& b, NodeId id) {

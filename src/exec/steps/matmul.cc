@@ -1,8 +1,6 @@
 #include "kernels/gemm_f32/gemm_f32.h"
 
-#include <algorithm>
-#include <cstring>
-
+#include "src/exec/steps/batch.h"
 #include "src/exec/steps/common.h"
 #include "src/exec/steps/rules.h"
 
@@ -78,25 +76,6 @@ void take_bias(const PlanBuilder& b, PackedProduct& p) {
     p.tail.nodes.insert(p.tail.nodes.begin(), nodes.begin(), nodes.end());
     return;
   }
-}
-
-/// Steps of a batched operand through the result's batch axes, in matrices.
-std::vector<int64_t> batch_offsets(const Shape& operand, const Shape& result, int64_t matrix) {
-  const size_t batch_rank = result.size() - 2, own_rank = operand.size() - 2;
-  std::vector<int64_t> steps(batch_rank, 0);
-  int64_t step = matrix;
-  for (size_t i = own_rank; i-- > 0;) {
-    if (operand[i] != 1) steps[batch_rank - own_rank + i] = step;
-    step *= operand[i];
-  }
-  std::vector<int64_t> offsets = {0};
-  for (size_t axis = 0; axis < batch_rank; ++axis) {
-    std::vector<int64_t> next;
-    for (const int64_t at : offsets)
-      for (int64_t i = 0; i < result[axis]; ++i) next.push_back(at + i * steps[axis]);
-    offsets = std::move(next);
-  }
-  return offsets;
 }
 
 /// Both operands computed: one product per matrix of the batch.

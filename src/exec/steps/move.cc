@@ -97,13 +97,14 @@ bool build_concat(PlanBuilder& b, NodeId id) {
 }
 
 bool build_split(PlanBuilder& b, NodeId id) {
+  for (const ValueId y : b.node(id).outputs)
+    if (!y) return false;
   const Operand from = as_lies(b, b.input(id, 0), b.follow(id));
   const auto strides = from.strides();
   const size_t axis = wrapped(b.attrs(id).get_int("axis", 0), from.shape.size());
   std::vector<Move> moves;
   int64_t at = 0;
   for (const ValueId y : b.node(id).outputs) {
-    if (!y) return false;
     const Operand to = b.create(y, from.layout, from.biased);
     moves.push_back(make_move(from, to, axes_of(to.shape, strides, to.strides()), at * strides[axis]));
     at += to.shape[axis];

@@ -1,6 +1,7 @@
 #include "kernels/pool/pool.h"
 
 #include "src/exec/steps/common.h"
+#include "src/exec/steps/quant.h"
 #include "src/exec/steps/rules.h"
 
 namespace lapidary::exec {
@@ -24,7 +25,7 @@ void emit_pool(PlanBuilder& b, NodeId id, PoolArgs args, PoolFn call) {
   spec.nodes = {id};
   spec.kernel = kernels::select_pool().kernel->row.name;
   const ValueId x = b.input(id, 0), y = b.output(id);
-  spec.precision = dtype_name(b.dtype(y));
+  spec.precision = is_byte(b.dtype(y)) ? "int8" : "float32";
   const Operand in = b.get_u8(x, Layout::kChannelsLast);
   const Operand out = b.create_u8(y, Layout::kChannelsLast);
   spec.reads = {in};
@@ -54,8 +55,6 @@ std::optional<ConvShape> global_window(const PlanBuilder& b, ValueId x) {
   return s;
 }
 
-bool is_u8(DType t) { return t == DType::kU8 || t == DType::kI8; }
-
 std::optional<ConvShape> pool_window(const PlanBuilder& b, NodeId id) {
   const auto shape =
       window_shape(b, id, b.input(id, 0), b.output(id), b.attrs(id).get_ints("kernel_shape"));
@@ -71,11 +70,11 @@ bool counts_cut_windows(const PlanBuilder& b, NodeId id) {
 
 bool build_max_pool(PlanBuilder& b, NodeId id) {
   const DType dtype = b.dtype(b.input(id, 0));
-  if ((dtype != DType::kF32 && !is_u8(dtype)) || b.wants_output(id, 1)) return false;
+  if ((dtype != DType::kF32 && !is_byte(dtype)) || b.wants_output(id, 1)) return false;
   const auto shape = pool_window(b, id);
   if (!shape) return false;
   const auto* call = kernels::select_pool().kernel->call;
-  emit_pool(b, id, {.shape = *shape}, is_u8(dtype) ? call->max_u8 : call->max_f32);
+  emit_pool(b, id, {.shape = *shape}, is_byte(dtype) ? call->max_u8 : call->max_f32);
   return true;
 }
 
@@ -98,10 +97,37 @@ bool build_global_average_pool(PlanBuilder& b, NodeId id) {
 bool build_global_max_pool(PlanBuilder& b, NodeId id) {
   const auto shape = global_window(b, b.input(id, 0));
   const DType dtype = b.dtype(b.input(id, 0));
-  if ((dtype != DType::kF32 && !is_u8(dtype)) || !shape) return false;
+  if ((dtype != DType::kF32 && !is_byte(dtype)) || !shape) return false;
   const auto* call = kernels::select_pool().kernel->call;
-  emit_pool(b, id, {.shape = *shape}, is_u8(dtype) ? call->max_u8 : call->max_f32);
+  emit_pool(b, id, {.shape = *shape}, is_byte(dtype) ? call->max_u8 : call->max_f32);
   return true;
+}
+
+namespace {
+
+/// com.microsoft: x, x_scale, x_zero, y_scale, y_zero.
+bool emit_average_s8(PlanBuilder& b, NodeId id, const std::optional<ConvShape>& shape) {
+  const auto x = byte_params(b, id, 1, b.dtype(b.input(id, 0)));
+  const auto y = byte_params(b, id, 3, b.dtype(b.output(id)));
+  if (!shape || !x || !y || b.attrs(id).get_int("channels_last", 0) != 0) return false;
+  PoolArgs args{.shape = *shape};
+  args.count_include_pad = b.attrs(id).get_int("count_include_pad", 0) != 0;
+  args.x_scale = x->scale;
+  args.y_scale = y->scale;
+  args.x_zero = x->zero;
+  args.y_zero = y->zero;
+  emit_pool(b, id, args, kernels::select_pool().kernel->call->average_u8);
+  return true;
+}
+
+}  // namespace
+
+bool build_qlinear_average_pool(PlanBuilder& b, NodeId id) {
+  return !counts_cut_windows(b, id) && emit_average_s8(b, id, pool_window(b, id));
+}
+
+bool build_qlinear_global_average_pool(PlanBuilder& b, NodeId id) {
+  return emit_average_s8(b, id, global_window(b, b.input(id, 0)));
 }
 
 }  // namespace lapidary::exec

@@ -117,7 +117,7 @@ bool build_unary(PlanBuilder& b, NodeId id) {
 /// x^2, sqrt(x) and other constant powers.
 bool build_power(PlanBuilder& b, NodeId id) {
   const ValueId x = b.input(id, 0);
-  const auto exponent = b.input(id, 1) ? scalar_float(b, b.input(id, 1), 1.0f) : std::nullopt;
+  const auto exponent = scalar_float(b, b.input(id, 1), 1.0f);
   if (b.dtype(x) != DType::kF32 || !exponent || b.shape(x) != b.shape(b.output(id))) return false;
   UnaryFn function = each<power>;
   if (*exponent == 2.0f) function = each<square>;

@@ -1,0 +1,32 @@
+#if defined(__x86_64__)
+#include "kernels/dw_s8/generic.h"
+
+namespace lapidary::kernels {
+namespace {
+
+/// Two lines at a time, widened to s16: word 2c + r of the column is channel c of line r.
+struct Dot2 {
+  static constexpr int kTaps = 2;
+
+  template <int R>
+  LAPIDARY_INLINE __m256i column(const char* p, int64_t tap_y) {
+    const __m128i first = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    if constexpr (R == 1) return _mm256_cvtepu8_epi32(first);
+    const __m128i second = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + tap_y));
+    return _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(first, second));
+  }
+  LAPIDARY_INLINE __m256i dot(__m256i acc, __m256i x, __m256i w) {
+    return _mm256_add_epi32(acc, _mm256_madd_epi16(x, w));
+  }
+  LAPIDARY_INLINE __m256i ones() { return _mm256_set1_epi16(1); }
+};
+using Rows = DwS8<Avx2, Dot2>;
+
+}  // namespace
+
+extern const ConvS8Functions dw_s8_avx2;
+const ConvS8Functions dw_s8_avx2 = {Rows::packed_bytes, Rows::scratch_bytes, Rows::blocks,
+                                    Rows::pack, Rows::run};
+
+}  // namespace lapidary::kernels
+#endif

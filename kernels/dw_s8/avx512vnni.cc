@@ -1,0 +1,45 @@
+#if defined(__x86_64__)
+#include "kernels/dw_s8/generic.h"
+
+namespace lapidary::kernels {
+namespace {
+
+/// Four lines at a time: byte 4c + r of the column is channel c of line r.
+struct Dot4 {
+  static constexpr int kTaps = 4;
+
+  template <int R>
+  LAPIDARY_INLINE __m512i column(const char* p, int64_t tap_y) {
+    if constexpr (R == 1) return _mm512_cvtepu8_epi32(line(p));
+    __m512i v = _mm512_zextsi128_si512(line(p));
+    v = _mm512_inserti32x4(v, line(p + tap_y), 1);
+    if constexpr (R > 2) v = _mm512_inserti32x4(v, line(p + 2 * tap_y), 2);
+    if constexpr (R > 3) v = _mm512_inserti32x4(v, line(p + 3 * tap_y), 3);
+    return _mm512_permutexvar_epi8(interleave(), v);
+  }
+  LAPIDARY_INLINE __m512i dot(__m512i acc, __m512i x, __m512i w) {
+    return _mm512_dpbusd_epi32(acc, x, w);
+  }
+  LAPIDARY_INLINE __m512i ones() { return _mm512_set1_epi8(1); }
+
+ private:
+  LAPIDARY_INLINE __m128i line(const char* p) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  }
+  LAPIDARY_INLINE __m512i interleave() {
+    const __m512i channel = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return _mm512_add_epi8(
+        _mm512_shuffle_epi8(channel, _mm512_set4_epi32(0x0C0C0C0C, 0x08080808, 0x04040404, 0)),
+        _mm512_set1_epi32(0x30201000));
+  }
+};
+using Rows = DwS8<Avx512, Dot4>;
+
+}  // namespace
+
+extern const ConvS8Functions dw_s8_avx512vnni;
+const ConvS8Functions dw_s8_avx512vnni = {Rows::packed_bytes, Rows::scratch_bytes, Rows::blocks,
+                                          Rows::pack, Rows::run};
+
+}  // namespace lapidary::kernels
+#endif

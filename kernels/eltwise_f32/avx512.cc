@@ -1,0 +1,11 @@
+#if defined(__x86_64__)
+#include "kernels/eltwise_f32/generic.h"
+
+namespace lapidary::kernels {
+
+using Rows = EltwiseF32<Avx512>;
+extern const EltwiseF32Functions eltwise_f32_avx512;
+const EltwiseF32Functions eltwise_f32_avx512 = {Rows::binary, Rows::unary};
+
+}  // namespace lapidary::kernels
+#endif

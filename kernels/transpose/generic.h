@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstring>
+
+#include "kernels/simd.h"
+#include "kernels/transpose/transpose.h"
+
+namespace lapidary::kernels {
+namespace {
+
+/// y[c * y_row + r] = x[r * x_row + c] for 16 x 16 bytes: four rounds of interleaving halves.
+[[maybe_unused]] inline void transpose_16x16(const uint8_t* x, int64_t x_row, uint8_t* y,
+                                             int64_t y_row) {
+  __m128i v[16], u[16];
+  for (int i = 0; i < 16; ++i)
+    v[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i * x_row));
+  for (int round = 0; round < 4; ++round) {  // perfect shuffle of rows i and i + 8
+    for (int i = 0; i < 8; ++i) {
+      u[2 * i] = _mm_unpacklo_epi8(v[i], v[i + 8]);
+      u[2 * i + 1] = _mm_unpackhi_epi8(v[i], v[i + 8]);
+    }
+    for (int i = 0; i < 16; ++i) v[i] = u[i];
+  }
+  for (int i = 0; i < 16; ++i) _mm_storeu_si128(reinterpret_cast<__m128i*>(y + i * y_row), v[i]);
+}
+
+/// The same for 8 x 8 words: three rounds.
+[[maybe_unused]] inline void transpose_8x8(const float* x, int64_t x_row, float* y, int64_t y_row) {
+  __m256 v[8], u[8];
+  for (int i = 0; i < 8; ++i) v[i] = _mm256_loadu_ps(x + i * x_row);
+  for (int i = 0; i < 8; i += 2) {  // [r0c0 r1c0 r0c1 r1c1 | c4..]
+    u[i] = _mm256_unpacklo_ps(v[i], v[i + 1]);
+    u[i + 1] = _mm256_unpackhi_ps(v[i], v[i + 1]);
+  }
+  for (int i = 0; i < 8; i += 4) {  // four rows of one column in each half
+    v[i] = _mm256_shuffle_ps(u[i], u[i + 2], 0x44);
+    v[i + 1] = _mm256_shuffle_ps(u[i], u[i + 2], 0xEE);
+    v[i + 2] = _mm256_shuffle_ps(u[i + 1], u[i + 3], 0x44);
+    v[i + 3] = _mm256_shuffle_ps(u[i + 1], u[i + 3], 0xEE);
+  }
+  for (int i = 0; i < 4; ++i) {
+    _mm256_storeu_ps(y + i * y_row, _mm256_permute2f128_ps(v[i], v[i + 4], 0x20));
+    _mm256_storeu_ps(y + (i + 4) * y_row, _mm256_permute2f128_ps(v[i], v[i + 4], 0x31));
+  }
+}
+
+/// Whole tiles by `tile`, the rest one by one.
+template <class T, int64_t kTile, class Tile>
+void transpose_tiles(const TransposeArgs& p, const Tile& tile) {
+  const int64_t size = p.rows * p.cols;
+  const int64_t end = p.batch_end < 0 ? p.batch : p.batch_end;
+  const int64_t whole_rows = p.rows / kTile * kTile, whole_cols = p.cols / kTile * kTile;
+  for (int64_t b = p.batch_begin; b < end; ++b) {
+    const T* x = static_cast<const T*>(p.x) + b * size;
+    T* y = static_cast<T*>(p.y) + b * size;
+    for (int64_t c = 0; c < whole_cols; c += kTile) {
+      for (int64_t r = 0; r < whole_rows; r += kTile)
+        tile(x + r * p.cols + c, p.cols, y + c * p.rows + r, p.rows);
+      for (int64_t i = c; i < c + kTile; ++i)
+        for (int64_t r = whole_rows; r < p.rows; ++r) y[i * p.rows + r] = x[r * p.cols + i];
+    }
+    for (int64_t c = whole_cols; c < p.cols; ++c)
+      for (int64_t r = 0; r < p.rows; ++r) y[c * p.rows + r] = x[r * p.cols + c];
+  }
+}
+
+[[maybe_unused]] void transpose_bytes1(const TransposeArgs& p) {
+  transpose_tiles<uint8_t, 16>(p, transpose_16x16);
+}
+[[maybe_unused]] void transpose_bytes4(const TransposeArgs& p) {
+  transpose_tiles<float, 8>(p, transpose_8x8);
+}
+
+}  // namespace
+}  // namespace lapidary::kernels

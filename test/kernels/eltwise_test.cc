@@ -1,0 +1,200 @@
+#include "kernels/eltwise_f32/eltwise_f32.h"
+#include "kernels/eltwise_s8/eltwise_s8.h"
+#include "test/kernels/support.h"
+
+namespace lapidary::kernels {
+namespace {
+
+/// Distances of a grid of rows x cols with broadcasting and gaps.
+struct Sizes {
+  Grid grid;
+  int64_t a, b, y;
+};
+
+Sizes draw_sizes(Draw& draw) {
+  Sizes s;
+  Grid& g = s.grid;
+  g.rows = draw.in(1, 5);
+  g.cols = draw.in(1, 150);
+  const bool flat = draw.one_in(2);
+  const auto operand = [&](int64_t* row, int64_t* step) {
+    *step = flat || !draw.one_in(4) ? 1 : 0;
+    *row = flat ? g.cols : draw.one_in(4) ? 0 : (*step == 0 ? 1 : g.cols + draw.in(0, 5));
+    return (g.rows - 1) * *row + (g.cols - 1) * *step + 1;
+  };
+  s.a = operand(&g.a_row, &g.a_step);
+  s.b = operand(&g.b_row, &g.b_step);
+  g.y_row = flat ? g.cols : g.cols + draw.in(0, 5);
+  s.y = (g.rows - 1) * g.y_row + g.cols;
+  return s;
+}
+
+/// y[at] == value(a, b) for the grid's elements, and untouched between them.
+template <class T, class Value>
+int64_t count_differing(const Grid& g, const Array<T>& a, const Array<T>& b, const Array<T>& y,
+                        T untouched, const Value& value) {
+  int64_t differing = 0;
+  for (int64_t i = 0; i < y.size(); ++i) {
+    const int64_t r = i / g.y_row, c = i % g.y_row;
+    const T expected =
+        c < g.cols
+            ? static_cast<T>(value(a[r * g.a_row + c * g.a_step], b[r * g.b_row + c * g.b_step]))
+            : untouched;
+    differing += std::memcmp(&y.data()[i], &expected, sizeof(T)) != 0;
+  }
+  return differing;
+}
+
+class EltwiseS8Row : public testing::TestWithParam<EltwiseS8Kernel> {};
+
+TEST_P(EltwiseS8Row, AddIsTheFormula) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(21);
+  for (int i = 0; i < 200; ++i) {
+    const Sizes s = draw_sizes(draw);
+    const Array<uint8_t> a = draw.integers<uint8_t>(s.a, 0, 255),
+                         b = draw.integers<uint8_t>(s.b, 0, 255);
+    Array<uint8_t> y(s.y, 77);
+    AddU8 p = add_u8(draw.real(0.001f, 0.2f), static_cast<int>(draw.in(0, 255)),
+                     draw.real(0.001f, 0.2f), static_cast<int>(draw.in(0, 255)),
+                     draw.real(0.01f, 0.2f), static_cast<int>(draw.in(0, 255)));
+    if (draw.one_in(3))
+      p.lo = static_cast<int>(draw.in(0, 128)), p.hi = static_cast<int>(draw.in(128, 255));
+    GetParam().call->add({.grid = s.grid, .a = a.data(), .b = b.data(), .y = y.data(), .add = p});
+    EXPECT_EQ(count_differing<uint8_t>(
+                  s.grid, a, b, y, 77,
+                  [&](float u, float v) {
+                    return clamp_rint(std::fma(u, p.ra, std::fma(v, p.rb, p.f)), 0, p.lo, p.hi);
+                  }),
+              0);
+  }
+}
+
+TEST_P(EltwiseS8Row, MulIsTheFormula) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(22);
+  for (int i = 0; i < 200; ++i) {
+    const Sizes s = draw_sizes(draw);
+    const Array<uint8_t> a = draw.integers<uint8_t>(s.a, 0, 255),
+                         b = draw.integers<uint8_t>(s.b, 0, 255);
+    Array<uint8_t> y(s.y, 77);
+    const MulU8 p = mul_u8(draw.real(0.001f, 0.2f), static_cast<int>(draw.in(0, 255)),
+                           draw.real(0.001f, 0.2f), static_cast<int>(draw.in(0, 255)),
+                           draw.real(0.01f, 0.2f), static_cast<int>(draw.in(0, 255)));
+    GetParam().call->mul({.grid = s.grid, .a = a.data(), .b = b.data(), .y = y.data(), .mul = p});
+    EXPECT_EQ(count_differing<uint8_t>(
+                  s.grid, a, b, y, 77,
+                  [&](int u, int v) {
+                    const float product = static_cast<float>((u - p.a_zero) * (v - p.b_zero)) * p.m;
+                    const float shifted = product + static_cast<float>(p.y_zero);
+                    return clamp_rint(shifted, 0, p.lo, p.hi);
+                  }),
+              0);
+  }
+}
+
+TEST_P(EltwiseS8Row, LutLooksUpEveryByte) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(23);
+  const Array<uint8_t> table = draw.integers<uint8_t>(256, 0, 255);
+  for (int i = 0; i < 60; ++i) {
+    const int64_t rows = draw.in(1, 4), cols = draw.in(1, 300);
+    const int64_t x_row = cols + draw.in(0, 1) * 3, y_row = cols + draw.in(0, 1) * 5;
+    const Array<uint8_t> x = draw.integers<uint8_t>(rows * x_row, 0, 255);
+    Array<uint8_t> y(rows * y_row, 77);
+    GetParam().call->lut({.rows = rows,
+                          .cols = cols,
+                          .x_row = x_row,
+                          .y_row = y_row,
+                          .x = x.data(),
+                          .y = y.data(),
+                          .table = table.data()});
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t c = 0; c < y_row; ++c)
+        ASSERT_EQ(y[r * y_row + c], c < cols ? table[x[r * x_row + c]] : 77);
+  }
+}
+
+class EltwiseF32Row : public testing::TestWithParam<EltwiseF32Kernel> {};
+
+/// NaN, infinities and both zeros among ordinary numbers.
+Array<float> draw_reals(Draw& draw, int64_t count) {
+  Array<float> a = draw.reals(count, -8, 8);
+  const float special[] = {0.0f, -0.0f, std::numeric_limits<float>::quiet_NaN(),
+                           std::numeric_limits<float>::infinity(),
+                           -std::numeric_limits<float>::infinity()};
+  for (float& v : a)
+    if (draw.one_in(8)) v = special[draw.in(0, 4)];
+  return a;
+}
+
+bool same(float a, float b) { return std::isnan(a) ? std::isnan(b) : a == b; }
+
+float activate(float v, const ActivationF32& p) {
+  if (std::isnan(v)) return v;
+  return std::min(p.hi, std::max(p.lo, v < 0 ? p.slope * v : v));
+}
+
+float apply(BinaryOp op, float a, float b) {
+  switch (op) {
+    case BinaryOp::kAdd:
+      return a + b;
+    case BinaryOp::kSub:
+      return a - b;
+    case BinaryOp::kMul:
+      return a * b;
+    case BinaryOp::kDiv:
+      return a / b;
+    case BinaryOp::kMin:
+      return std::isnan(a) || std::isnan(b) ? NAN : std::min(a, b);
+    case BinaryOp::kMax:
+      return std::isnan(a) || std::isnan(b) ? NAN : std::max(a, b);
+  }
+  return 0;
+}
+
+TEST_P(EltwiseF32Row, BinaryIsTheFormula) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(24);
+  for (int i = 0; i < 240; ++i) {
+    const auto op = static_cast<BinaryOp>(i % 6);
+    const Sizes s = draw_sizes(draw);
+    const Grid& g = s.grid;
+    const Array<float> a = draw_reals(draw, s.a), b = draw_reals(draw, s.b);
+    Array<float> y(s.y, 77.0f);
+    ActivationF32 act;
+    if (draw.one_in(3)) act.slope = 0.25f;
+    if (draw.one_in(3)) act.lo = 0.0f;
+    if (draw.one_in(3)) act.hi = 6.0f;
+    GetParam().call->binary(
+        {.op = op, .grid = g, .a = a.data(), .b = b.data(), .y = y.data(), .activation = act});
+    for (int64_t j = 0; j < y.size(); ++j) {
+      const int64_t r = j / g.y_row, c = j % g.y_row;
+      const float expected =
+          c < g.cols
+              ? activate(apply(op, a[r * g.a_row + c * g.a_step], b[r * g.b_row + c * g.b_step]),
+                         act)
+              : 77.0f;
+      ASSERT_TRUE(same(expected, y[j])) << expected << " " << y[j] << " op " << i % 6;
+    }
+  }
+}
+
+TEST_P(EltwiseF32Row, UnaryIsTheActivation) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(25);
+  const ActivationF32 activations[] = {
+      {}, {.lo = 0}, {.lo = 0, .hi = 6}, {.slope = 0.1f}, {.slope = 2.0f, .lo = -3, .hi = 3}};
+  for (const ActivationF32& act : activations) {
+    const Array<float> x = draw_reals(draw, 133);
+    Array<float> y(133);
+    GetParam().call->unary({.count = 133, .x = x.data(), .y = y.data(), .activation = act});
+    for (int64_t i = 0; i < 133; ++i) ASSERT_TRUE(same(activate(x[i], act), y[i])) << x[i];
+  }
+}
+
+LAPIDARY_EACH_ROW(EltwiseS8Row, eltwise_s8_kernels());
+LAPIDARY_EACH_ROW(EltwiseF32Row, eltwise_f32_kernels());
+
+}  // namespace
+}  // namespace lapidary::kernels

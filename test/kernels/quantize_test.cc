@@ -1,0 +1,105 @@
+#include "kernels/quantize/quantize.h"
+
+#include "kernels/transpose/transpose.h"
+#include "test/kernels/support.h"
+
+namespace lapidary::kernels {
+namespace {
+
+/// Where element i of a [rows, cols] matrix of each batch goes.
+int64_t target(int64_t i, int64_t rows, int64_t cols, bool transpose) {
+  if (!transpose) return i;
+  const int64_t at = i % (rows * cols);
+  return i - at + at % cols * rows + at / cols;
+}
+
+class QuantizeRow : public testing::TestWithParam<QuantizeKernel> {};
+
+TEST_P(QuantizeRow, QuantizesByDivisionAndHalfToEven) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(41);
+  for (int i = 0; i < 100 && !HasFailure(); ++i) {
+    QuantizeArgs a = {.batch = draw.in(1, 2), .rows = draw.in(1, 40), .cols = draw.in(1, 70)};
+    a.transpose = draw.one_in(2);
+    const bool is_signed = draw.one_in(2);
+    a.lo = is_signed ? -128 : 0, a.hi = is_signed ? 127 : 255;
+    a.zero = static_cast<int>(draw.in(a.lo, a.hi));
+    a.scale = draw.one_in(2) ? 0.25f : draw.real(0.001f, 0.1f);
+    const int64_t count = a.batch * a.rows * a.cols;
+    Array<float> x = draw.reals(count, -300 * a.scale, 300 * a.scale);
+    for (float& v : x) {
+      if (draw.one_in(3)) v = static_cast<float>(draw.in(-600, 600)) * 0.5f * a.scale;  // ties
+      if (draw.one_in(50)) v = draw.one_in(2) ? 1e30f : -std::numeric_limits<float>::infinity();
+    }
+    Array<uint8_t> y(count, 77);
+    a.x = x.data();
+    a.y = y.data();
+    GetParam().call->quantize(a);
+    for (int64_t j = 0; j < count; ++j) {
+      const float scaled = x[j] / a.scale;
+      ASSERT_EQ(y[target(j, a.rows, a.cols, a.transpose)],
+                static_cast<uint8_t>(clamp_rint(scaled, a.zero, a.lo, a.hi)))
+          << x[j] << " scale " << a.scale << " zero " << a.zero;
+    }
+  }
+}
+
+TEST_P(QuantizeRow, NanBecomesTheLowest) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  const Array<float> x(19, std::numeric_limits<float>::quiet_NaN());
+  Array<uint8_t> y(19, 77);
+  GetParam().call->quantize({.cols = 19, .x = x.data(), .y = y.data(), .zero = 9, .lo = 3});
+  EXPECT_THAT(y.vector(), testing::Each(3));
+}
+
+TEST_P(QuantizeRow, DequantizesByMultiplication) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(42);
+  for (int i = 0; i < 60; ++i) {
+    DequantizeArgs a = {.batch = draw.in(1, 2), .rows = draw.in(1, 40), .cols = draw.in(1, 70)};
+    a.transpose = draw.one_in(2);
+    a.is_signed = draw.one_in(2);
+    a.zero = static_cast<int>(a.is_signed ? draw.in(-128, 127) : draw.in(0, 255));
+    a.scale = draw.real(0.001f, 0.1f);
+    const int64_t count = a.batch * a.rows * a.cols;
+    const auto x = draw.integers<uint8_t>(count, 0, 255);
+    Array<float> y(count, 77.0f);
+    a.x = x.data();
+    a.y = y.data();
+    GetParam().call->dequantize(a);
+    for (int64_t j = 0; j < count; ++j) {
+      const int q = a.is_signed ? static_cast<int8_t>(x[j]) : x[j];
+      ASSERT_EQ(y[target(j, a.rows, a.cols, a.transpose)],
+                static_cast<float>(q - a.zero) * a.scale);
+    }
+  }
+}
+
+class TransposeRow : public testing::TestWithParam<TransposeKernel> {};
+
+TEST_P(TransposeRow, MovesEveryElement) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(43);
+  for (int i = 0; i < 60; ++i) {
+    TransposeArgs a = {.batch = draw.in(1, 2), .rows = draw.in(1, 50), .cols = draw.in(1, 50)};
+    const int64_t count = a.batch * a.rows * a.cols;
+    const auto bytes = draw.integers<uint8_t>(count, 0, 255);
+    const auto words = draw.integers<int32_t>(count, -1000000, 1000000);
+    Array<uint8_t> y1(count);
+    Array<int32_t> y4(count);
+    a.x = bytes.data(), a.y = y1.data();
+    GetParam().call->bytes1(a);
+    a.x = words.data(), a.y = y4.data();
+    GetParam().call->bytes4(a);
+    for (int64_t j = 0; j < count; ++j) {
+      ASSERT_EQ(y1[target(j, a.rows, a.cols, true)], bytes[j]);
+      ASSERT_EQ(y4[target(j, a.rows, a.cols, true)], words[j]);
+    }
+  }
+}
+
+LAPIDARY_EACH_ROW(QuantizeRow, quantize_kernels());
+LAPIDARY_EACH_ROW(TransposeRow, transpose_kernels());
+
+}  // namespace
+}  // namespace lapidary::kernels
