@@ -112,6 +112,46 @@ int32_t read_zero_point(const EvalContext& context, size_t zero_point) {
   return read_quantized(t)[0];
 }
 
+void infer_slice_scales(const InferContext& context, size_t scale, const Dim& count) {
+  context.require_rank(scale, 0, 1);
+  if (const Tensor* known = context.constant(scale)) check_scale(*known);
+  const auto* shape = context.shape(scale);
+  if (shape == nullptr || shape->empty() || !(*shape)[0].known() || (*shape)[0].value == 1) return;
+  if (count.known() && (*shape)[0].value != count.value)
+    fail_invalid("scale (input {}) is {}, expected 1 or {} elements", scale,
+                 context.type(scale).text(), count.value);
+}
+
+namespace {
+
+template <class T>
+std::vector<T> repeated(std::vector<T> values, size_t input, int64_t count) {
+  if (values.size() == 1) values.assign(static_cast<size_t>(count), T(values[0]));
+  if (static_cast<int64_t>(values.size()) != count)
+    fail_invalid("input {} has {} elements, expected 1 or {}", input, values.size(), count);
+  return values;
+}
+
+}  // namespace
+
+std::vector<float> read_scales(const EvalContext& context, size_t scale, int64_t count) {
+  check_scale(context.input(scale));
+  return repeated(read_as<float>(context.input(scale)), scale, count);
+}
+
+std::vector<int32_t> read_zero_points(const EvalContext& context, size_t zero_point,
+                                      int64_t count) {
+  if (!context.has_input(zero_point)) return std::vector<int32_t>(static_cast<size_t>(count));
+  return repeated(read_quantized(context.input(zero_point)), zero_point, count);
+}
+
+std::vector<int32_t> read_centered(const EvalContext& context, size_t x, size_t zero_point) {
+  const int32_t zero = read_zero_point(context, zero_point);
+  std::vector<int32_t> out = read_quantized(context.input(x));
+  for (int32_t& v : out) v -= zero;
+  return out;
+}
+
 QuantLayout quant_layout(const AttrView& attrs, const Shape& x, const Shape& scale) {
   QuantLayout out;
   const int64_t block = attrs.get_int("block_size", 0);

@@ -34,10 +34,21 @@ void check_scale(const Tensor& scale);
 void infer_scalar_scale(const InferContext& context, size_t scale);
 /// A zero point, where present, has the shape of its scale and the dtype of `like`.
 void infer_zero_point(const InferContext& context, size_t zero_point, size_t scale);
+/// One scale, or one for each of `count` slices; checks the scale where it is known.
+void infer_slice_scales(const InferContext& context, size_t scale, const Dim& count);
+inline constexpr std::array kByteDTypes{DType::kU8, DType::kI8};
 /// A scale of one element, checked.
 float read_scale(const EvalContext& context, size_t scale);
 /// A zero point of one element, 0 where absent.
 int32_t read_zero_point(const EvalContext& context, size_t zero_point);
+
+/// `count` of them, one repeated where the input has one element; checked. Zero points: 0 where
+/// absent.
+std::vector<float> read_scales(const EvalContext& context, size_t scale, int64_t count);
+std::vector<int32_t> read_zero_points(const EvalContext& context, size_t zero_point, int64_t count);
+
+/// What the integer kernels compute in: elements minus their zero point.
+std::vector<int32_t> read_centered(const EvalContext& context, size_t x, size_t zero_point);
 
 /// Which scale belongs to which element: x is seen as [outer, dim, inner].
 struct QuantLayout {

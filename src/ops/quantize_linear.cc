@@ -64,4 +64,17 @@ const OpDef& op_QuantizeLinear() {
   return def;
 }
 
+/// What stands in for 16- and 4-bit types below opset 21.
+const OpDef& op_com_microsoft_QuantizeLinear() {
+  static const OpDef def{.domain = "com.microsoft",
+                         .name = "QuantizeLinear",
+                         .versions = {1},
+                         .inputs = {2, 3},
+                         .outputs = {1, 1},
+                         .attrs = {{"axis", AttrKind::kInt}, {"block_size", AttrKind::kInt}},
+                         .infer = infer_quantize,
+                         .evaluate = evaluate_quantize};
+  return def;
+}
+
 }  // namespace lapidary
