@@ -8,6 +8,7 @@
 #include "src/exec/steps/convert.h"
 #include "src/exec/steps/reference.h"
 #include "src/exec/steps/steps.h"
+#include "src/ops/evaluate.h"
 
 namespace lapidary::exec {
 
@@ -86,7 +87,9 @@ bool PlanBuilder::known_and_not_empty(NodeId id) const {
   };
   const Node& n = node(id);
   for (const ValueId v : n.inputs)
-    if (v && (!usable(v) || (computed(v) && !forms_.at(v.index)[0].known))) return false;
+    if (v && constant(v) == nullptr &&
+        (!usable(v) || (computed(v) && !forms_.at(v.index)[0].known)))
+      return false;
   return std::all_of(n.outputs.begin(), n.outputs.end(),
                      [&](ValueId v) { return !v || usable(v); });
 }
@@ -101,6 +104,27 @@ void PlanBuilder::build_node(NodeId id) {
                    emit_reference(id);
                  finish(id);
                });
+}
+
+bool PlanBuilder::fold(NodeId id) {
+  const ResolvedOp op = resolve_op(graph_, id);
+  if (options_.reference_only || !op || !op.def->foldable || !node(id).captures.empty())
+    return false;
+  std::vector<const Tensor*> inputs;
+  for (const ValueId v : node(id).inputs) {
+    inputs.push_back(constant(v));
+    if (v && inputs.back() == nullptr) return false;
+  }
+  std::vector<Tensor> made = evaluate_node(graph_, id, inputs);
+  for (size_t i = 0; i < made.size(); ++i)
+    if (output(id, i)) folded_[output(id, i).index] = std::move(made[i]);
+  return true;
+}
+
+const Tensor* PlanBuilder::constant(ValueId id) const {
+  if (!id) return nullptr;
+  const auto found = folded_.find(id.index);
+  return found != folded_.end() ? &found->second : graph_.constant(id);
 }
 
 void PlanBuilder::finish(NodeId id) {

@@ -51,7 +51,9 @@ class PlanBuilder {
   // -- types (static wherever a rule is asked)
   DType dtype(ValueId id) const { return graph_.value(id).type.dtype; }
   Shape shape(ValueId id) const { return graph_.value(id).type.static_shape(); }
-  const Tensor* constant(ValueId id) const { return id.valid() ? graph_.constant(id) : nullptr; }
+  /// Elements known now: the graph's constants, and what was computed from constants alone (weights
+  /// behind DequantizeLinear, which passes leave as they are).
+  const Tensor* constant(ValueId id) const;
 
   // -- operands
   bool computed(ValueId id) const { return forms_.contains(id.index); }
@@ -100,6 +102,7 @@ class PlanBuilder {
   void define(ValueId id, const Operand& operand);
   void build_node(NodeId id);
   bool known_and_not_empty(NodeId id) const;
+  bool fold(NodeId id);
   void finish(NodeId id);
   Operand constant_operand(ValueId id, Layout layout);
   void convert(const Operand& from, const Operand& to, ValueId id);
@@ -111,9 +114,10 @@ class PlanBuilder {
   PlanOptions options_;
   Plan plan_;
   std::unordered_map<uint32_t, std::vector<Operand>> forms_;  // value -> where it lies
-  std::vector<std::pair<ValueId, Operand>> created_;          // by the step being built
-  std::unordered_map<int, std::vector<ValueId>> sharers_;     // storage -> values in it
-  std::unordered_map<uint32_t, int64_t> pending_;             // value -> reads not yet built
+  std::unordered_map<uint32_t, Tensor> folded_;
+  std::vector<std::pair<ValueId, Operand>> created_;       // by the step being built
+  std::unordered_map<int, std::vector<ValueId>> sharers_;  // storage -> values in it
+  std::unordered_map<uint32_t, int64_t> pending_;          // value -> reads not yet built
   std::unordered_set<uint32_t> prefers_, tapped_, returned_;
   std::unordered_set<uint32_t> done_;  // nodes
 };

@@ -144,6 +144,27 @@ bool build_slice(PlanBuilder& b, NodeId id) {
   return true;
 }
 
+/// Elements of a constant scalar index, or of constant indices that follow each other.
+bool build_gather(PlanBuilder& b, NodeId id) {
+  const ValueId x = b.input(id, 0), y = b.output(id);
+  const auto indices = constant_ints(b, b.input(id, 1));
+  if (!indices) return false;
+  for (size_t i = 1; i < indices->size(); ++i)
+    if ((*indices)[i] != (*indices)[0] + static_cast<int64_t>(i)) return false;
+  const Shape in = b.shape(x);
+  const size_t axis = wrapped(b.attrs(id).get_int("axis", 0), in.size());
+  const int64_t first = (*indices)[0] < 0 ? (*indices)[0] + in[axis] : (*indices)[0];
+  const auto count = static_cast<int64_t>(indices->size());
+  if (first < 0 || first + count > in[axis]) return false;
+  const Operand from = as_lies(b, x, Layout::kRowMajor);
+  const Operand to = b.create(y, Layout::kRowMajor, from.biased);
+  const int64_t inner = from.strides()[axis], outer = from.count() / (inner * in[axis]);
+  emit_moves(b, id,
+             {make_move(from, to, {{outer, inner * in[axis], inner * count}, {count * inner, 1, 1}},
+                        first * inner)});
+  return true;
+}
+
 bool build_expand(PlanBuilder& b, NodeId id) {
   const Operand from = as_lies(b, b.input(id, 0), Layout::kRowMajor);
   const Operand to = b.create(b.output(id), Layout::kRowMajor, from.biased);
