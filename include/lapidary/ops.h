@@ -11,7 +11,7 @@ namespace lapidary {
 struct OpSupport {
   std::string domain, name;
   std::vector<int> versions;
-  bool shape = false, reference = false, quantize = false, fast_f32 = false, fast_s8 = false;
+  bool shape = false, reference = false, quantize = false;
 };
 LAPIDARY_API std::vector<OpSupport> list_ops();
 

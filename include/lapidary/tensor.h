@@ -156,6 +156,8 @@ class LAPIDARY_API Tensor {
   size_t size_bytes() const { return static_cast<size_t>(size_) * dtype_size(dtype_); }
 
   const void* raw() const { return data_; }
+  /// True where `borrow` made it: alignment and what follows the last element are then the owner's.
+  bool borrowed() const { return borrowed_; }
   void* mutable_raw();
 
   /// Elements as T; throws Error{kInternal} where T is not the dtype (int8_t/uint8_t also read the

@@ -4,15 +4,17 @@
 #include <string>
 #include <string_view>
 
+#include "lapidary/export.h"
+
 namespace lapidary {
 
 /// Instruction sets that kernels are written for, weakest first within a family.
 enum class Isa { kScalar, kAvx2, kAvxVnni, kAvx512, kAvx512Vnni, kAvx512Bf16, kNeon, kNeonDot, kNeonI8mm };
 
 /// "scalar", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "neon", "neondot", "neoni8mm".
-std::string_view isa_name(Isa isa);
+LAPIDARY_API std::string_view isa_name(Isa isa);
 /// Throws Error{kUsage} with the closest names.
-Isa isa_from_name(std::string_view name);
+LAPIDARY_API Isa isa_from_name(std::string_view name);
 std::span<const Isa> all_isas();
 
 /// True where this CPU (and its operating system) runs `isa`.
@@ -22,8 +24,8 @@ bool cpu_has(Isa isa);
 bool isa_enabled(Isa isa);
 /// The cap: LAPIDARY_ISA at first use, or `set_isa_cap`. Throws Error{kUsage} for an unknown name or
 /// one that the CPU lacks.
-Isa isa_cap();
-void set_isa_cap(Isa cap);
+LAPIDARY_API Isa isa_cap();
+LAPIDARY_API void set_isa_cap(Isa cap);
 /// The best enabled ISA.
 Isa best_isa();
 

@@ -3,12 +3,14 @@
 #include <cstdint>
 #include <functional>
 
+#include "lapidary/export.h"
+
 namespace lapidary {
 
 /// Threads this process may use: the affinity mask's count, or what `set_thread_count` said.
-int thread_count();
+LAPIDARY_API int thread_count();
 /// 0 restores the default. Throws Error{kUsage} outside 1..1024.
-void set_thread_count(int threads);
+LAPIDARY_API void set_thread_count(int threads);
 
 /// Calls body(begin, end, thread) on disjoint ranges that cover [0, count), at least `grain` long but
 /// for the last, on up to `threads` threads (0: thread_count()). Ranges depend on `threads` only, so

@@ -40,6 +40,11 @@ std::string Setting::where() const {
   return fmt::format("{}:{}:{}", source.empty() ? "line" : source, line, column);
 }
 
+std::string Setting::key_where() const {
+  if (key_line == 0) return where();
+  return fmt::format("{}:{}:{}", source.empty() ? "line" : source, key_line, key_column);
+}
+
 const Field* FieldTable::find(std::string_view key) const {
   for (const Field& f : fields)
     if (f.name == key) return &f;
@@ -128,12 +133,12 @@ void bind(const FieldTable& table, const Setting& setting, void* object) {
     const auto& [key, value] = setting.entries[i];
     for (size_t j = 0; j < i; ++j)
       if (setting.entries[j].first == key)
-        fail_setting(value, "key '{}' stands twice (first at {})", key,
-                     setting.entries[j].second.where());
+        fail_key(value, "key '{}' stands twice (first at {})", key,
+                 setting.entries[j].second.key_where());
     const Field* f = table.find(key);
     if (f == nullptr)
-      fail_setting(value, "unknown key '{}' in '{}'{}", key, table.name,
-                   did_you_mean(key, table.names()));
+      fail_key(value, "unknown key '{}' in '{}'{}", key, table.name,
+               did_you_mean(key, table.names()));
     f->set(object, value, *f);
   }
   for (const Field& f : table.fields)

@@ -4,6 +4,7 @@
 #include <concepts>
 #include <functional>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,7 +27,8 @@ struct Setting {
   std::vector<Setting> items;                             ///< kList
   std::vector<std::pair<std::string, Setting>> entries;   ///< kMap, in file order
   std::string source;                                     ///< file, or "" for the command line
-  int line = 0, column = 0;                               ///< 1-based; 0: not from a file
+  int line = 0, column = 0;          ///< 1-based; 0: not from a file
+  int key_line = 0, key_column = 0;  ///< of the key, where this is a map's value
 
   static Setting scalar(std::string text);
   static Setting list(std::vector<Setting> items);
@@ -35,12 +37,20 @@ struct Setting {
   const Setting* find(std::string_view key) const;
   /// "recipe.yaml:12:3" or "".
   std::string where() const;
+  /// The same for its key.
+  std::string key_where() const;
 };
 
 /// Throws Error{kUsage} whose context is the setting's place.
 template <class... Args>
 [[noreturn]] void fail_setting(const Setting& at, fmt::format_string<Args...> format, Args&&... args) {
   throw Error(ErrorCode::kUsage, fmt::format(format, std::forward<Args>(args)...), at.where());
+}
+
+/// The same at the setting's key.
+template <class... Args>
+[[noreturn]] void fail_key(const Setting& at, fmt::format_string<Args...> format, Args&&... args) {
+  throw Error(ErrorCode::kUsage, fmt::format(format, std::forward<Args>(args)...), at.key_where());
 }
 
 class FieldTable;
@@ -135,6 +145,13 @@ struct FieldCodec<std::string> {
     return s;
   }
 };
+/// Kept as it stands, for what is bound later (a step's own parameters).
+template <>
+struct FieldCodec<Setting> {
+  static std::string type() { return "setting"; }
+  static Setting parse(const Setting& s, const Field&) { return s; }
+  static Setting format(const Setting& v) { return v; }
+};
 template <Parameters P>
 struct FieldCodec<P> {
   static std::string type() { return "record"; }
@@ -166,6 +183,25 @@ struct FieldCodec<std::vector<T>> {
     std::vector<Setting> items;
     for (const T& item : v) items.push_back(FieldCodec<T>::format(item));
     return Setting::list(std::move(items));
+  }
+};
+
+/// A map from any key to a value of one type.
+template <class T>
+struct FieldCodec<std::map<std::string, T>> {
+  static std::string type() { return "map of " + FieldCodec<T>::type(); }
+  static std::map<std::string, T> parse(const Setting& s, const Field& f) {
+    if (s.kind != Setting::Kind::kMap) fail_setting(s, "'{}' wants a map", f.name);
+    std::map<std::string, T> out;
+    for (const auto& [key, value] : s.entries)
+      if (!out.emplace(key, FieldCodec<T>::parse(value, f)).second)
+        fail_key(value, "key '{}' stands twice", key);
+    return out;
+  }
+  static Setting format(const std::map<std::string, T>& v) {
+    std::vector<std::pair<std::string, Setting>> entries;
+    for (const auto& [key, value] : v) entries.emplace_back(key, FieldCodec<T>::format(value));
+    return Setting::map(std::move(entries));
   }
 };
 

@@ -4,12 +4,13 @@
 #include <span>
 #include <vector>
 
+#include "src/ops/infer.h"
 #include "src/ops/opdef.h"
 
 namespace lapidary {
 
-/// What a row's `evaluate` sees. Inputs were checked by `check_node` and by `infer` on their types, so
-/// an evaluation only checks what depends on elements (indices, requested sizes).
+/// What a row's `evaluate` sees. Inputs were checked by `check_node` and by `infer` on their types,
+/// so an evaluation only checks what depends on elements (indices, requested sizes).
 class EvalContext {
  public:
   EvalContext(AttrView attrs, std::span<const Tensor* const> inputs, size_t outputs)
@@ -39,9 +40,15 @@ class EvalContext {
   std::vector<Tensor> outputs_;
 };
 
+/// The evaluation alone, after `infer` was run on the same inputs; checks that the outputs are of
+/// the types that it found.
+std::vector<Tensor> evaluate_inferred(const OpDef& def, const InferContext& types,
+                                      std::span<const Tensor* const> inputs);
+
 /// Runs the reference evaluation of one node on tensors (null: absent input). First infers types on
 /// the actual shapes, so that a wrong node is an error and not undefined behaviour. Throws
 /// Error{kUnsupported} for an op that is not in the table or has no evaluation for the dtype.
-std::vector<Tensor> evaluate_node(const Graph& graph, NodeId id, std::span<const Tensor* const> inputs);
+std::vector<Tensor> evaluate_node(const Graph& graph, NodeId id,
+                                  std::span<const Tensor* const> inputs);
 
 }  // namespace lapidary

@@ -16,14 +16,25 @@ inline constexpr int kNewestOpset = 25;
 /// The newest version that models are written for and upgraded to.
 inline constexpr int kWorkingOpset = 21;
 
-enum class AttrKind { kInt, kFloat, kString, kTensor, kGraph, kInts, kFloats, kStrings, kGraphs, kOpaque };
+enum class AttrKind {
+  kInt,
+  kFloat,
+  kString,
+  kTensor,
+  kGraph,
+  kInts,
+  kFloats,
+  kStrings,
+  kGraphs,
+  kOpaque
+};
 
 /// One attribute of an op: checked once, when a model is loaded.
 struct AttrSpec {
   std::string_view name;
   AttrKind kind;
   bool required = false;
-  int since = 1;                                  ///< op versions that have it: since <= version <= until
+  int since = 1;  ///< op versions that have it: since <= version <= until
   int until = std::numeric_limits<int>::max();
 };
 
@@ -49,7 +60,9 @@ class EvalContext;
 using MacsFn = int64_t (*)(const AttrView&, std::span<const TensorType> inputs,
                            std::span<const TensorType> outputs);
 
-/// Rewrites one node so that it means the same under `to_version` as it did before it.
+/// For a version that changed the meaning or the form of an op: rewrites one node so that it means the
+/// same under `to_version` as it did before it. `apply` null: no rewriting is known, and upgrading such
+/// a node is refused. A version without a rule only allows more than the one before it.
 struct UpgradeRule {
   int to_version;
   void (*apply)(Graph&, NodeId);
@@ -57,25 +70,25 @@ struct UpgradeRule {
 
 /// Which input holds trained weights, and the axis of its output channels (for per-channel scales).
 struct WeightRole {
-  int input = -1;                                              ///< -1: the op has none
+  int input = -1;  ///< -1: the op has none
   int64_t (*channel_axis)(const AttrView&, int64_t weight_rank) = nullptr;
   int bias_input = -1;
 };
 
 /// Everything that the toolkit believes about an op. A row of data and function pointers.
 struct OpDef {
-  std::string_view domain;              ///< "" is ai.onnx
+  std::string_view domain;  ///< "" is ai.onnx
   std::string_view name;
-  std::vector<int> versions;            ///< since-versions that are understood, ascending
-  std::vector<int> later;               ///< since-versions up to kNewestOpset that are not
+  std::vector<int> versions;  ///< since-versions that are understood, ascending
+  std::vector<int> later;     ///< since-versions up to kNewestOpset that are not
   Arity inputs, outputs;
   std::vector<AttrSpec> attrs;
-  void (*infer)(InferContext&) = nullptr;     ///< types of the outputs; throws where the node is wrong
-  void (*evaluate)(EvalContext&) = nullptr;   ///< the reference: naive, obviously right
+  void (*infer)(InferContext&) = nullptr;  ///< types of the outputs; throws where the node is wrong
+  void (*evaluate)(EvalContext&) = nullptr;  ///< the reference: naive, obviously right
   QuantRole role = QuantRole::kNone;
-  WeightRole weight = {};
-  MacsFn macs = nullptr;                ///< null: none
-  bool foldable = true;                 ///< false: random, or depends on more than its inputs
+  WeightRole weight = {};  ///< of kCompute ops with trained weights
+  MacsFn macs = nullptr;   ///< null: none
+  bool foldable = true;    ///< false: random, or depends on more than its inputs
   std::vector<UpgradeRule> upgrades = {};
 };
 
@@ -93,6 +106,9 @@ struct ResolvedOp {
   explicit operator bool() const { return def != nullptr; }
 };
 ResolvedOp resolve_op(const Graph& graph, NodeId id);
+/// The same, or throws: Error{kUnsupported} for an op that is not in the table and for a version
+/// that is not understood, Error{kInvalid} for a domain that the graph does not import.
+ResolvedOp require_op(const Graph& graph, NodeId id);
 
 /// A node's attributes, read with the types of its OpDef; absent ones give the stated default.
 class AttrView {
@@ -102,8 +118,12 @@ class AttrView {
   int version() const { return version_; }
   const Node& node() const { return *node_; }
   bool has(std::string_view name) const { return node_->attr(name) != nullptr; }
-  int64_t get_int(std::string_view name, int64_t otherwise) const { return get<int64_t>(name, otherwise); }
-  float get_float(std::string_view name, float otherwise) const { return get<float>(name, otherwise); }
+  int64_t get_int(std::string_view name, int64_t otherwise) const {
+    return get<int64_t>(name, otherwise);
+  }
+  float get_float(std::string_view name, float otherwise) const {
+    return get<float>(name, otherwise);
+  }
   std::string get_string(std::string_view name, std::string otherwise) const {
     return get<std::string>(name, std::move(otherwise));
   }
@@ -130,8 +150,9 @@ class AttrView {
   int version_;
 };
 
-/// Throws Error{kInvalid} for: attributes of the wrong type, unknown, twice, missing; too few or many
-/// inputs and outputs. Nodes of unknown ops pass.
+/// Throws Error{kInvalid} for: attributes of the wrong type, unknown, twice, missing; too few or
+/// many inputs and outputs; references to a function's attributes (bodies are checked once
+/// inlined). Nodes of unknown ops, and of versions that are not understood, pass.
 void check_node(const Graph& graph, NodeId id);
 
 }  // namespace lapidary

@@ -1,0 +1,94 @@
+#include "calibrate/observer.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <vector>
+
+#include "src/base/text.h"
+
+namespace lapidary {
+
+#define LAPIDARY_OBSERVER(name, function, help) \
+  Range function(const TensorStats&, const Grid&, const ObserverParams&);
+#include "calibrate/observers.def"
+#undef LAPIDARY_OBSERVER
+
+namespace {
+
+constexpr Observer kObservers[] = {
+#define LAPIDARY_OBSERVER(name, function, help) {name, help, function},
+#include "calibrate/observers.def"
+#undef LAPIDARY_OBSERVER
+};
+
+}  // namespace
+
+std::span<const Observer> all_observers() { return kObservers; }
+
+const Observer& find_observer(std::string_view name) {
+  std::vector<std::string> names;
+  for (const Observer& observer : kObservers) {
+    if (observer.name == name) return observer;
+    names.emplace_back(observer.name);
+  }
+  fail_usage("no calibrator is called '{}'{}", printable(name), did_you_mean(name, names));
+}
+
+std::vector<CalibratorInfo> list_calibrators() {
+  std::vector<CalibratorInfo> list;
+  for (const Observer& observer : kObservers)
+    list.push_back({std::string(observer.name), std::string(observer.help)});
+  list.push_back(
+      {"auto",
+       "per tensor, the calibrator with the least error in the outputs of the layers that "
+       "read it, measured on samples (without samples: in the histogram)"});
+  return list;
+}
+
+const FieldTable& ObserverParams::fields() {
+  static const FieldTable table = {"calibrator",
+                                   {field("percentile", &ObserverParams::percentile,
+                                          "Percent of the values that stay inside the range")
+                                        .range(50, 100),
+                                    field("momentum", &ObserverParams::momentum,
+                                          "Weight of a new chunk of samples in the moving average")
+                                        .range(0, 1)}};
+  return table;
+}
+
+namespace {
+
+/// Round half to even of |x| < 2^22: the adder does it.
+float round_even(float x) { return (x + 0x1.8p23f) - 0x1.8p23f; }
+
+}  // namespace
+
+Range seen_range(const TensorStats& stats) {
+  return {std::min<double>(stats.min, 0), std::max<double>(stats.max, 0)};
+}
+
+double histogram_error(const Histogram& histogram, const Range& range, const Grid& grid) {
+  const double low = grid.symmetric ? -std::max(-range.low, range.high) : range.low;
+  const double high = grid.symmetric ? -low : range.high;
+  const int steps = grid.symmetric ? grid.levels / 2 * 2 - 2 : grid.levels - 1;
+  if (!(high > low)) return 0;
+  const auto scale = static_cast<float>((high - low) / steps);
+  const float zero = round_even(static_cast<float>(-low / scale));
+  const float inverse = 1 / scale, least = -zero, most = static_cast<float>(steps) - zero;
+  const auto width = static_cast<float>(histogram.width());
+  const auto start = static_cast<float>(histogram.middle(0));
+  const int64_t zero_bin = -histogram.first;
+  double error = 0, count = 0;
+  for (int64_t i = 0; i < histogram.bins(); ++i) {
+    auto n = static_cast<double>(histogram.counts[static_cast<size_t>(i)]);
+    count += n;
+    if (i == zero_bin) n -= static_cast<double>(histogram.zeros);
+    const float x = start + width * static_cast<float>(i);
+    const float d = round_even(std::min(std::max(x * inverse, least), most)) * scale - x;
+    error += n * static_cast<double>(d * d);
+  }
+  return count > 0 ? error / count : 0;
+}
+
+}  // namespace lapidary

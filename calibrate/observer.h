@@ -1,0 +1,43 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "calibrate/statistics.h"
+#include "src/base/params.h"
+
+namespace lapidary {
+
+/// What observers may be told.
+struct ObserverParams {
+  double percentile = 99.99;  ///< percent of the values that stay inside
+  double momentum = 0.1;      ///< weight of a new chunk in the moving average
+  static const FieldTable& fields();
+};
+
+/// Where a range will be used: the grid of integers that must cover it.
+struct Grid {
+  int levels = 256;        ///< integers, qmax - qmin + 1
+  bool symmetric = false;  ///< low = -high around zero point 0
+};
+
+/// A way to choose a range: one file in observers/, one row in observers.def.
+struct Observer {
+  std::string_view name, help;
+  Range (*range)(const TensorStats&, const Grid&, const ObserverParams&);
+};
+std::span<const Observer> all_observers();
+/// Throws Error{kUsage} with the closest names.
+const Observer& find_observer(std::string_view name);
+
+/// Mean squared error of values rounded to a grid over `range`, the histogram's bins standing for
+/// their middles and its zeros for exact zeros: E[(Q(x) - x)^2] with
+///   s = (high - low) / (levels - 1), z = rint(-low / s), Q(x) = s * (clamp(rint(x / s) + z, 0,
+///   levels - 1) - z).
+double histogram_error(const Histogram& histogram, const Range& range, const Grid& grid);
+
+/// min and max, zero included.
+Range seen_range(const TensorStats& stats);
+
+}  // namespace lapidary

@@ -1,0 +1,326 @@
+#include "calibrate/run.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <mutex>
+#include <unordered_map>
+
+#include "calibrate/scan.h"
+#include "calibrate/statistics.h"
+#include "calibrate/tensors.h"
+#include "lapidary/exec.h"
+#include "lapidary/passes.h"
+#include "src/base/fail.h"
+#include "src/base/parallel.h"
+#include "src/base/text.h"
+#include "src/ops/infer.h"
+
+namespace lapidary {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr auto kSaveEvery = std::chrono::seconds(10);
+
+/// Where a batch's samples come from.
+struct BatchPlace {
+  std::string data_hash;
+  std::vector<int64_t> indices;
+  std::vector<std::string> sources;
+  int64_t rows = 0;  ///< samples that the graph ran, padding included
+};
+
+[[noreturn]] void fail_nonfinite(const BatchPlace& place, size_t sample, std::string_view tensor,
+                                 float value) {
+  fail_invalid("tensor '{}': {} in sample {} ({}); allow_nonfinite leaves such samples out",
+               printable(tensor), std::isnan(value) ? "NaN" : "infinity", place.indices[sample],
+               printable(place.sources[sample]));
+}
+
+/// Adds a batch of one tensor to its statistics.
+void see_tensor(const TapView& view, int64_t axis, const BatchPlace& place, TensorStats& stats,
+                int threads) {
+  const auto samples = static_cast<int64_t>(place.indices.size());
+  const SampleLayout layout = sample_layout(view, place.rows, axis);
+  const auto* x = view.tensor.as<float>();
+  std::vector<SampleScan> scans(static_cast<size_t>(samples));
+  parallel_for(
+      samples, 1,
+      [&](int64_t begin, int64_t end, int) {
+        for (int64_t i = begin; i < end; ++i)
+          scan_sample(x + i * layout.size(), layout, scans[static_cast<size_t>(i)]);
+      },
+      threads);
+  TensorStats fresh;
+  fresh.channel_axis = layout.channels > 1 ? axis : -1;
+  fresh.min = INFINITY;
+  fresh.max = -INFINITY;
+  for (size_t i = 0; i < scans.size(); ++i) {
+    SampleScan& scan = scans[i];
+    if (scan.nonfinite >= 0)
+      fail_nonfinite(place, i, view.value,
+                     x[static_cast<int64_t>(i) * layout.size() + scan.nonfinite]);
+    fresh.min = std::min(fresh.min, scan.min);
+    fresh.max = std::max(fresh.max, scan.max);
+    fresh.chunks[place.data_hash].add(place.indices[i], scan.min, scan.max);
+    if (layout.channels <= 1) continue;
+    if (fresh.channel_low.empty()) {
+      fresh.channel_low = scan.low;
+      fresh.channel_high = scan.high;
+      continue;
+    }
+    for (size_t c = 0; c < scan.low.size(); ++c) {
+      fresh.channel_low[c] = std::min(fresh.channel_low[c], scan.low[c]);
+      fresh.channel_high[c] = std::max(fresh.channel_high[c], scan.high[c]);
+    }
+  }
+  fresh.count = static_cast<uint64_t>(samples * layout.size());
+  if (fresh.count == 0) return;
+  stats.histogram.add({x, fresh.count}, fresh.min, fresh.max, threads);
+  stats.merge(fresh);
+}
+
+void see_window(const TapView& view, const WindowSpec& spec, const BatchPlace& place,
+                WindowStats& stats, int threads) {
+  const auto samples = static_cast<int64_t>(place.indices.size());
+  const auto columns = static_cast<size_t>(spec.columns());
+  const int64_t size = spec.channels * spec.input[0] * spec.input[1];
+  std::vector<double> sums(columns * static_cast<size_t>(samples));
+  parallel_for(
+      samples, 1,
+      [&](int64_t begin, int64_t end, int) {
+        for (int64_t i = begin; i < end; ++i)
+          window_sums(view.tensor.as<float>() + i * size, view.channels_last, spec,
+                      sums.data() + static_cast<size_t>(i) * columns);
+      },
+      threads);
+  stats.positions += samples * spec.positions();
+  stats.sums.resize(columns);
+  for (size_t i = 0; i < sums.size(); ++i) stats.sums[i % columns].add(sums[i]);
+}
+
+/// What is tapped, and what becomes of it.
+class Collector {
+ public:
+  Collector(const Graph& graph, const CalibrateOptions& options, Statistics::Impl& stats)
+      : graph_(graph), stats_(stats), threads_(options.threads) {
+    for (const Watched& watched : watched_tensors(graph))
+      if (wanted(options.tensors, graph.value(watched.value).name))
+        axes_.emplace(graph.value(watched.value).name, watched.channel_axis);
+    for (const std::string& name : options.tensors) add_named(name);
+    if (!options.tensors.empty()) return;
+    for (const WatchedNode& node : watched_nodes(graph))
+      readers_[graph.value(node.input).name].push_back(node.node);
+  }
+
+  std::vector<std::string> names() const {
+    std::vector<std::string> out;
+    for (const auto& [name, axis] : axes_) out.push_back(name);
+    for (const auto& [name, nodes] : readers_)
+      if (!axes_.contains(name)) out.push_back(name);
+    std::sort(out.begin(), out.end());
+    return out;
+  }
+
+  void see(const TapView& view, const BatchPlace& place) {
+    const std::string name(view.value);
+    if (const auto axis = axes_.find(name); axis != axes_.end())
+      with_context([&] { return "tensor '" + name + "'"; },
+                   [&] { see_tensor(view, axis->second, place, stats_.tensors[name], threads_); });
+    const auto readers = readers_.find(name);
+    if (readers == readers_.end()) return;
+    for (const NodeId node : readers->second)
+      if (const auto spec = window_spec(graph_, node, view.tensor.shape))
+        see_window(view, *spec, place, stats_.windows[node_key(graph_, node)], threads_);
+  }
+
+ private:
+  static bool wanted(const std::vector<std::string>& names, const std::string& name) {
+    return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
+  }
+  void add_named(const std::string& name) {
+    const ValueId id = graph_.find_value(name);
+    if (!id.valid() || graph_.value(id).type.dtype != DType::kF32 || graph_.constant(id)) {
+      std::vector<std::string> names;
+      for (const ValueId v : graph_.values()) names.push_back(graph_.value(v).name);
+      fail_usage("'{}' is no float activation of the graph{}", printable(name),
+                 did_you_mean(name, names));
+    }
+    axes_.emplace(name, -1);
+  }
+
+  const Graph& graph_;
+  Statistics::Impl& stats_;
+  int threads_;
+  std::unordered_map<std::string, int64_t> axes_;
+  std::unordered_map<std::string, std::vector<NodeId>> readers_;
+};
+
+/// The samples of `batch` listed in `keep` (positions).
+Batch subset(const Batch& batch, const std::vector<int64_t>& keep) {
+  Batch out;
+  for (const auto& [name, tensor] : batch.inputs) {
+    Shape shape = tensor.shape();
+    const size_t one = tensor.size_bytes() / static_cast<size_t>(shape[0]);
+    shape[0] = static_cast<int64_t>(keep.size());
+    Tensor kept(tensor.dtype(), shape);
+    for (size_t i = 0; i < keep.size(); ++i)
+      std::copy_n(static_cast<const char*>(tensor.raw()) + one * static_cast<size_t>(keep[i]), one,
+                  static_cast<char*>(kept.mutable_raw()) + one * i);
+    out.inputs[name] = std::move(kept);
+  }
+  for (const int64_t i : keep) {
+    out.indices.push_back(batch.indices[static_cast<size_t>(i)]);
+    out.sources.push_back(batch.sources[static_cast<size_t>(i)]);
+  }
+  return out;
+}
+
+/// One calibration run over one graph and one dataset.
+class Run {
+ public:
+  Run(Graph graph, const Dataset& data, const CalibrateOptions& options, Statistics::Impl& stats)
+      : options_(options),
+        data_(data),
+        feeder_(graph, data),
+        stats_(stats),
+        executor_(std::move(graph), {.threads = options.threads}),
+        collector_(executor_.graph(), options, stats),
+        names_(collector_.names()) {
+    if (names_.empty()) fail_usage("the graph has no float activation to calibrate");
+    executor_.tap(names_, [this](const TapView& view) { see(view); });
+  }
+
+  void go(int64_t samples, int64_t batch) {
+    const std::string hash = data_.manifest_sha256();
+    place_.data_hash = hash;
+    auto saved = Clock::now();
+    for (int64_t begin = 0; begin < samples; begin += batch) {
+      const int64_t count = std::min(batch, samples - begin);
+      step(unseen(data_.batch(begin, count)));
+      options_.log.advance("calibrate", begin + count, samples);
+      if (options_.checkpoint.empty() || Clock::now() - saved < kSaveEvery) continue;
+      write_checkpoint();
+      saved = Clock::now();
+    }
+  }
+
+  void write_checkpoint() const {
+    Statistics copy;
+    copy.impl() = stats_;
+    copy.impl().refresh_data_hash();
+    copy.save(options_.checkpoint);
+  }
+
+ private:
+  Batch unseen(Batch batch) const {
+    const auto seen = stats_.sources.find(place_.data_hash);
+    if (seen == stats_.sources.end()) return batch;
+    std::vector<int64_t> keep;
+    for (size_t i = 0; i < batch.indices.size(); ++i)
+      if (!seen->second.contains(batch.indices[i])) keep.push_back(static_cast<int64_t>(i));
+    return keep.size() == batch.indices.size() ? batch : subset(batch, keep);
+  }
+
+  void step(Batch batch) {
+    if (batch.size() > 0 && options_.allow_nonfinite) batch = finite_part(std::move(batch));
+    if (batch.size() == 0) return;
+    execute(batch, false);
+    SampleSet& seen = stats_.sources[place_.data_hash];
+    for (const int64_t index : batch.indices) seen.add(index);
+  }
+
+  void execute(const Batch& batch, bool only_check) {
+    place_.indices = batch.indices;
+    place_.sources = batch.sources;
+    place_.rows = feeder_.fixed_batch() > 0 ? feeder_.fixed_batch() : batch.size();
+    only_check_ = only_check;
+    executor_.run(feeder_.inputs(batch));
+  }
+
+  /// Runs the batch once to find samples that make NaN or infinity; the rest.
+  Batch finite_part(Batch batch) {
+    bad_.assign(batch.indices.size(), false);
+    execute(batch, true);
+    std::vector<int64_t> keep;
+    for (size_t i = 0; i < bad_.size(); ++i) {
+      if (!bad_[i]) keep.push_back(static_cast<int64_t>(i));
+      if (bad_[i])
+        options_.log.warn(fmt::format("sample {} ({}) left out: it makes NaN or infinity",
+                                      batch.indices[i], printable(batch.sources[i])));
+    }
+    return keep.size() == bad_.size() ? batch : subset(batch, keep);
+  }
+
+  void see(const TapView& view) {
+    if (view.tensor.dtype != DType::kF32) return;
+    if (!only_check_) return collector_.see(view, place_);
+    const SampleLayout layout = sample_layout(view, place_.rows, -1);
+    SampleScan scan;
+    for (size_t i = 0; i < bad_.size(); ++i) {
+      scan_sample(view.tensor.as<float>() + static_cast<int64_t>(i) * layout.size(), layout, scan);
+      bad_[i] = bad_[i] || scan.nonfinite >= 0;
+    }
+  }
+
+  const CalibrateOptions& options_;
+  const Dataset& data_;
+  Feeder feeder_;
+  Statistics::Impl& stats_;
+  Executor executor_;
+  Collector collector_;
+  std::vector<std::string> names_;
+  BatchPlace place_;
+  std::vector<bool> bad_;
+  bool only_check_ = false;
+};
+
+void resume(const CalibrateOptions& options, Statistics::Impl& stats) {
+  if (options.checkpoint.empty() || !std::filesystem::exists(options.checkpoint)) return;
+  Statistics before = Statistics::load(options.checkpoint);
+  if (before.graph_hash() != stats.graph_hash)
+    fail_usage("{} belongs to another graph; remove it or name another file",
+               options.checkpoint.string());
+  stats = std::move(before.impl());
+  options.log.info(
+      fmt::format("continuing {} with {} samples", options.checkpoint.string(), stats.samples()));
+}
+
+}  // namespace
+
+Graph calibrated_form(const Graph& graph) {
+  Graph copy = graph;
+  optimize(copy);
+  infer_types(copy);
+  return copy;
+}
+
+Statistics calibrate(const Graph& graph, const Dataset& data, const CalibrateOptions& options) {
+  if (options.samples < 0) fail_usage("samples: {} is negative", options.samples);
+  if (options.batch < 0) fail_usage("batch: {} is negative", options.batch);
+  if (data.size() == 0) fail_usage("the calibration data hold no sample");
+  Graph form = calibrated_form(graph);
+  Statistics out;
+  Statistics::Impl& stats = out.impl();
+  stats.graph_hash = graph_hash(form);
+  resume(options, stats);
+  int64_t samples = data.size();
+  if (options.samples > 0) {
+    if (options.samples > samples)
+      options.log.warn(
+          fmt::format("{} calibration samples asked, the data hold {}", options.samples, samples));
+    samples = std::min(samples, options.samples);
+  }
+  if (samples == 1) options.log.warn("calibrating on a single sample: ranges will be too narrow");
+  const int64_t batch = options.batch > 0 ? options.batch : suitable_batch(form, data);
+  const int64_t fixed = Feeder(form, data).fixed_batch();
+  Run run(std::move(form), data, options, stats);
+  run.go(samples, fixed > 0 ? fixed : batch);
+  if (stats.samples() == 0) fail_usage("no calibration sample could be used");
+  stats.refresh_data_hash();
+  if (!options.checkpoint.empty()) run.write_checkpoint();
+  return out;
+}
+
+}  // namespace lapidary

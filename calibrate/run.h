@@ -1,0 +1,38 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "lapidary/calibrate.h"
+#include "lapidary/data.h"
+#include "lapidary/graph.h"
+
+namespace lapidary {
+
+/// Turns a dataset's batches into a graph's inputs: names, and a batch size that the graph may fix.
+class Feeder {
+ public:
+  /// Throws Error{kUsage} where the names do not meet, Error{kInvalid} where sample shapes or types
+  /// do not (with the sample's shape and the graph's).
+  Feeder(const Graph& graph, const Dataset& data);
+
+  /// The batch size that the graph fixes, or 0.
+  int64_t fixed_batch() const { return fixed_batch_; }
+  /// Graph inputs of a batch; where the graph fixes the batch size, the last sample is repeated.
+  std::map<std::string, Tensor> inputs(const Batch& batch) const;
+
+ private:
+  std::vector<std::pair<std::string, std::string>> names_;  ///< dataset's, graph's
+  int64_t fixed_batch_ = 0;
+};
+
+/// The graph as statistics see it: optimized, with types. Statistics are bound to its hash, so that
+/// it does not matter whether `calibrate` and `quantize` were given the model as loaded or
+/// optimized.
+Graph calibrated_form(const Graph& graph);
+
+/// A batch size at which the largest of `graph`'s activations stays within some 16 MB.
+int64_t suitable_batch(const Graph& graph, const Dataset& data);
+
+}  // namespace lapidary

@@ -1,0 +1,155 @@
+#include "calibrate/windows.h"
+
+#include <algorithm>
+
+#include "src/ops/opdef.h"
+
+namespace lapidary {
+
+namespace {
+
+struct Span {
+  int64_t begin = 0, end = 0;  ///< output positions whose input index lies inside [0, size)
+};
+
+/// Positions o with 0 <= o * stride + offset < size, offset = k * dilation - pad.
+Span inside(int64_t output, int64_t stride, int64_t offset, int64_t size) {
+  const int64_t begin = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
+  const int64_t end = size - offset <= 0 ? 0 : (size - offset - 1) / stride + 1;
+  return {std::min(begin, output), std::clamp(end, begin, std::max(begin, output))};
+}
+
+/// row[c] (+)= sum over `span` of x[(o * stride + offset) * C + c].
+template <class T, class Acc>
+void sum_row_last(const T* x, int64_t channels, Span span, int64_t stride, int64_t offset,
+                  Acc* row) {
+  std::fill_n(row, channels, Acc{});
+  for (int64_t o = span.begin; o < span.end; ++o) {
+    const T* at = x + (o * stride + offset) * channels;
+    for (int64_t c = 0; c < channels; ++c) row[c] += static_cast<Acc>(at[c]);
+  }
+}
+
+/// Row is the type of sums along W (at most a few thousand terms), Total of sums over everything.
+template <class T, class Row, class Total>
+void sum_last(const T* x, const WindowSpec& s, Total zero_point, Total* sums) {
+  const int64_t channels = s.channels, taps = s.kernel[0] * s.kernel[1];
+  std::vector<Row> row(static_cast<size_t>(channels));
+  for (int64_t kw = 0; kw < s.kernel[1]; ++kw) {
+    const int64_t across = kw * s.dilation[1] - s.pad[1];
+    const Span columns = inside(s.output[1], s.stride[1], across, s.input[1]);
+    const auto width = static_cast<Total>(columns.end - columns.begin);
+    for (int64_t h = 0; h < s.input[0]; ++h) {
+      bool summed = false;
+      for (int64_t kh = 0; kh < s.kernel[0]; ++kh) {
+        const int64_t from = h - (kh * s.dilation[0] - s.pad[0]);  // = oh * stride
+        if (from < 0 || from % s.stride[0] != 0 || from / s.stride[0] >= s.output[0]) continue;
+        if (!summed)
+          sum_row_last(x + h * s.input[1] * channels, channels, columns, s.stride[1], across,
+                       row.data());
+        summed = true;
+        Total* out = sums + kh * s.kernel[1] + kw;
+        for (int64_t c = 0; c < channels; ++c)
+          out[c * taps] += static_cast<Total>(row[static_cast<size_t>(c)]) - zero_point * width;
+      }
+    }
+  }
+}
+
+template <class T, class Row, class Total>
+void sum_first(const T* x, const WindowSpec& s, Total zero_point, Total* sums) {
+  WindowSpec plane = s;
+  plane.channels = 1;
+  for (int64_t c = 0; c < s.channels; ++c)
+    sum_last<T, Row, Total>(x + c * s.input[0] * s.input[1], plane, zero_point,
+                            sums + c * s.kernel[0] * s.kernel[1]);
+}
+
+template <class T, class Row, class Total>
+void sum_any(const T* x, bool channels_last, const WindowSpec& s, Total zero_point, Total* sums) {
+  if (channels_last || s.matrix)
+    sum_last<T, Row, Total>(x, s, zero_point, sums);
+  else
+    sum_first<T, Row, Total>(x, s, zero_point, sums);
+}
+
+int64_t at_or(const std::vector<int64_t>& list, size_t i, int64_t otherwise) {
+  return i < list.size() ? list[i] : otherwise;
+}
+
+/// Explicit pads, or those of auto_pad, before each spatial axis; the output sizes.
+void set_positions(WindowSpec& s, const AttrView& attrs, size_t rank) {
+  const auto pads = attrs.get_ints("pads");
+  const std::string mode = attrs.get_string("auto_pad", "NOTSET");
+  const size_t lead = 2 - rank;
+  for (size_t i = 0; i < rank; ++i) {
+    const size_t axis = lead + i;
+    const int64_t reach = (s.kernel[axis] - 1) * s.dilation[axis] + 1;
+    int64_t before = at_or(pads, i, 0), after = at_or(pads, i + rank, 0);
+    if (mode == "VALID") before = after = 0;
+    if (mode == "SAME_UPPER" || mode == "SAME_LOWER") {
+      const int64_t wanted = (s.input[axis] + s.stride[axis] - 1) / s.stride[axis];
+      const int64_t total =
+          std::max<int64_t>(0, (wanted - 1) * s.stride[axis] + reach - s.input[axis]);
+      before = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
+      after = total - before;
+    }
+    s.pad[axis] = before;
+    s.output[axis] = (s.input[axis] + before + after - reach) / s.stride[axis] + 1;
+  }
+}
+
+std::optional<WindowSpec> conv_spec(const AttrView& attrs, const Shape& weight,
+                                    std::span<const int64_t> input) {
+  const size_t rank = weight.size() < 2 ? 9 : weight.size() - 2;
+  if (rank < 1 || rank > 2 || input.size() != weight.size()) return std::nullopt;
+  WindowSpec s;
+  s.channels = input[1];
+  for (size_t i = 0; i < rank; ++i) {
+    const size_t axis = 2 - rank + i;
+    s.input[axis] = input[2 + i];
+    s.kernel[axis] = weight[2 + i];
+    s.stride[axis] = at_or(attrs.get_ints("strides"), i, 1);
+    s.dilation[axis] = at_or(attrs.get_ints("dilations"), i, 1);
+  }
+  set_positions(s, attrs, rank);
+  if (s.output[0] <= 0 || s.output[1] <= 0) return std::nullopt;
+  return s;
+}
+
+}  // namespace
+
+std::optional<WindowSpec> window_spec(const Graph& graph, NodeId id,
+                                      std::span<const int64_t> input) {
+  const Node& node = graph.node(id);
+  if (node.inputs.size() < 2 || !node.inputs[1].valid() || !node.domain.empty())
+    return std::nullopt;
+  const Value& weight = graph.value(node.inputs[1]);
+  if (!weight.type.is_static()) return std::nullopt;
+  const Shape shape = weight.type.static_shape();
+  const AttrView attrs(node, 0);
+  if (node.op == "Conv") return conv_spec(attrs, shape, input);
+  const bool gemm = node.op == "Gemm" && attrs.get_int("transA", 0) == 0 && input.size() == 2;
+  if (!gemm && !(node.op == "MatMul" && shape.size() == 2 && input.size() >= 2))
+    return std::nullopt;
+  WindowSpec s;
+  s.channels = input.back();
+  for (size_t i = 1; i + 1 < input.size(); ++i) s.input[1] *= input[i];
+  s.output = s.input;
+  s.matrix = true;
+  return s;
+}
+
+void window_sums(const float* x, bool channels_last, const WindowSpec& spec, double* sums) {
+  sum_any<float, float, double>(x, channels_last, spec, 0.0, sums);
+}
+void window_sums(const uint8_t* x, bool channels_last, const WindowSpec& spec, int32_t zero_point,
+                 int64_t* sums) {
+  sum_any<uint8_t, int32_t, int64_t>(x, channels_last, spec, zero_point, sums);
+}
+void window_sums(const int8_t* x, bool channels_last, const WindowSpec& spec, int32_t zero_point,
+                 int64_t* sums) {
+  sum_any<int8_t, int32_t, int64_t>(x, channels_last, spec, zero_point, sums);
+}
+
+}  // namespace lapidary

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lapidary/calibrate.h"
+#include "lapidary/data.h"
+#include "lapidary/export.h"
+#include "lapidary/graph.h"
+#include "lapidary/log.h"
+
+namespace lapidary {
+
+/// Why a node is not integer in the result.
+struct KeptFloat {
+  std::string node, op, reason;
+};
+
+/// One quantized tensor, for the report.
+struct TensorQuant {
+  std::string tensor;
+  std::string role;        ///< "activation", "weight", "bias"
+  std::string calibrator;  ///< which one gave the range
+  QuantParams params;
+  Range seen, chosen;
+};
+
+struct QuantizeLog {
+  std::vector<KeptFloat> kept_float;
+  std::vector<TensorQuant> tensors;
+  std::vector<std::string> quantized;   ///< node keys
+  std::vector<std::string> warnings;
+  int64_t corrected_biases = 0;
+  int64_t correction_samples = 0;
+};
+
+struct QuantizeOptions {
+  std::string target = "onnxruntime-cpu";   ///< see list_targets
+  std::string format = "qdq";               ///< qdq | qoperator
+  std::string calibrator = "auto";          ///< see list_calibrators
+  std::string weight_calibrator = "minmax"; ///< minmax | mse
+  double percentile = 99.99;
+  std::vector<std::string> skip = {};       ///< node patterns: name, glob, re:REGEX, op:TYPE
+  /// Only the inputs of Conv, Gemm and MatMul are quantized: slower and more accurate.
+  bool inputs_only = false;
+  std::optional<std::string> activation_type = {};  ///< uint8 | int8: instead of the target's
+  std::optional<bool> per_channel = {};
+  std::optional<bool> symmetric = {};
+  bool bias_correction = true;              ///< needs samples
+  double hold_mb = 256;                     ///< memory for held samples
+  bool requantize = false;                  ///< accept a model that is quantized already
+  std::string nonfinite = "error";          ///< error | clamp: weights that are NaN or Inf
+  int threads = 0;
+  LogSink log = {};
+};
+
+/// Post-training quantization: standard ONNX out. `graph` is a float model; it is optimized first.
+/// `samples` may be null: then bias correction is off and the log says so.
+/// Throws Error{kUsage} (unknown names, patterns that match nothing, already quantized), kInvalid.
+LAPIDARY_API Graph quantize(const Graph& graph, const Statistics& statistics, const Dataset* samples,
+                            const QuantizeOptions& options = {}, QuantizeLog* log = nullptr);
+inline Graph quantize(const Graph& graph, const Statistics& statistics, const Dataset& samples,
+                      const QuantizeOptions& options = {}, QuantizeLog* log = nullptr) {
+  return quantize(graph, statistics, &samples, options, log);
+}
+
+/// What `quantize` would do, without doing it: for --dry-run.
+LAPIDARY_API QuantizeLog plan_quantization(const Graph& graph, const QuantizeOptions& options = {});
+
+struct Fp16Options {
+  bool weights_only = false;            ///< FP16 initializers behind Cast, float arithmetic
+  std::vector<std::string> skip = {};   ///< nodes that stay FP32
+  bool keep_io = true;                  ///< graph inputs and outputs stay FP32
+  LogSink log = {};
+};
+/// FP16 model; nodes whose values would overflow FP16 (constants, known-unsafe ops) stay FP32 between Casts.
+LAPIDARY_API Graph convert_to_fp16(const Graph& graph, const Fp16Options& options = {},
+                                   std::vector<KeptFloat>* kept = nullptr);
+
+struct TargetInfo {
+  std::string name, help;
+};
+LAPIDARY_API std::vector<TargetInfo> list_targets();
+
+}  // namespace lapidary

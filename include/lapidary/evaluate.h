@@ -1,0 +1,109 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lapidary/data.h"
+#include "lapidary/exec.h"
+#include "lapidary/export.h"
+#include "lapidary/graph.h"
+#include "lapidary/log.h"
+#include "lapidary/report.h"
+
+namespace lapidary {
+
+struct EvaluateOptions {
+  std::vector<std::string> metrics = {};  ///< empty: all whose needs are met (labels, a reference)
+  int64_t batch = 0;                      ///< 0: chosen by size
+  int threads = 0;
+  ExecutorKind executor = ExecutorKind::kFast;
+  bool keep_outputs = false;
+  LogSink log = {};
+};
+
+struct Validation {
+  int64_t samples = 0;
+  std::map<std::string, double> metrics;  ///< "top1", "top5", "agreement_with_fp32", "sqnr_db", ...
+  double top1 = 0, top5 = 0, agreement = 0, sqnr_db = 0;  ///< the same, 0 where not measured
+  double seconds = 0;                     ///< inference of the candidate, without decoding
+  double images_per_second = 0;
+  Tensor outputs;                         ///< first graph output, samples along axis 0; where asked
+  std::vector<StepInfo> steps;            ///< what ran
+  int64_t arena_bytes = 0;                ///< of the plan for one sample
+};
+
+struct MetricInfo {
+  std::string name, help;
+  bool higher_is_better = true;
+  bool needs_labels = false, needs_reference = false;
+};
+LAPIDARY_API std::vector<MetricInfo> list_metrics();
+
+/// Runs `model` over the data. Throws Error{kUsage} for an unknown metric or one whose needs are not met.
+LAPIDARY_API Validation evaluate(const Graph& model, const Dataset& data,
+                                 const EvaluateOptions& options = {});
+/// The same beside a float reference: agreement (same largest output) and SQNR of the first output,
+/// mean over samples of 10 log10(sum y^2 / sum (y - yq)^2).
+LAPIDARY_API Validation validate(const Graph& model, const Graph& reference, const Dataset& data,
+                                 const EvaluateOptions& options = {});
+
+struct CompareOptions {
+  int64_t samples = 16;
+  int threads = 0;
+  LogSink log = {};
+};
+struct LayerError {
+  std::string tensor, node, op;
+  double sqnr_db = 0, cosine = 0;
+};
+/// Every float tensor of `model` that `reference` has by name too, in `model`'s order.
+LAPIDARY_API std::vector<LayerError> compare_layers(const Graph& model, const Graph& reference,
+                                                    const Dataset& data,
+                                                    const CompareOptions& options = {});
+
+struct BenchOptions {
+  std::vector<int> threads = {1};
+  int64_t batch = 1;
+  double seconds = 1.0;   ///< per thread count, after warm-up
+  int warmup = 3;
+  /// Sizes for symbolic dims by name and shapes for inputs by name.
+  std::map<std::string, Shape> input_shapes = {};
+};
+/// Latency of one inference on random input (seeded).
+LAPIDARY_API std::vector<Latency> bench(const Graph& model, const BenchOptions& options = {});
+
+struct ModelSummary {
+  std::vector<std::pair<std::string, int64_t>> ops;  ///< name and count, most first
+  int64_t nodes = 0, parameters = 0, nonzero_parameters = 0, parameter_bytes = 0, macs = 0;
+  struct Layer {
+    std::string node, op, output_type;
+    int64_t macs = 0, parameters = 0, bytes = 0;
+  };
+  std::vector<Layer> layers;
+  std::vector<std::string> inputs, outputs;   ///< "x float32[N,3,224,224]"
+  std::vector<std::string> unknown_types;     ///< labels of nodes whose outputs could not be inferred
+  bool macs_complete = true;                  ///< false: some layer's shapes are not known
+};
+/// `input_shapes` binds symbolic inputs; symbols of a batch axis count as 1.
+LAPIDARY_API ModelSummary summarize(const Graph& model,
+                                    const std::map<std::string, Shape>& input_shapes = {});
+
+struct SelftestResult {
+  struct Op {
+    int64_t passed = 0, failed = 0, unsupported = 0;
+  };
+  std::map<std::string, Op> ops;
+  Op summary;
+  std::vector<std::string> passed, failed, unsupported;  ///< case names; failed ones with why
+};
+struct SelftestOptions {
+  ExecutorKind executor = ExecutorKind::kReference;
+  std::string filter = "*";
+};
+/// Runs the ONNX backend test layout (folders with model.onnx and test_data_set_*/). Outputs are compared
+/// in dtype, shape and every value: rtol 1e-3, atol 1e-7 (onnx.backend.test.case's own).
+LAPIDARY_API SelftestResult selftest(const std::string& folder, const SelftestOptions& options = {});
+
+}  // namespace lapidary

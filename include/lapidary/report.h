@@ -1,0 +1,105 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lapidary/compress.h"
+#include "lapidary/export.h"
+#include "lapidary/passes.h"
+
+namespace lapidary {
+
+/// Wall time of one inference.
+struct Latency {
+  int threads = 1;
+  std::string isa;
+  int64_t batch = 1;
+  int64_t runs = 0;
+  double median_ms = 0, p90_ms = 0, p99_ms = 0;
+};
+
+/// The model after one step (stage 0: as it came in).
+struct StageRecord {
+  std::string name;
+  std::string file, sha256;
+  int64_t size_bytes = 0;
+  int64_t parameters = 0, nonzero_parameters = 0;
+  int64_t macs = 0;               ///< of one sample
+  int64_t activation_bytes = 0;   ///< arena of the plan for one sample
+  std::map<std::string, double> metrics;
+  int64_t samples = 0;            ///< that the metrics were taken on
+  std::vector<Latency> latency;
+  double seconds = 0;             ///< that the step took, evaluation not included
+  int64_t peak_rss_bytes = 0;     ///< of the process so far
+};
+
+/// One layer of the result beside the model that came in.
+struct LayerRecord {
+  std::string node, op;
+  int64_t macs = 0, parameters = 0;
+  std::optional<double> sqnr_db, cosine;   ///< absent where the tensor exists in one graph only
+  std::optional<double> latency_ms;
+  std::string kernel, precision;
+};
+
+/// One bound that the recipe set.
+struct LimitRecord {
+  std::string limit;
+  double asked = 0, got = 0;
+  bool met = false;
+};
+
+/// A histogram of a quantized tensor and where its range was cut.
+struct HistogramRecord {
+  std::string tensor;
+  double low = 0, width = 0;            ///< left edge of the first bin, width of each
+  std::vector<uint64_t> counts;
+  Range chosen;
+};
+
+/// What --dry-run expected, beside what a full run took.
+struct Estimate {
+  double seconds = 0;
+  int64_t memory_bytes = 0;
+  int64_t calib_samples = 0, eval_samples = 0;
+  double actual_seconds = 0;         ///< 0 where nothing ran
+  int64_t actual_memory_bytes = 0;
+};
+
+/// All that a run found. JSON, Markdown, HTML and the console print this object.
+struct Report {
+  std::string title;
+  std::string version;
+  uint64_t seed = 0;
+  std::vector<std::pair<std::string, std::string>> environment;
+  /// SHA-256 of model, data manifests, recipe, statistics.
+  std::vector<std::pair<std::string, std::string>> provenance;
+  std::vector<StageRecord> stages;
+  std::vector<LayerRecord> layers;
+  std::vector<std::string> quantized;     ///< node keys that run on integers
+  std::vector<KeptFloat> kept_float;
+  std::vector<TensorQuant> tensors;
+  std::vector<HistogramRecord> histograms;
+  std::vector<PassRecord> passes;
+  std::vector<LimitRecord> limits;
+  std::optional<Estimate> estimate;
+  std::vector<std::string> warnings;
+};
+
+/// Schema "lapidary.report/1".
+LAPIDARY_API std::string report_json(const Report& report);
+LAPIDARY_API std::string report_markdown(const Report& report);
+/// One file that needs nothing else: inline SVG, no script from elsewhere, every string escaped.
+LAPIDARY_API std::string report_html(const Report& report);
+/// For a terminal; ANSI colours where asked.
+LAPIDARY_API std::string report_console(const Report& report, bool color);
+
+/// Name and value pairs: CPU, ISA, threads, memory, versions.
+LAPIDARY_API std::vector<std::pair<std::string, std::string>> describe_environment();
+LAPIDARY_API std::string version();
+
+}  // namespace lapidary

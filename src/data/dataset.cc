@@ -1,0 +1,405 @@
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <limits>
+#include <mutex>
+#include <numeric>
+
+#include "src/base/checked.h"
+#include "src/base/file.h"
+#include "src/base/parallel.h"
+#include "src/base/rng.h"
+#include "src/base/sha256.h"
+#include "src/data/csv.h"
+#include "src/data/source.h"
+#include "src/data/spec.h"
+
+namespace lapidary {
+
+namespace {
+
+constexpr double kMostSkipped = 0.01;
+constexpr size_t kSkippedInMessage = 5;
+
+/// One graph input: where its samples are and what is done to them.
+struct Channel {
+  std::string input;
+  std::unique_ptr<Source> source;
+  std::optional<Transform> transform;  // absent: handed over as stored
+  bool skip_nonfinite = false;
+};
+
+/// A sample, or why there is none.
+struct Outcome {
+  Sample sample;
+  std::optional<Error> unusable;
+  bool tolerated = false;  // `nonfinite: skip`: does not count towards the limit
+};
+
+/// "key: value" of every key but the paths, which say where the data lie and not what they are.
+void append_settings(std::string& out, const DatasetSpec& spec) {
+  auto flat = [](auto& self, const Setting& s) -> std::string {
+    std::string text = s.text;
+    for (const Setting& item : s.items) text += self(self, item) + ";";
+    for (const auto& [key, value] : s.entries) text += key + "=" + self(self, value) + ";";
+    return text;
+  };
+  for (const auto& [key, value] : unbind(dataset_fields(), &spec).entries)
+    if (key != "path" && key != "labels" && key != "inputs" && key != "batch" &&
+        value.kind != Setting::Kind::kNull)
+      out += key + ": " + flat(flat, value) + "\n";
+  for (const DatasetSpec& one : spec.inputs) append_settings(out, one);
+}
+
+/// Row `row` of axis 0 of `batch`.
+void put_row(Tensor& batch, int64_t row, const Tensor& sample) {
+  const size_t bytes = sample.size_bytes();
+  if (bytes > 0)
+    std::memcpy(static_cast<char*>(batch.mutable_raw()) + static_cast<size_t>(row) * bytes,
+                sample.raw(), bytes);
+}
+
+}  // namespace
+
+class Dataset::Impl {
+ public:
+  DatasetSpec spec;
+  uint64_t seed = 0;
+  int64_t class_count = 0;  // asked for by the graph; 0: unchecked
+  std::vector<Channel> channels;
+  std::vector<int64_t> order;  // index -> sample of the sources
+  std::vector<std::string> notes;
+
+  int64_t size() const { return static_cast<int64_t>(order.size()); }
+
+  Outcome load(int64_t index) const {
+    if (index < 0 || index >= size()) fail_usage("sample {} of {}", index, size());
+    Outcome out;
+    out.sample.index = index;
+    const int64_t at = order[static_cast<size_t>(index)];
+    for (const Channel& channel : channels) {
+      const std::string name = channel.source->name(at);
+      if (out.sample.source.empty()) out.sample.source = name;
+      const auto context = [&] { return fmt::format("{} (sample {})", name, index); };
+      Stored stored;
+      try {
+        stored = channel.source->read(at);
+      } catch (const Error& error) {
+        if (!channel.source->may_skip()) throw error.within(context());
+        out.unusable = error.within(context());
+        return out;
+      }
+      with_context(context, [&] { take(channel, stored, out); });
+      if (out.unusable) {
+        out.unusable = out.unusable->within(context());
+        return out;
+      }
+    }
+    return out;
+  }
+
+  Batch batch(int64_t begin, int64_t count) const {
+    if (begin < 0 || begin > size() || count < 0)
+      fail_usage("{} samples from {} of {}", count, begin, size());
+    const int64_t wanted = std::min(count, size() - begin);
+    std::vector<Outcome> outcomes(static_cast<size_t>(wanted));
+    parallel_for(wanted, 1, [&](int64_t from, int64_t to, int) {
+      for (int64_t i = from; i < to; ++i) outcomes[static_cast<size_t>(i)] = load(begin + i);
+    });
+    note_skipped(outcomes);
+    std::vector<Sample> samples;
+    for (Outcome& outcome : outcomes)
+      if (!outcome.unusable) samples.push_back(std::move(outcome.sample));
+    return stack(samples);
+  }
+
+  std::vector<SkippedSample> skipped() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<SkippedSample> out;
+    for (const auto& [index, sample] : skipped_) out.push_back(sample);
+    return out;
+  }
+
+  std::string manifest() const {
+    const std::lock_guard lock(manifest_mutex_);
+    if (manifest_.empty()) manifest_ = make_manifest();
+    return manifest_;
+  }
+
+ private:
+  void take(const Channel& channel, const Stored& stored, Outcome& out) const {
+    if (const int64_t at = first_nonfinite(stored.tensor); at >= 0) {
+      const Error error(ErrorCode::kInvalid,
+                        fmt::format("value {} is NaN or infinite; repair the file or say "
+                                    "'nonfinite: skip'",
+                                    at));
+      if (!channel.skip_nonfinite) throw error;
+      out.unusable = error;
+      out.tolerated = true;
+      return;
+    }
+    if (stored.label != -1) {
+      const int64_t most = class_count > 0 ? class_count : std::numeric_limits<int64_t>::max();
+      if (stored.label < 0) out.unusable = Error(ErrorCode::kInvalid, "has no label");
+      if (stored.label >= most)
+        out.unusable = Error(ErrorCode::kInvalid,
+                             fmt::format("label {} is outside 0..{}", stored.label, most - 1));
+      if (out.unusable) return;
+      if (out.sample.label == -1) out.sample.label = stored.label;
+    }
+    if (!stored.targets.empty()) out.sample.targets = stored.targets;
+    out.sample.inputs[channel.input] =
+        channel.transform ? (*channel.transform)(stored) : stored.tensor;
+  }
+
+  void note_skipped(const std::vector<Outcome>& outcomes) const {
+    const std::lock_guard lock(mutex_);
+    const int64_t before = counted_;
+    for (const Outcome& outcome : outcomes) {
+      if (!outcome.unusable) continue;
+      const int64_t index = outcome.sample.index;
+      const Error& why = *outcome.unusable;
+      const bool is_new =
+          skipped_.emplace(index, SkippedSample{index, outcome.sample.source, why.what()}).second;
+      if (!is_new || outcome.tolerated) continue;
+      if (counted_++ == 0) first_code_ = why.code();
+    }
+    if (counted_ == before ||
+        static_cast<double>(counted_) <= kMostSkipped * static_cast<double>(size()))
+      return;
+    std::vector<std::string> first;
+    for (const auto& [at, sample] : skipped_)
+      if (first.size() < kSkippedInMessage) first.push_back(sample.reason);
+    fail(first_code_, "{} of {} samples cannot be used, more than {:g} %: {}{}", counted_, size(),
+         100 * kMostSkipped, fmt::join(first, "; "), skipped_.size() > first.size() ? "; ..." : "");
+  }
+
+  static Batch stack(const std::vector<Sample>& samples) {
+    Batch out;
+    if (samples.empty()) return out;
+    auto batched = [&](const Tensor& first) {
+      Shape shape = first.shape();
+      shape.insert(shape.begin(), static_cast<int64_t>(samples.size()));
+      return Tensor(first.dtype(), shape);
+    };
+    auto check = [&](const Tensor& tensor, const Tensor& first, const Sample& sample) {
+      if (tensor.dtype() != first.dtype() || tensor.shape() != first.shape())
+        fail_invalid(
+            "{} (sample {}): {} {} does not stack with {} (sample {}): {} {}; resize or "
+            "crop them to one size, or use 'batch: 1'",
+            sample.source, sample.index, dtype_name(tensor.dtype()), shape_text(tensor.shape()),
+            samples[0].source, samples[0].index, dtype_name(first.dtype()),
+            shape_text(first.shape()));
+    };
+    for (const auto& [name, first] : samples[0].inputs) {
+      Tensor all = batched(first);
+      for (size_t i = 0; i < samples.size(); ++i) {
+        const Tensor& tensor = samples[i].inputs.at(name);
+        check(tensor, first, samples[i]);
+        put_row(all, static_cast<int64_t>(i), tensor);
+      }
+      out.inputs.emplace(name, std::move(all));
+    }
+    if (const Tensor& first = samples[0].targets; !first.empty()) {
+      out.targets = batched(first);
+      for (size_t i = 0; i < samples.size(); ++i)
+        put_row(out.targets, static_cast<int64_t>(i), samples[i].targets);
+    }
+    for (const Sample& sample : samples) {
+      out.indices.push_back(sample.index);
+      out.labels.push_back(sample.label);
+      out.sources.push_back(sample.source);
+    }
+    return out;
+  }
+
+  std::string make_manifest() const {
+    std::vector<std::string> files;
+    for (const Channel& channel : channels)
+      for (std::string& file : channel.source->files(order)) files.push_back(std::move(file));
+    std::vector<std::string> lines(files.size());
+    parallel_for(static_cast<int64_t>(files.size()), 1, [&](int64_t from, int64_t to, int) {
+      for (auto i = static_cast<size_t>(from); i < static_cast<size_t>(to); ++i) {
+        std::string digest = "unreadable";
+        try {
+          digest = sha256_file(files[i]);
+        } catch (const Error&) {  // such a sample is skipped and reported when it is read
+        }
+        lines[i] = digest + "  " + file_name(files[i]) + "\n";
+      }
+    });
+    std::string text = "lapidary.data/1\n";
+    append_settings(text, spec);
+    if (spec.shuffle) text += fmt::format("seed: {}\n", seed);
+    Sha256 hash;
+    hash.update(text);
+    for (const std::string& line : lines) hash.update(line);
+    return hash.hex();
+  }
+
+  mutable std::mutex mutex_, manifest_mutex_;
+  mutable std::map<int64_t, SkippedSample> skipped_;
+  mutable int64_t counted_ = 0;
+  mutable ErrorCode first_code_ = ErrorCode::kInvalid;
+  mutable std::string manifest_;
+};
+
+int64_t Dataset::size() const { return impl_->size(); }
+const DatasetSpec& Dataset::spec() const { return impl_->spec; }
+Batch Dataset::batch(int64_t begin, int64_t count) const { return impl_->batch(begin, count); }
+std::vector<SkippedSample> Dataset::skipped() const { return impl_->skipped(); }
+std::string Dataset::manifest_sha256() const { return impl_->manifest(); }
+
+Sample Dataset::get(int64_t index) const {
+  Outcome outcome = impl_->load(index);
+  if (outcome.unusable) throw *outcome.unusable;
+  return std::move(outcome.sample);
+}
+
+std::vector<DatasetInput> Dataset::inputs() const {
+  for (int64_t i = 0; i < size(); ++i) {
+    const Outcome outcome = impl_->load(i);
+    if (outcome.unusable && i + 1 == size()) throw *outcome.unusable;
+    if (outcome.unusable) continue;
+    std::vector<DatasetInput> out;
+    for (const auto& [name, tensor] : outcome.sample.inputs)
+      out.push_back({name, tensor.dtype(), tensor.shape()});
+    return out;
+  }
+  return {};
+}
+
+int64_t Dataset::num_classes() const {
+  int64_t most = 0;
+  for (const Channel& channel : impl_->channels)
+    most = std::max(most, channel.source->num_classes());
+  return most;
+}
+
+std::vector<std::string> Dataset::warnings() const {
+  std::vector<std::string> out = impl_->notes;
+  for (const Channel& channel : impl_->channels)
+    for (std::string& warning : channel.source->warnings()) out.push_back(std::move(warning));
+  return out;
+}
+
+std::unique_ptr<Source> open_source(const DatasetSpec& spec) {
+  if (spec.kind == "images") return open_images(spec);
+  if (spec.kind == "cifar10") return open_cifar10(spec);
+  if (spec.kind == "tokens") return open_tokens(spec);
+  return open_rows(spec);
+}
+
+std::string file_name(const std::string& path) {
+  const std::filesystem::path file(path);
+  return file.has_filename() ? file.filename().string() : file.parent_path().filename().string();
+}
+
+namespace {
+
+DatasetSpec with_expanded_paths(DatasetSpec spec, const std::string& base_dir) {
+  for (std::string& path : spec.path) path = expand_path(path, base_dir);
+  if (!spec.labels.empty() && spec.labels != "folders")
+    spec.labels = expand_path(spec.labels, base_dir);
+  return spec;
+}
+
+InputRequest request_for(const OpenOptions& options, const std::string& input) {
+  for (const std::string& name : {input, std::string()})
+    if (const auto at = options.requests.find(name); at != options.requests.end())
+      return at->second;
+  return {};
+}
+
+Channel open_channel(const DatasetSpec& spec, const OpenOptions& options) {
+  Channel channel;
+  channel.input = spec.input;
+  channel.source = open_source(with_expanded_paths(spec, options.base_dir));
+  const bool picture = channel.source->pictures();
+  InputRequest request = request_for(options, spec.input);
+  if (picture && request.dtype == DType::kUndefined) request.dtype = DType::kF32;
+  channel.transform.emplace(spec, request, picture);
+  channel.skip_nonfinite = spec.nonfinite == "skip";
+  return channel;
+}
+
+/// Shuffle, then skip, then limit.
+std::vector<int64_t> pick(const DatasetSpec& spec, uint64_t seed, int64_t available) {
+  std::vector<int64_t> order;
+  if (spec.shuffle) {
+    order = Rng(seed).permutation(available);
+  } else {
+    order.resize(static_cast<size_t>(available));
+    std::iota(order.begin(), order.end(), int64_t{0});
+  }
+  const int64_t from = std::min(spec.skip, available);
+  const int64_t rest = available - from;
+  const int64_t count = spec.limit > 0 ? std::min(spec.limit, rest) : rest;
+  return {order.begin() + from, order.begin() + from + count};
+}
+
+void check_sizes(const std::vector<Channel>& channels) {
+  for (const Channel& channel : channels)
+    if (channel.source->size() != channels[0].source->size())
+      fail_invalid("input '{}' has {} samples, input '{}' has {}", channels[0].input,
+                   channels[0].source->size(), channel.input, channel.source->size());
+}
+
+std::string describe(const DatasetSpec& spec) {
+  if (!spec.inputs.empty()) return "inputs";
+  return spec.path.empty() ? spec.labels : spec.path[0];
+}
+
+}  // namespace
+
+Dataset open_dataset(const DatasetSpec& spec, const OpenOptions& options) {
+  check_dataset(spec);
+  auto impl = std::make_shared<Dataset::Impl>();
+  impl->spec = spec;
+  impl->seed = options.seed;
+  impl->class_count = options.num_classes;
+  const std::vector<DatasetSpec> one = {spec};
+  for (const DatasetSpec& record : spec.inputs.empty() ? one : spec.inputs) {
+    if (!record.augment.empty())
+      fail_unsupported("'augment' changes samples in training only, which is not built in");
+    impl->channels.push_back(open_channel(record, options));
+  }
+  check_sizes(impl->channels);
+  const int64_t available = impl->channels[0].source->size();
+  impl->order = pick(spec, options.seed, available);
+  if (impl->size() == 0)
+    fail_usage("{}: no samples ({} found, {} skipped by the record)", describe(spec), available,
+               std::min(spec.skip, available));
+  if (spec.limit > impl->size())
+    impl->notes.push_back(fmt::format("{} samples were asked for, {} holds {}", spec.limit,
+                                      describe(spec), impl->size()));
+  if (impl->size() == 1)
+    impl->notes.push_back(fmt::format("{} holds one sample only", describe(spec)));
+  for (Channel& channel : impl->channels) channel.source->prepare(impl->order);
+  return Dataset(std::move(impl));
+}
+
+Dataset dataset_of(std::map<std::string, Tensor> inputs, std::vector<int64_t> labels) {
+  auto impl = std::make_shared<Dataset::Impl>();
+  for (auto& [name, tensor] : inputs) {
+    Channel channel;
+    channel.input = name;
+    channel.source = memory_source(std::move(tensor), labels);
+    impl->channels.push_back(std::move(channel));
+  }
+  if (impl->channels.empty()) fail_usage("dataset_of: no inputs");
+  check_sizes(impl->channels);
+  impl->order = pick(impl->spec, 0, impl->channels[0].source->size());
+  if (impl->size() == 0) fail_usage("dataset_of: no samples");
+  return Dataset(std::move(impl));
+}
+
+std::pair<double, double> value_range(const Tensor& tensor) {
+  const Tensor wide = to_float32(tensor);
+  const auto values = wide.data<float>();
+  if (values.empty()) return {0, 0};
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  return {*low, *high};
+}
+
+}  // namespace lapidary

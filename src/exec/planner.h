@@ -1,0 +1,123 @@
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "src/exec/plan.h"
+#include "src/ops/opdef.h"
+
+namespace lapidary::exec {
+
+/// What a step rule hands to the builder.
+struct StepSpec {
+  std::vector<NodeId> nodes;  ///< the node, then those fused into it
+  std::string op;             ///< empty: the nodes' ops joined with '+'
+  std::string kernel;
+  std::string precision = "float32";
+  std::vector<Operand> reads, writes;
+  std::vector<int> scratch;
+  std::function<void(const StepRun&)> run;
+};
+
+struct PlanOptions {
+  int threads = 1;
+  bool reference_only = false;    ///< no rules, shapes as they come: the judge
+  std::vector<std::string> taps;  ///< values of the graph, kept by being among its outputs
+  /// How many of the graph's outputs are the caller's; the others are only tapped.
+  size_t outputs = 0;
+};
+
+/// Turns a graph with bound shapes into steps, node by node in topological order. The rules of
+/// `steps/` use it: they ask for operands in the layout that they need (conversions are emitted where
+/// the value does not lie so), make the outputs, and emit a step.
+class PlanBuilder {
+ public:
+  PlanBuilder(const Graph& graph, PlanOptions options);
+  Plan build();
+
+  const Graph& graph() const { return graph_; }
+  const Node& node(NodeId id) const { return graph_.node(id); }
+  int threads() const { return plan_.threads; }
+  AttrView attrs(NodeId id) const;
+  /// Input or output of a node; none where absent.
+  ValueId input(NodeId id, size_t slot) const;
+  ValueId output(NodeId id, size_t slot = 0) const;
+  bool wants_output(NodeId id, size_t slot) const { return output(id, slot).valid(); }
+
+  // -- types (static wherever a rule is asked)
+  DType dtype(ValueId id) const { return graph_.value(id).type.dtype; }
+  Shape shape(ValueId id) const { return graph_.value(id).type.static_shape(); }
+  const Tensor* constant(ValueId id) const { return id.valid() ? graph_.constant(id) : nullptr; }
+
+  // -- operands
+  bool computed(ValueId id) const { return forms_.contains(id.index); }
+  /// Where the value lies already (channels last preferred).
+  const Operand& operand(ValueId id);
+  /// The value in that form; emits a conversion where it lies otherwise.
+  Operand get(ValueId id, Layout layout, bool biased = false);
+  /// s8 values biased, others as they are: what the integer kernels read.
+  Operand get_u8(ValueId id, Layout layout) { return get(id, layout, dtype(id) == DType::kI8); }
+  Operand row_major(ValueId id) { return get(id, Layout::kRowMajor); }
+  Operand channels_last(ValueId id) { return get(id, Layout::kChannelsLast); }
+  /// Room for a value that the next step writes.
+  Operand create(ValueId id, Layout layout, bool biased = false);
+  Operand create_u8(ValueId id, Layout layout) {
+    return create(id, layout, dtype(id) == DType::kI8);
+  }
+  /// As create, in the layout and, where only `nodes` still read them, the bytes of `from`.
+  Operand create_over(ValueId id, const Operand& from, std::span<const NodeId> nodes);
+  /// True where only `nodes` still read those bytes, so that they may be written over.
+  bool reusable(const Operand& operand, std::span<const NodeId> nodes) const;
+  /// `id` is the same bytes as `lies`, under its own shape.
+  void alias(ValueId id, const Operand& lies, Layout layout);
+  /// Bytes for one step's own use.
+  int scratch(int64_t size_bytes);
+  /// Weights in a kernel's own order; counted in Plan::packed_bytes.
+  Tensor packed(int64_t size_bytes);
+
+  // -- layout
+  /// True where consumers of the value rather have it channels last.
+  bool prefers_channels_last(ValueId id) const { return prefers_.contains(id.index); }
+  /// For ops that work in any layout: channels last where an input lies so or the output prefers it.
+  Layout follow(NodeId id);
+
+  // -- fusion
+  /// The only reader of a value that nobody else (caller, tap, subgraph) sees; none otherwise.
+  NodeId only_consumer(ValueId id) const;
+
+  /// Appends the step. The written values now lie where it wrote them.
+  void emit(StepSpec spec);
+  /// The fallback: reference evaluation on row-major tensors.
+  void emit_reference(NodeId id);
+
+ private:
+  void find_preferences();
+  void define(ValueId id, const Operand& operand);
+  void build_node(NodeId id);
+  bool known_and_not_empty(NodeId id) const;
+  void finish(NodeId id);
+  Operand constant_operand(ValueId id, Layout layout);
+  void convert(const Operand& from, const Operand& to, ValueId id);
+  void touch(int storage);
+  void add_step_costs(StepInfo& info, const StepSpec& spec) const;
+  void place();
+
+  const Graph& graph_;
+  PlanOptions options_;
+  Plan plan_;
+  std::unordered_map<uint32_t, std::vector<Operand>> forms_;      // value -> where it lies
+  std::vector<std::pair<ValueId, Operand>> created_;              // by the step being built
+  std::unordered_map<int, std::vector<ValueId>> sharers_;         // storage -> values in it
+  std::unordered_map<uint32_t, int64_t> pending_;                 // value -> reads not yet built
+  std::unordered_set<uint32_t> prefers_, tapped_, returned_;
+  std::unordered_set<uint32_t> done_;                             // nodes
+};
+
+/// Bound graph -> plan.
+Plan build_plan(const Graph& graph, PlanOptions options);
+
+}  // namespace lapidary::exec

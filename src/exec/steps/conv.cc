@@ -1,0 +1,57 @@
+#include "kernels/conv_f32/conv_f32.h"
+
+#include "kernels/dw_f32/dw_f32.h"
+#include "src/exec/steps/common.h"
+#include "src/exec/steps/rules.h"
+
+namespace lapidary::exec {
+
+using kernels::ConvF32Args;
+using kernels::ConvF32Kernel;
+
+bool build_conv(PlanBuilder& b, NodeId id) {
+  const ValueId x = b.input(id, 0), w = b.input(id, 1), bias = b.input(id, 2);
+  const Tensor* weights = b.constant(w);
+  if (b.dtype(x) != DType::kF32 || weights == nullptr || (bias && !b.constant(bias))) return false;
+  const Shape kernel(weights->shape().begin() + 2, weights->shape().end());
+  auto shape = window_shape(b, id, x, b.output(id), kernel);
+  if (!shape) return false;
+  shape->groups = b.attrs(id).get_int("group", 1);
+
+  const ConvF32Kernel* row = kernels::is_depthwise(*shape) ? kernels::select_dw_f32(*shape).kernel
+                                                           : kernels::select_conv_f32(*shape).kernel;
+  const Tail tail = float_tail(b, id, /*residual=*/true);
+  Tensor packed = b.packed(static_cast<int64_t>(row->call->packed_bytes(*shape)));
+  row->call->pack(*shape,
+                  {.data = weights->data<float>().data(),
+                   .bias = bias ? b.constant(bias)->data<float>().data() : nullptr},
+                  packed.mutable_raw());
+
+  StepSpec spec;
+  spec.nodes = tail.nodes;
+  spec.kernel = row->row.name;
+  const Operand in = b.channels_last(x);
+  const Operand residual = tail.residual ? b.channels_last(tail.residual) : Operand();
+  const Operand out = b.create(tail.output, Layout::kChannelsLast);
+  const int scratch =
+      b.scratch(static_cast<int64_t>(kernels::scratch_bytes(*row, *shape, b.threads())));
+  spec.reads = {in};
+  if (residual.valid()) spec.reads.push_back(residual);
+  spec.writes = {out};
+  spec.scratch = {scratch};
+  spec.run = [=, shape = *shape, activation = tail.activation](const StepRun& run) {
+    ConvF32Args args;
+    args.shape = shape;
+    args.x = run.data<const float>(in);
+    args.packed = packed.raw();
+    args.y = run.data<float>(out);
+    args.activation = activation;
+    args.residual = residual.valid() ? run.data<const float>(residual) : nullptr;
+    args.scratch = run.at(scratch);
+    kernels::run_conv_f32(*row, args, run.threads());
+  };
+  b.emit(std::move(spec));
+  return true;
+}
+
+}  // namespace lapidary::exec

@@ -1,0 +1,116 @@
+#include "src/exec/steps/product_s8.h"
+
+#include "kernels/dw_s8/dw_s8.h"
+
+namespace lapidary::exec {
+
+using kernels::ConvS8Args;
+using kernels::ConvS8Kernel;
+using kernels::ConvS8Output;
+
+std::optional<WeightsS8> weights_s8(const PlanBuilder& b, ValueId weights, ValueId zero_point,
+                                    int64_t channels) {
+  const Tensor* w = b.constant(weights);
+  if (w == nullptr || !is_byte(w->dtype())) return std::nullopt;
+  WeightsS8 out;
+  out.weights.data = w->raw();
+  out.weights.is_unsigned = w->dtype() == DType::kU8;
+  if (!zero_point) return out;
+  const Tensor* z = b.constant(zero_point);
+  if (z == nullptr || z->dtype() != w->dtype() || (z->size() != 1 && z->size() != channels)) return std::nullopt;
+  for (int64_t i = 0; i < z->size(); ++i) {
+    const auto at = static_cast<size_t>(i);
+    out.zero_points.push_back(out.weights.is_unsigned ? int32_t{z->data<uint8_t>()[at]}
+                                                      : int32_t{z->data<int8_t>()[at]});
+  }
+  return out;
+}
+
+std::optional<std::vector<float>> channel_scales(const PlanBuilder& b, ValueId scale,
+                                                 int64_t channels) {
+  const Tensor* s = b.constant(scale);
+  if (s == nullptr || s->dtype() != DType::kF32 || (s->size() != 1 && s->size() != channels)) return std::nullopt;
+  return std::vector<float>(s->data<float>().begin(), s->data<float>().end());
+}
+
+std::optional<int> byte_zero(const PlanBuilder& b, ValueId zero, DType storage) {
+  const int bias = storage == DType::kI8 ? 128 : 0;
+  if (!zero) return bias;
+  const Tensor* z = b.constant(zero);
+  if (z == nullptr || z->size() != 1 || z->dtype() != storage) return std::nullopt;
+  return bias + (storage == DType::kI8 ? z->data<int8_t>()[0] : z->data<uint8_t>()[0]);
+}
+
+namespace {
+
+Tensor packed_weights(PlanBuilder& b, const ProductS8& p, const ConvS8Kernel& kernel) {
+  kernels::ConvS8Weights weights = p.weights.weights;
+  if (p.weights.zero_points.size() == 1) weights.zero_point = p.weights.zero_points[0];
+  if (p.weights.zero_points.size() > 1) weights.zero_points = p.weights.zero_points.data();
+  Tensor packed = b.packed(static_cast<int64_t>(kernel.call->packed_bytes(p.shape)));
+  kernel.call->pack(p.shape, weights, packed.mutable_raw());
+  kernels::set_bias(packed.mutable_raw(), p.bias, p.x_zero);
+  if (!p.multipliers.empty())
+    kernels::set_multipliers(packed.mutable_raw(), p.multipliers.data(),
+                             static_cast<int64_t>(p.multipliers.size()));
+  return packed;
+}
+
+/// The QLinearAdd of the tail; its operands' parameters are constants (byte_tail checked).
+kernels::ConvS8Residual residual_of(const PlanBuilder& b, const ByteTail& tail) {
+  const auto left = *byte_params(b, tail.add, 1, DType::kU8);
+  const auto right = *byte_params(b, tail.add, 4, DType::kU8);
+  const auto sum = *byte_params(b, tail.add, 6, DType::kU8);
+  kernels::ConvS8Residual residual;
+  residual.add = kernels::add_u8(left.scale, left.zero, right.scale, right.zero, sum.scale, sum.zero);
+  residual.conv_is_a = tail.add_slot == 0;
+  return residual;
+}
+
+}  // namespace
+
+void emit_product_s8(PlanBuilder& b, const ProductS8& p) {
+  const ConvS8Kernel* row = kernels::is_depthwise(p.shape) ? kernels::select_dw_s8(p.shape).kernel
+                                                           : kernels::select_conv_s8(p.shape).kernel;
+  const Tensor packed = packed_weights(b, p, *row);
+  StepSpec spec;
+  spec.nodes = p.tail.nodes;
+  spec.kernel = row->row.name;
+  spec.precision = "int8";
+  const Operand in = b.get_u8(p.x, p.layout);
+  Operand other;
+  kernels::ConvS8Residual residual;
+  if (p.tail.add) {
+    residual = residual_of(b, p.tail);
+    other = b.get_u8(b.input(p.tail.add, 3 - p.tail.add_slot), p.layout);
+  }
+  const Operand out = b.create_u8(p.tail.output, p.layout);
+  const int scratch =
+      b.scratch(static_cast<int64_t>(kernels::scratch_bytes(*row, p.shape, b.threads())));
+  spec.reads = {in};
+  if (other.valid()) spec.reads.push_back(other);
+  spec.writes = {out};
+  spec.scratch = {scratch};
+
+  ConvS8Args args;
+  args.shape = p.shape;
+  args.packed = packed.raw();
+  args.output = p.output;
+  args.x_zero = p.x_zero;
+  args.y_zero = p.y_zero;
+  spec.run = [=, table = p.tail.table, float_bias = p.float_bias](const StepRun& run) {
+    ConvS8Args call = args;
+    call.packed = packed.raw();
+    call.x = run.data<const uint8_t>(in);
+    call.y = run.at(out.storage);
+    call.table = table ? table->data() : nullptr;
+    call.float_bias = float_bias.empty() ? nullptr : float_bias.data<float>().data();
+    call.residual = residual;
+    if (other.valid()) call.residual.data = run.data<const uint8_t>(other);
+    call.scratch = run.at(scratch);
+    kernels::run_conv_s8(*row, call, run.threads());
+  };
+  b.emit(std::move(spec));
+}
+
+}  // namespace lapidary::exec

@@ -1,0 +1,202 @@
+#include "kernels/eltwise_s8/eltwise_s8.h"
+
+#include <cmath>
+
+#include "kernels/pool/pool.h"
+#include "src/exec/steps/grid.h"
+#include "src/exec/steps/quant.h"
+#include "src/exec/steps/rules.h"
+#include "src/ops/evaluate.h"
+
+namespace lapidary::exec {
+
+namespace {
+
+struct BinaryS8 {
+  Operand a, b, y;
+  GridPlan grid;
+};
+
+using BinaryBody = std::function<void(const StepRun&, const BinaryS8&)>;
+
+/// Both operands in the step's layout, the result over one of them; `body` computes it.
+void emit_binary_s8(PlanBuilder& b, NodeId id, std::string kernel, const BinaryBody& body) {
+  const ValueId y = b.output(id);
+  const Layout layout = b.follow(id);
+  const Tail tail{.nodes = {id}, .output = y};
+  BinaryS8 step;
+  step.a = broadcast_operand(b, b.input(id, 0), y, layout, true);
+  step.b = broadcast_operand(b, b.input(id, 3), y, layout, true);
+  StepSpec spec;
+  spec.nodes = {id};
+  spec.kernel = std::move(kernel);
+  spec.precision = "int8";
+  const bool over_biased = step.a.biased == step.b.biased;
+  step.y = over_biased ? create_over_either(b, tail, layout, step.a, step.b) : b.create_u8(y, layout);
+  step.grid = plan_grid(step.a, step.b, step.y);
+  spec.reads = {step.a, step.b};
+  spec.writes = {step.y};
+  spec.run = [step, body](const StepRun& run) { body(run, step); };
+  b.emit(std::move(spec));
+}
+
+/// A [256, 256] table of a node of two s8 operands, by its reference: the formulas round differently on
+/// operands shifted by 128.
+Tensor pair_table(const PlanBuilder& b, NodeId id) {
+  Tensor left(DType::kI8, {256, 1}), right(DType::kI8, {1, 256});
+  for (int i = 0; i < 256; ++i) {
+    left.mutable_data<int8_t>()[static_cast<size_t>(i)] = static_cast<int8_t>(i - 128);
+    right.mutable_data<int8_t>()[static_cast<size_t>(i)] = static_cast<int8_t>(i - 128);
+  }
+  std::vector<const Tensor*> inputs;
+  for (const ValueId v : b.node(id).inputs) inputs.push_back(b.constant(v));
+  inputs[0] = &left;
+  inputs[3] = &right;
+  return evaluate_node(b.graph(), id, inputs)[0];
+}
+
+void emit_by_table(PlanBuilder& b, NodeId id) {
+  emit_binary_s8(b, id, "table_s8s8", [table = pair_table(b, id)](const StepRun& run, const BinaryS8& s) {
+    const auto* t = static_cast<const uint8_t*>(table.raw());
+    s.grid.for_each(run, [&](const kernels::Grid& g, int64_t a_at, int64_t b_at, int64_t y_at) {
+      const auto* a = run.data<const uint8_t>(s.a) + a_at;
+      const auto* c = run.data<const uint8_t>(s.b) + b_at;
+      auto* y = run.data<uint8_t>(s.y) + y_at;
+      for (int64_t r = 0; r < g.rows; ++r)
+        for (int64_t i = 0; i < g.cols; ++i)
+          y[r * g.y_row + i] = static_cast<uint8_t>(
+              0x80 ^ t[a[r * g.a_row + i * g.a_step] * 256 + c[r * g.b_row + i * g.b_step]]);
+    });
+  });
+}
+
+struct BinaryParams {
+  ByteParams a, b, y;
+};
+std::optional<BinaryParams> binary_params(const PlanBuilder& b, NodeId id) {
+  const DType dtype = b.dtype(b.output(id));
+  const auto left = byte_params(b, id, 1, dtype), right = byte_params(b, id, 4, dtype),
+             result = byte_params(b, id, 6, dtype);
+  if (!left || !right || !result) return std::nullopt;
+  return BinaryParams{*left, *right, *result};
+}
+
+}  // namespace
+
+bool build_qlinear_add(PlanBuilder& b, NodeId id) {
+  const auto p = binary_params(b, id);
+  if (!p) return false;
+  if (b.dtype(b.output(id)) == DType::kI8) return emit_by_table(b, id), true;
+  const auto* kernel = kernels::select_eltwise_s8().kernel;
+  const kernels::AddU8 add =
+      kernels::add_u8(p->a.scale, p->a.zero, p->b.scale, p->b.zero, p->y.scale, p->y.zero);
+  emit_binary_s8(b, id, std::string(kernel->row.name), [=](const StepRun& run, const BinaryS8& s) {
+    s.grid.for_each(run, [&](const kernels::Grid& grid, int64_t a, int64_t c, int64_t y) {
+      kernel->call->add({grid, run.data<const uint8_t>(s.a) + a, run.data<const uint8_t>(s.b) + c,
+                         run.data<uint8_t>(s.y) + y, add});
+    });
+  });
+  return true;
+}
+
+bool build_qlinear_mul(PlanBuilder& b, NodeId id) {
+  const auto p = binary_params(b, id);
+  if (!p) return false;
+  if (b.dtype(b.output(id)) == DType::kI8) return emit_by_table(b, id), true;
+  const auto* kernel = kernels::select_eltwise_s8().kernel;
+  const kernels::MulU8 mul =
+      kernels::mul_u8(p->a.scale, p->a.zero, p->b.scale, p->b.zero, p->y.scale, p->y.zero);
+  emit_binary_s8(b, id, std::string(kernel->row.name), [=](const StepRun& run, const BinaryS8& s) {
+    s.grid.for_each(run, [&](const kernels::Grid& grid, int64_t a, int64_t c, int64_t y) {
+      kernel->call->mul({grid, run.data<const uint8_t>(s.a) + a, run.data<const uint8_t>(s.b) + c,
+                         run.data<uint8_t>(s.y) + y, mul});
+    });
+  });
+  return true;
+}
+
+/// Any op of one 8-bit input and constants, element by element.
+bool build_table(PlanBuilder& b, NodeId id) {
+  const ValueId x = b.input(id, 0), y = b.output(id);
+  if (!is_byte(b.dtype(x)) || !is_byte(b.dtype(y)) || b.shape(x) != b.shape(y)) return false;
+  const auto table = table_by_reference(b, id, 0);
+  if (!table) return false;
+  StepSpec spec;
+  spec.nodes = {id};
+  const auto* kernel = kernels::select_eltwise_s8().kernel;
+  spec.kernel = kernel->row.name;
+  spec.precision = "int8";
+  const Operand in = b.get_u8(x, b.follow(id));
+  const Operand out = in.dtype == b.dtype(y) ? b.create_over(y, in, spec.nodes) : b.create_u8(y, in.layout);
+  spec.reads = {in};
+  spec.writes = {out};
+  spec.run = [=, table = *table, count = in.count()](const StepRun& run) {
+    run.parallel(count, 16384, [&](int64_t begin, int64_t end) {
+      kernel->call->lut({.cols = end - begin,
+                         .x = run.data<const uint8_t>(in) + begin,
+                         .y = run.data<uint8_t>(out) + begin,
+                         .table = table.data()});
+    });
+  };
+  b.emit(std::move(spec));
+  return true;
+}
+
+/// com.microsoft QLinearConcat: y_scale, y_zero, then tensor, scale, zero of each input.
+bool build_qlinear_concat(PlanBuilder& b, NodeId id) {
+  const ValueId y = b.output(id);
+  const auto result = byte_params(b, id, 0, b.dtype(y));
+  if (!result) return false;
+  struct Part {
+    Operand from;
+    Table table;
+    int64_t cols, at;
+  };
+  std::vector<Table> tables;
+  for (size_t i = 2; i < b.node(id).inputs.size(); i += 3) {
+    const auto params = byte_params(b, id, i + 1, b.dtype(b.input(id, i)));
+    if (!params) return false;
+    tables.push_back(requantize_table(*params, *result));
+  }
+  const Layout layout = b.follow(id);
+  std::vector<Part> parts;
+  StepSpec spec;
+  spec.nodes = {id};
+  const auto* kernel = kernels::select_eltwise_s8().kernel;
+  spec.kernel = kernel->row.name;
+  spec.precision = "int8";
+  for (size_t i = 0; i < tables.size(); ++i) {
+    parts.push_back({b.get_u8(b.input(id, 2 + 3 * i), layout), tables[i], 0, 0});
+    spec.reads.push_back(parts.back().from);
+  }
+  const Operand out = b.create_u8(y, layout);
+  spec.writes = {out};
+  // Physically [outer, axis, inner]: one input is `outer` runs of (its axis size) * inner.
+  const auto rank = static_cast<int64_t>(out.shape.size());
+  int64_t axis = b.attrs(id).get_int("axis", 1);
+  if (axis < 0) axis += rank;
+  const int64_t inner = out.strides()[static_cast<size_t>(axis)];
+  const int64_t row = out.shape[static_cast<size_t>(axis)] * inner, rows = out.count() / row;
+  int64_t at = 0;
+  for (Part& part : parts) {
+    part.cols = part.from.shape[static_cast<size_t>(axis)] * inner;
+    part.at = at;
+    at += part.cols;
+  }
+  spec.run = [=](const StepRun& run) {
+    run.parallel(rows, 1 + 16384 / row, [&](int64_t begin, int64_t end) {
+      for (const Part& part : parts)
+        kernel->call->lut({.rows = end - begin,
+                           .cols = part.cols,
+                           .x_row = part.cols,
+                           .y_row = row,
+                           .x = run.data<const uint8_t>(part.from) + begin * part.cols,
+                           .y = run.data<uint8_t>(out) + begin * row + part.at,
+                           .table = part.table.data()});
+    });
+  };
+  b.emit(std::move(spec));
+  return true;
+}
+
+}  // namespace lapidary::exec

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <array>
+#include <optional>
+#include <vector>
+
+#include "src/exec/planner.h"
+
+namespace lapidary::exec {
+
+inline bool is_byte(DType t) { return t == DType::kU8 || t == DType::kI8; }
+
+/// A tensor's one scale and zero point as the kernels see them: s8 ones with 128 added.
+struct ByteParams {
+  float scale = 1;
+  int zero = 0;
+  bool operator==(const ByteParams&) const = default;
+};
+/// None unless both are constants of one element (an absent zero point is 0) of an 8-bit tensor of
+/// type `storage`.
+std::optional<ByteParams> byte_params(const PlanBuilder& b, ValueId scale, ValueId zero,
+                                      DType storage);
+
+/// Scale and zero point of inputs `at`, `at` + 1, for a tensor of that type.
+inline std::optional<ByteParams> byte_params(const PlanBuilder& b, NodeId id, size_t at, DType storage) {
+  return byte_params(b, b.input(id, at), b.input(id, at + 1), storage);
+}
+
+/// A function of one byte, s8 ones as their bytes plus 128 on both sides.
+using Table = std::array<uint8_t, 256>;
+
+/// The table of a node that computes each element of its output from the same element of its input
+/// `slot` and constants alone, by its reference evaluation. None where another input is not constant.
+std::optional<Table> table_by_reference(const PlanBuilder& b, NodeId id, size_t slot);
+/// y = sat(rint((q - zx) * sx / sy) + zy), true division.
+Table requantize_table(const ByteParams& x, const ByteParams& y);
+
+/// What follows an integer node in its epilogue: a table, then (for convolutions) QLinearAdd with a
+/// value already computed.
+struct ByteTail {
+  std::vector<NodeId> nodes;  ///< the node itself first
+  ValueId output;
+  std::optional<Table> table;
+  NodeId add;                 ///< the QLinearAdd, or none
+  size_t add_slot = 0;        ///< of the tail's own value among the add's inputs: 0 or 3
+};
+ByteTail byte_tail(const PlanBuilder& b, NodeId id, bool residual);
+
+}  // namespace lapidary::exec

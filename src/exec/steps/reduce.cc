@@ -1,0 +1,108 @@
+#include <algorithm>
+#include <cmath>
+
+#include "src/exec/steps/common.h"
+#include "src/exec/steps/exp.h"
+#include "src/exec/steps/rules.h"
+
+namespace lapidary::exec {
+
+namespace {
+
+/// Sum in 16 lanes: an order that depends on `count` only.
+float sum_of(const float* x, int64_t count) {
+  constexpr int64_t kLanes = 16;
+  float lanes[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (int64_t l = 0; l < kLanes; ++l) lanes[l] += x[i + l];
+  float sum = 0;
+  for (; i < count; ++i) sum += x[i];
+  for (int64_t l = 0; l < kLanes; ++l) sum += lanes[l];
+  return sum;
+}
+
+void softmax_row(const float* x, float* y, int64_t count) {
+  const float top = *std::max_element(x, x + count);
+  const float sum = exp_minus(x, top, y, count);
+  for (int64_t i = 0; i < count; ++i) y[i] /= sum;
+}
+
+/// `rows` of `cols` elements, one after the other.
+void emit_rows(PlanBuilder& b, NodeId id, const Operand& in, const Operand& out, int64_t rows,
+               int64_t cols, std::string kernel,
+               std::function<void(const float* x, float* y, int64_t row)> row_of) {
+  StepSpec spec;
+  spec.nodes = {id};
+  spec.kernel = std::move(kernel);
+  spec.reads = {in};
+  spec.writes = {out};
+  spec.run = [=](const StepRun& run) {
+    run.parallel(rows, 1 + 4096 / cols, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r)
+        row_of(run.data<const float>(in), run.data<float>(out), r);
+    });
+  };
+  b.emit(std::move(spec));
+}
+
+std::optional<std::vector<int64_t>> reduced_axes(const PlanBuilder& b, NodeId id, int64_t rank) {
+  std::vector<int64_t> axes = b.attrs(id).get_ints("axes");
+  if (b.input(id, 1)) {
+    const Tensor* t = b.constant(b.input(id, 1));
+    if (t == nullptr || t->dtype() != DType::kI64) return std::nullopt;
+    axes.assign(t->data<int64_t>().begin(), t->data<int64_t>().end());
+  }
+  for (int64_t& axis : axes) axis += axis < 0 ? rank : 0;
+  std::sort(axes.begin(), axes.end());
+  return axes;
+}
+
+}  // namespace
+
+bool build_softmax(PlanBuilder& b, NodeId id) {
+  const ValueId x = b.input(id, 0), y = b.output(id);
+  if (b.dtype(x) != DType::kF32) return false;
+  const Shape shape = b.shape(x);
+  const int64_t rank = static_cast<int64_t>(shape.size());
+  const int version = b.attrs(id).version();
+  int64_t axis = b.attrs(id).get_int("axis", version < 13 ? 1 : -1);
+  if (axis < 0) axis += rank;
+  // Before opset 13 the axes from `axis` on were one.
+  int64_t inner = 1;
+  for (int64_t i = axis + 1; i < rank; ++i) inner *= shape[static_cast<size_t>(i)];
+  if (version >= 13 && inner != 1) return false;
+  const int64_t cols = (rank == 0 ? 1 : shape[static_cast<size_t>(axis)]) * inner;
+  const Operand in = b.row_major(x);
+  const Operand out = b.create_over(y, in, std::span(&id, 1));
+  emit_rows(b, id, in, out, in.count() / cols, cols, "softmax_f32",
+            [cols](const float* from, float* to, int64_t row) {
+              softmax_row(from + row * cols, to + row * cols, cols);
+            });
+  return true;
+}
+
+/// Means over the last axes.
+bool build_reduce_mean(PlanBuilder& b, NodeId id) {
+  const ValueId x = b.input(id, 0), y = b.output(id);
+  if (b.dtype(x) != DType::kF32) return false;
+  const Shape shape = b.shape(x);
+  const int64_t rank = static_cast<int64_t>(shape.size());
+  const auto axes = reduced_axes(b, id, rank);
+  if (!axes || axes->empty()) return false;
+  int64_t cols = 1;
+  for (size_t i = 0; i < axes->size(); ++i) {
+    const int64_t expected = rank - static_cast<int64_t>(axes->size()) + static_cast<int64_t>(i);
+    if ((*axes)[i] != expected) return false;
+    cols *= shape[static_cast<size_t>(expected)];
+  }
+  const Operand in = b.row_major(x);
+  const Operand out = b.create(y, Layout::kRowMajor);
+  emit_rows(b, id, in, out, in.count() / cols, cols, "reduce_mean_f32",
+            [cols](const float* from, float* to, int64_t row) {
+              to[row] = sum_of(from + row * cols, cols) / static_cast<float>(cols);
+            });
+  return true;
+}
+
+}  // namespace lapidary::exec

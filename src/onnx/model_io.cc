@@ -1,0 +1,206 @@
+#include "lapidary/model_io.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <limits>
+
+#include "src/base/fail.h"
+#include "src/base/file.h"
+#include "src/onnx/graph_writer.h"
+#include "src/onnx/mapped_file.h"
+#include "src/onnx/model_reader.h"
+#include "src/onnx/opset_list.h"
+#include "src/onnx/tensor_proto.h"
+#include "src/onnx/wire.h"
+#include "src/ops/infer.h"
+
+namespace lapidary {
+
+namespace {
+
+constexpr uint64_t kMostProtobufBytes = std::numeric_limits<int32_t>::max();
+
+template <class Message>
+void parse(std::span<const uint8_t> bytes, RootMessage root, const LoadOptions& options,
+           Message* message) {
+  if (bytes.empty()) fail_invalid("empty file");
+  if (root == RootMessage::kModel)
+    if (const std::string other = foreign_format(bytes); !other.empty())
+      fail_invalid("not an ONNX model: this is {}", other);
+  if (bytes.size() > kMostProtobufBytes)
+    fail(ErrorCode::kResource,
+         "{} bytes; a model file of more than 2 GiB cannot be read, keep its weights as external "
+         "data",
+         bytes.size());
+  scan_wire(bytes, root, options);
+  if (!message->ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    fail_invalid("the file is damaged: protobuf cannot parse it");
+}
+
+void check_subgraphs(const Graph& graph);
+
+void check_nodes(const Graph& graph) {
+  for (NodeId id : graph.nodes()) check_node(graph, id);
+  check_subgraphs(graph);
+}
+
+/// Types are inferred of the outermost graph, which checks its nodes too; those of subgraphs are
+/// checked here, and those of functions where they are inlined, with the attributes of the call.
+void check_subgraphs(const Graph& graph) {
+  for (NodeId id : graph.nodes()) {
+    for (const auto& [name, attr] : graph.node(id).attrs) {
+      const auto in_context = [&](const Graph& inner) {
+        with_context([&] { return node_label(graph, id); }, [&] { check_nodes(inner); });
+      };
+      if (const auto* one = std::get_if<std::shared_ptr<const Graph>>(&attr)) in_context(**one);
+      if (const auto* many = std::get_if<std::vector<std::shared_ptr<const Graph>>>(&attr))
+        for (const auto& each : *many) in_context(*each);
+    }
+  }
+}
+
+Graph parse_model(std::span<const uint8_t> bytes, ExternalData* external,
+                  const LoadOptions& options) {
+  Graph graph;
+  {
+    pb::ModelProto model;
+    parse(bytes, RootMessage::kModel, options, &model);
+    graph = read_model(model, external, options);
+  }
+  if (options.infer) {
+    check_subgraphs(graph);
+    infer_types(graph);
+  }
+  return graph;
+}
+
+/// Bytes that the constants alone would take in the file.
+uint64_t constant_bytes(const Graph& graph) {
+  uint64_t total = 0;
+  for (ValueId id : graph.values()) {
+    const Value& value = graph.value(id);
+    if (value.constant && value.constant->dtype() != DType::kString)
+      total += stored_bytes(value.constant->dtype(), value.constant->size());
+  }
+  return total;
+}
+
+[[noreturn]] void fail_too_large(uint64_t bytes, bool external) {
+  fail(ErrorCode::kResource, "the model takes {} bytes, protobuf can write 2147483647; {}", bytes,
+       external ? "even with external data" : "save it with external data");
+}
+
+void build_model(const Graph& graph, ExternalWriter* external, pb::ModelProto* proto) {
+  const ModelInfo& model = graph.model;
+  LAPIDARY_CHECK(model.extra.empty() || proto->ParseFromString(model.extra));
+  if (external == nullptr)
+    if (const uint64_t bytes = constant_bytes(graph); bytes > kMostProtobufBytes)
+      fail_too_large(bytes, false);
+  proto->set_ir_version(model.ir_version);
+  write_opsets(graph.opsets, proto->mutable_opset_import());
+  if (!model.producer_name.empty()) proto->set_producer_name(model.producer_name);
+  if (!model.producer_version.empty()) proto->set_producer_version(model.producer_version);
+  if (!model.domain.empty()) proto->set_domain(model.domain);
+  if (!model.doc.empty()) proto->set_doc_string(model.doc);
+  if (model.model_version != 0) proto->set_model_version(model.model_version);
+  std::vector<std::pair<std::string, std::string>> kept;
+  for (const auto& entry : proto->metadata_props()) kept.emplace_back(entry.key(), entry.value());
+  if (kept != model.metadata) {
+    proto->clear_metadata_props();
+    for (const auto& [key, value] : model.metadata) {
+      auto* entry = proto->add_metadata_props();
+      entry->set_key(key);
+      entry->set_value(value);
+    }
+  }
+  GraphWriter(graph, external).write(proto->mutable_graph());
+  for (const Function& function : model.functions) {
+    auto* out = proto->add_functions();
+    LAPIDARY_CHECK(function.extra.empty() || out->ParseFromString(function.extra));
+    if (!function.domain.empty()) out->set_domain(function.domain);
+    out->set_name(function.name);
+    for (const std::string& attribute : function.attributes) out->add_attribute(attribute);
+    write_opsets(function.body->opsets, out->mutable_opset_import());
+    GraphWriter(*function.body, nullptr).write_body(out);
+  }
+  if (const uint64_t bytes = proto->ByteSizeLong(); bytes > kMostProtobufBytes)
+    fail_too_large(bytes, external != nullptr);
+}
+
+class FileStream : public google::protobuf::io::CopyingOutputStream {
+ public:
+  explicit FileStream(AtomicFile& file) : file_(file) {}
+  bool Write(const void* data, int size) override {
+    file_.write(data, static_cast<size_t>(size));
+    return true;
+  }
+
+ private:
+  AtomicFile& file_;
+};
+
+}  // namespace
+
+Graph load_onnx(const std::filesystem::path& path, const LoadOptions& options) {
+  return with_context([&] { return path.string(); },
+                      [&] {
+                        const auto file = MappedFile::open(path.string());
+                        ExternalData external(path.parent_path(), file);
+                        return parse_model(file->bytes(), &external, options);
+                      });
+}
+
+Graph parse_onnx(const void* data, size_t size_bytes, const LoadOptions& options) {
+  return parse_model({static_cast<const uint8_t*>(data), size_bytes}, nullptr, options);
+}
+
+void save_onnx(const Graph& graph, const std::filesystem::path& path, const SaveOptions& options) {
+  with_context([&] { return path.string(); },
+               [&] {
+                 pb::ModelProto proto;
+                 std::optional<ExternalWriter> external;
+                 if (options.external_data) {
+                   const std::string location = path.filename().string() + ".data";
+                   external.emplace((path.parent_path() / location).string(), location);
+                 }
+                 build_model(graph, external ? &*external : nullptr, &proto);
+                 AtomicFile file(path.string());
+                 {
+                   FileStream stream(file);
+                   google::protobuf::io::CopyingOutputStreamAdaptor adaptor(&stream);
+                   LAPIDARY_CHECK(proto.SerializeToZeroCopyStream(&adaptor) && adaptor.Flush());
+                 }
+                 // Both are complete by now; the model, which refers to the data, appears last.
+                 if (external && !external->empty()) external->commit();
+                 file.commit();
+               });
+}
+
+std::string serialize_onnx(const Graph& graph) {
+  pb::ModelProto proto;
+  build_model(graph, nullptr, &proto);
+  std::string out;
+  LAPIDARY_CHECK(proto.SerializeToString(&out));
+  return out;
+}
+
+Tensor load_tensor_proto(const std::filesystem::path& path) {
+  return with_context([&] { return path.string(); },
+                      [&] {
+                        const auto file = MappedFile::open(path.string());
+                        const auto bytes = file->bytes();
+                        // A sequence's or optional's file starts with its name, field 1 as a
+                        // string; a tensor's field 1 is a number (dims), which nobody writes
+                        // packed, and its field 3 (segment) nobody writes at all.
+                        if (!bytes.empty() && bytes[0] == 0x0A)
+                          fail_unsupported("a sequence or an optional, not a tensor");
+                        pb::TensorProto proto;
+                        parse(bytes, RootMessage::kTensor, {}, &proto);
+                        if (proto.has_segment())
+                          fail_unsupported("a sequence or an optional, not a tensor");
+                        return read_tensor(proto, nullptr, {});
+                      });
+}
+
+}  // namespace lapidary

@@ -1,0 +1,57 @@
+#include "src/ops/evaluate.h"
+#include "src/ops/movement.h"
+
+namespace lapidary {
+
+namespace {
+
+void infer(InferContext& ctx) {
+  ctx.require_dtype(1, kI64Only);
+  const auto length = list_length(ctx, 1);
+  ctx.set_type(0, ctx.dtype(0));
+  const auto* shape = ctx.shape(0);
+  const auto numbers = ctx.ints(1);
+  if (numbers)
+    for (int64_t size : *numbers)
+      if (size < 0) fail_invalid("shape {} holds a negative size", shape_text(*numbers));
+  const auto wanted = ctx.shape_value(1);
+  if (shape == nullptr) return;
+  if (wanted) {
+    auto out = broadcast_dims(*shape, *wanted);
+    if (const auto known = known_shape(out)) element_count(*known);
+    ctx.set_type(0, ctx.dtype(0), std::move(out));
+  } else if (length) {
+    ctx.set_type(0, ctx.dtype(0),
+                 std::vector<Dim>(std::max(shape->size(), static_cast<size_t>(*length))));
+  }
+}
+
+/// Leading axes of one are added, then axes of one repeated.
+void evaluate(EvalContext& ctx) {
+  const Tensor& x = ctx.input(0);
+  const auto out = *known_shape(broadcast_dims(to_dims(x.shape()), to_dims(ctx.ints(1))));
+  Shape padded(out.size() - x.shape().size(), 1);
+  padded.insert(padded.end(), x.shape().begin(), x.shape().end());
+  element_count(out);
+  AxisTables tables = identity_tables(padded);
+  for (size_t i = 0; i < out.size(); ++i)
+    if (padded[i] == 1) tables[i].assign(static_cast<size_t>(out[i]), 0);
+  ctx.set_output(0, take_axes(x.reshaped(std::move(padded)), tables));
+}
+
+}  // namespace
+
+const OpDef& op_Expand() {
+  static const OpDef def{
+      .name = "Expand",
+      .versions = {8, 13},
+      .inputs = {2, 2},
+      .outputs = {1, 1},
+      .infer = infer,
+      .evaluate = evaluate,
+      .role = QuantRole::kPassThrough,
+  };
+  return def;
+}
+
+}  // namespace lapidary

@@ -1,0 +1,87 @@
+#include <algorithm>
+#include <chrono>
+
+#include "lapidary/evaluate.h"
+#include "src/base/fail.h"
+#include "src/base/isa.h"
+#include "src/base/rng.h"
+
+namespace lapidary {
+
+namespace {
+
+/// Sizes for one inference: given by name, or by the batch for a first axis, otherwise a usage error.
+Shape bind_shape(const Value& input, const BenchOptions& options) {
+  if (const auto found = options.input_shapes.find(input.name); found != options.input_shapes.end())
+    return found->second;
+  if (!input.type.shape)
+    fail_usage("input '{}' has no shape: give --shape {}=1x3x224x224", input.name, input.name);
+  Shape out;
+  for (size_t i = 0; i < input.type.shape->size(); ++i) {
+    const Dim& d = (*input.type.shape)[i];
+    if (!d.known() && i > 0)
+      fail_usage("input '{}' is {}: give --shape {}=1x3x224x224", input.name, input.type.text(), input.name);
+    out.push_back(d.known() ? d.value : options.batch);
+  }
+  return out;
+}
+
+/// Floats uniform in [-1, 1), integers in {0, 1}: valid as token ids and flags.
+Tensor random_tensor(DType dtype, const Shape& shape, Rng& rng) {
+  Tensor t(dtype, shape);
+  switch (dtype) {
+    case DType::kF32:
+      for (float& v : t.mutable_data<float>()) v = static_cast<float>(2 * rng.uniform() - 1);
+      break;
+    case DType::kI64:
+      for (int64_t& v : t.mutable_data<int64_t>()) v = static_cast<int64_t>(rng.below(2));
+      break;
+    case DType::kI32:
+      for (int32_t& v : t.mutable_data<int32_t>()) v = static_cast<int32_t>(rng.below(2));
+      break;
+    case DType::kU8:
+      for (uint8_t& v : t.mutable_data<uint8_t>()) v = static_cast<uint8_t>(rng.below(256));
+      break;
+    default: break;  // zeros
+  }
+  return t;
+}
+
+double percentile(const std::vector<double>& sorted, double share) {
+  const double at = share * static_cast<double>(sorted.size() - 1);
+  const size_t low = static_cast<size_t>(at);
+  const size_t high = std::min(low + 1, sorted.size() - 1);
+  return sorted[low] + (sorted[high] - sorted[low]) * (at - static_cast<double>(low));
+}
+
+}  // namespace
+
+std::vector<Latency> bench(const Graph& model, const BenchOptions& options) {
+  Rng rng(0);
+  Executor::Values inputs;
+  for (ValueId id : model.inputs()) {
+    if (model.constant(id) != nullptr) continue;
+    const Value& v = model.value(id);
+    inputs.emplace(v.name, random_tensor(v.type.dtype, bind_shape(v, options), rng));
+  }
+  std::vector<Latency> out;
+  for (int threads : options.threads) {
+    using Clock = std::chrono::steady_clock;
+    Executor executor(model, {.threads = threads});
+    for (int i = 0; i < options.warmup; ++i) executor.run(inputs);
+    std::vector<double> ms;
+    const auto end = Clock::now() + std::chrono::duration<double>(options.seconds);
+    do {
+      const auto start = Clock::now();
+      executor.run(inputs);
+      ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+    } while (Clock::now() < end);
+    std::sort(ms.begin(), ms.end());
+    out.push_back({threads, std::string(isa_name(isa_cap())), options.batch,
+                   static_cast<int64_t>(ms.size()), percentile(ms, 0.5), percentile(ms, 0.9),
+                   percentile(ms, 0.99)});
+  }
+  return out;
+}
+
+}  // namespace lapidary

@@ -1,0 +1,128 @@
+#include "src/pipeline/feed.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "src/base/fail.h"
+#include "src/base/half.h"
+
+namespace lapidary {
+
+namespace {
+
+std::vector<ValueId> fed_inputs(const Graph& graph) {
+  std::vector<ValueId> out;
+  for (ValueId id : graph.inputs())
+    if (graph.constant(id) == nullptr) out.push_back(id);
+  return out;
+}
+
+/// [N,H,W,C] only where the last axis alone looks like channels.
+Layout layout_of(const TensorType& type) {
+  if (!type.shape || type.shape->size() != 4) return Layout::kNchw;
+  const auto is_channels = [](const Dim& d) { return d.value == 1 || d.value == 3 || d.value == 4; };
+  const auto& s = *type.shape;
+  return is_channels(s[3]) && !is_channels(s[1]) ? Layout::kNhwc : Layout::kNchw;
+}
+
+/// Classes of a graph whose first output is [N, C] or [N, C, 1, 1]; 0: no classifier.
+int64_t classes_of(const Graph& graph) {
+  if (graph.outputs().empty()) return 0;
+  const TensorType& type = graph.value(graph.outputs()[0]).type;
+  if (!type.shape || type.shape->size() < 2) return 0;
+  for (size_t i = 2; i < type.shape->size(); ++i)
+    if ((*type.shape)[i].value != 1) return 0;
+  return std::max<int64_t>(0, (*type.shape)[1].value);
+}
+
+int64_t fixed_batch(const Graph& graph) {
+  for (ValueId id : fed_inputs(graph)) {
+    const TensorType& type = graph.value(id).type;
+    if (type.shape && !type.shape->empty() && (*type.shape)[0].known()) return (*type.shape)[0].value;
+  }
+  return 0;
+}
+
+/// `tensor` with its last row repeated up to `rows`.
+Tensor padded(const Tensor& tensor, int64_t rows) {
+  Shape shape = tensor.shape();
+  const int64_t have = shape[0];
+  shape[0] = rows;
+  Tensor out(tensor.dtype(), shape);
+  const size_t row_bytes = tensor.size_bytes() / static_cast<size_t>(have);
+  auto* to = static_cast<char*>(out.mutable_raw());
+  const auto* from = static_cast<const char*>(tensor.raw());
+  for (int64_t r = 0; r < rows; ++r)
+    std::memcpy(to + static_cast<size_t>(r) * row_bytes,
+                from + static_cast<size_t>(std::min(r, have - 1)) * row_bytes, row_bytes);
+  return out;
+}
+
+}  // namespace
+
+Dataset open_for(const DataRecord& record, const Graph& graph, uint64_t seed) {
+  OpenOptions options;
+  options.seed = seed;
+  options.base_dir = record.base_dir;
+  options.num_classes = classes_of(graph);
+  const std::vector<ValueId> inputs = fed_inputs(graph);
+  for (ValueId id : inputs) {
+    const Value& v = graph.value(id);
+    const InputRequest request{v.type.dtype, layout_of(v.type)};
+    options.requests[v.name] = request;
+    if (inputs.size() == 1) options.requests[""] = request;
+  }
+  return open_dataset(record.spec, options);
+}
+
+int64_t batch_size(const Graph& graph, const Dataset& data, int64_t wanted) {
+  if (const int64_t fixed = fixed_batch(graph); fixed > 0) return fixed;
+  if (wanted > 0) return wanted;
+  int64_t bytes = 1;
+  for (const DatasetInput& input : data.inputs())
+    bytes += element_count(input.shape) * static_cast<int64_t>(dtype_size(input.dtype));
+  return std::clamp<int64_t>((int64_t{8} << 20) / bytes, 1, 64);
+}
+
+Executor::Values feed(const Graph& graph, const Batch& batch) {
+  const std::vector<ValueId> inputs = fed_inputs(graph);
+  const int64_t fixed = fixed_batch(graph);
+  Executor::Values out;
+  for (const auto& [name, tensor] : batch.inputs) {
+    if (name.empty() && inputs.size() != 1)
+      fail_usage("the model has {} inputs; name each in the data record (`inputs:`)", inputs.size());
+    const std::string key = name.empty() ? graph.value(inputs[0]).name : name;
+    const bool pad = fixed > 0 && tensor.rank() > 0 && tensor.dim(0) > 0 && tensor.dim(0) < fixed;
+    out.emplace(key, pad ? padded(tensor, fixed) : tensor);
+  }
+  return out;
+}
+
+Tensor first_rows_f32(const Tensor& tensor, int64_t count) {
+  Shape shape = tensor.shape();
+  if (shape.empty()) shape = {1};
+  const int64_t per_row = shape[0] == 0 ? 0 : tensor.size() / shape[0];
+  shape[0] = std::min(count, shape[0]);
+  if (tensor.dtype() == DType::kF32 && shape[0] == tensor.dim(0)) return tensor;
+  Tensor out(DType::kF32, shape);
+  auto to = out.mutable_data<float>();
+  const size_t n = static_cast<size_t>(shape[0] * per_row);
+  const auto convert = [&](const auto* from, auto&& as_float) {
+    for (size_t i = 0; i < n; ++i) to[i] = as_float(from[i]);
+  };
+  const auto plain = [](auto v) { return static_cast<float>(v); };
+  switch (tensor.dtype()) {
+    case DType::kF32: convert(static_cast<const float*>(tensor.raw()), plain); break;
+    case DType::kF64: convert(static_cast<const double*>(tensor.raw()), plain); break;
+    case DType::kF16: convert(static_cast<const Half*>(tensor.raw()), from_half); break;
+    case DType::kBF16: convert(static_cast<const BFloat16*>(tensor.raw()), from_bfloat16); break;
+    case DType::kU8: convert(static_cast<const uint8_t*>(tensor.raw()), plain); break;
+    case DType::kI8: convert(static_cast<const int8_t*>(tensor.raw()), plain); break;
+    case DType::kI32: convert(static_cast<const int32_t*>(tensor.raw()), plain); break;
+    case DType::kI64: convert(static_cast<const int64_t*>(tensor.raw()), plain); break;
+    default: fail_unsupported("a {} output has no metrics", dtype_name(tensor.dtype()));
+  }
+  return out;
+}
+
+}  // namespace lapidary

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+
+#include "lapidary/data.h"
+#include "lapidary/exec.h"
+#include "lapidary/graph.h"
+#include "src/pipeline/recipe_impl.h"
+
+namespace lapidary {
+
+/// Opens a record for a graph: the graph says each input's type and layout, and the number of classes.
+Dataset open_for(const DataRecord& record, const Graph& graph, uint64_t seed);
+
+/// The graph's batch size where it is fixed, otherwise `wanted`, otherwise one that keeps a batch of
+/// inputs near 8 MB.
+int64_t batch_size(const Graph& graph, const Dataset& data, int64_t wanted);
+
+/// A batch as the graph's inputs by name. Where the graph's batch is fixed and the batch is shorter, its
+/// last sample is repeated (callers drop the rows beyond `batch.size()`).
+Executor::Values feed(const Graph& graph, const Batch& batch);
+
+/// Rows [0, count) of a tensor, as float32.
+Tensor first_rows_f32(const Tensor& tensor, int64_t count);
+
+}  // namespace lapidary

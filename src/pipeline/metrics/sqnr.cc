@@ -1,0 +1,39 @@
+#include <limits>
+
+#include "src/pipeline/metric.h"
+#include "src/pipeline/signal.h"
+
+namespace lapidary {
+
+namespace {
+
+/// Mean over samples of 10 log10(sum y^2 / sum (y - yq)^2).
+class Sqnr : public Metric {
+ public:
+  void see(const MetricBatch& batch) override {
+    for (int64_t i = 0; i < batch.data.size(); ++i) {
+      total_ += sqnr_db(sample_of(*batch.reference, i), sample_of(batch.output, i));
+      ++samples_;
+    }
+  }
+
+  double value() const override {
+    if (samples_ == 0) return std::numeric_limits<double>::quiet_NaN();
+    return total_ / static_cast<double>(samples_);
+  }
+
+ private:
+  int64_t samples_ = 0;
+  double total_ = 0;
+};
+
+}  // namespace
+
+const MetricDef& metric_sqnr_db() {
+  static const MetricDef kDef{"sqnr_db", "Signal to quantization noise of the output, mean over samples, dB",
+                              true, false, true, 1,
+                              []() -> std::unique_ptr<Metric> { return std::make_unique<Sqnr>(); }};
+  return kDef;
+}
+
+}  // namespace lapidary

@@ -1,0 +1,55 @@
+#include <algorithm>
+#include <limits>
+
+#include "src/pipeline/metric.h"
+
+namespace lapidary {
+
+namespace {
+
+/// Share of samples whose label is among the k largest outputs; of equal outputs the first counts.
+class TopK : public Metric {
+ public:
+  explicit TopK(size_t k) : k_(k) {}
+
+  void see(const MetricBatch& batch) override {
+    for (int64_t i = 0; i < batch.data.size(); ++i) {
+      const auto scores = sample_of(batch.output, i);
+      const int64_t label = batch.data.labels[static_cast<size_t>(i)];
+      meaningful_ &= scores.size() > k_;
+      ++samples_;
+      if (label < 0 || label >= static_cast<int64_t>(scores.size())) continue;
+      const auto at = scores.begin() + label;
+      const auto before = std::count_if(scores.begin(), at, [&](float s) { return s >= *at; });
+      const auto after = std::count_if(at + 1, scores.end(), [&](float s) { return s > *at; });
+      hits_ += static_cast<size_t>(before + after) < k_;
+    }
+  }
+
+  double value() const override {
+    if (!meaningful_ || samples_ == 0) return std::numeric_limits<double>::quiet_NaN();
+    return static_cast<double>(hits_) / static_cast<double>(samples_);
+  }
+
+ private:
+  size_t k_;
+  int64_t samples_ = 0, hits_ = 0;
+  bool meaningful_ = true;
+};
+
+}  // namespace
+
+const MetricDef& metric_top1() {
+  static const MetricDef kDef{"top1", "Share of samples whose largest output is the label", true, true,
+                              false, 100, []() -> std::unique_ptr<Metric> { return std::make_unique<TopK>(1); }};
+  return kDef;
+}
+
+const MetricDef& metric_top5() {
+  static const MetricDef kDef{"top5", "Share of samples whose label is among the five largest outputs",
+                              true, true, false, 100,
+                              []() -> std::unique_ptr<Metric> { return std::make_unique<TopK>(5); }};
+  return kDef;
+}
+
+}  // namespace lapidary

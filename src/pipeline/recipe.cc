@@ -1,0 +1,253 @@
+#include "lapidary/recipe.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
+
+#include "src/base/file.h"
+#include "src/base/text.h"
+#include "src/data/spec.h"
+#include "src/pipeline/feed.h"
+#include "src/pipeline/recipe_impl.h"
+#include "src/pipeline/yaml.h"
+
+namespace lapidary {
+
+namespace fs = std::filesystem;
+
+std::string resolve_path(const std::string& path, const std::string& base_dir) {
+  std::string out;
+  for (size_t i = 0; i < path.size(); ++i) {
+    if (i == 0 && path[0] == '~' && (path.size() == 1 || path[1] == '/')) {
+      const char* home = std::getenv("HOME");
+      if (home == nullptr) fail_usage("'{}' starts with ~, but HOME is not set", path);
+      out += home;
+    } else if (path[i] == '$' && i + 1 < path.size() && path[i + 1] == '{') {
+      const size_t end = path.find('}', i);
+      if (end == std::string::npos) fail_usage("'{}': ${{ without }}", path);
+      const std::string name = path.substr(i + 2, end - i - 2);
+      const char* value = std::getenv(name.c_str());
+      if (value == nullptr) fail_usage("'{}': the variable {} is not set", path, name);
+      out += value;
+      i = end;
+    } else {
+      out += path[i];
+    }
+  }
+  const fs::path relative(out);
+  if (relative.is_absolute() || base_dir.empty()) return out;
+  return (fs::path(base_dir) / relative).lexically_normal().string();
+}
+
+namespace {
+
+constexpr std::array kDataRoles = {"calib", "train", "eval"};
+
+std::string parent_of(const std::string& file) {
+  const fs::path parent = fs::path(file).parent_path();
+  return parent.empty() ? "." : parent.string();
+}
+
+/// DATA: a record, or the name of a YAML file that holds one.
+DataRecord parse_data_record(const Setting& setting, const std::string& base_dir) {
+  DataRecord record;
+  if (setting.kind != Setting::Kind::kScalar) {
+    bind(dataset_fields(), setting, &record.spec);
+    record.base_dir = base_dir;
+    return record;
+  }
+  if (setting.text.find('{') != std::string::npos && !fs::exists(setting.text))
+    return parse_data_record(parse_yaml(setting.text, "data", false), base_dir);
+  const std::string file = resolve_path(setting.text, base_dir);
+  bind(dataset_fields(), parse_yaml(read_file(file), file), &record.spec);
+  record.base_dir = parent_of(file);
+  return record;
+}
+
+/// Sets `value` at a dotted path below `root`; list entries by number, single-key maps by their key.
+void override_setting(Setting& root, const std::string& assignment) {
+  const size_t equals = assignment.find('=');
+  if (equals == std::string::npos || equals == 0)
+    fail_usage("--set '{}' is not KEY.KEY=VALUE", assignment);
+  const Setting value = parse_yaml(assignment.substr(equals + 1) + "\n", "--set " + assignment, false);
+  Setting* at = &root;
+  std::string path = assignment.substr(0, equals);
+  while (true) {
+    const size_t dot = path.find('.');
+    const std::string key = path.substr(0, dot);
+    if (at->kind == Setting::Kind::kList) {
+      size_t index = 0;
+      const auto [stop, error] = std::from_chars(key.data(), key.data() + key.size(), index);
+      if (error == std::errc{} && stop == key.data() + key.size()) {
+        if (index >= at->items.size())
+          fail_usage("--set '{}': there are {} entries", assignment, at->items.size());
+        at = &at->items[index];
+      } else {  // steps.quantize: the step of that kind
+        const auto found = std::find_if(at->items.begin(), at->items.end(),
+                                        [&](const Setting& s) { return s.find(key) != nullptr; });
+        if (found == at->items.end()) fail_usage("--set '{}': no entry is a '{}'", assignment, key);
+        at = const_cast<Setting*>(found->find(key));
+      }
+    } else {
+      if (at->kind == Setting::Kind::kScalar)
+        fail_usage("--set '{}': there is no '{}' below a value", assignment, key);
+      at->kind = Setting::Kind::kMap;
+      const Setting* found = at->find(key);
+      if (found == nullptr) at->entries.emplace_back(key, Setting{});
+      at = const_cast<Setting*>(at->find(key));
+    }
+    if (dot == std::string::npos) break;
+    path = path.substr(dot + 1);
+  }
+  const auto keep = std::array{at->key_line, at->key_column};
+  *at = value;
+  at->key_line = keep[0];
+  at->key_column = keep[1];
+}
+
+RecipeStep parse_step(const Setting& setting) {
+  if (setting.kind != Setting::Kind::kMap)
+    fail_setting(setting, "a step is a map with one key, its kind: `- quantize: {{...}}`");
+  RecipeStep out;
+  const Setting* params = nullptr;
+  for (const auto& [key, value] : setting.entries) {
+    if (key == "name") {
+      out.name = value.text;
+      continue;
+    }
+    if (params != nullptr)
+      fail_key(value, "a step has one kind; '{}' is a second (give it a '-' of its own)", key);
+    out.def = &find_step(key, value);
+    params = &value;
+  }
+  if (params == nullptr) fail_setting(setting, "a step without a kind");
+  out.step = out.def->make(*params);
+  if (out.name.empty()) out.name = out.def->name;
+  return out;
+}
+
+void parse_data(const Setting& data, const std::string& base_dir, Recipe::Impl& impl) {
+  if (data.kind == Setting::Kind::kNull) return;
+  if (data.kind != Setting::Kind::kMap) fail_setting(data, "'data' wants a map: calib, train, eval");
+  const std::vector<std::string> roles(kDataRoles.begin(), kDataRoles.end());
+  for (const auto& [role, record] : data.entries) {
+    if (std::find(roles.begin(), roles.end(), role) == roles.end())
+      fail_key(record, "unknown key '{}' in 'data'{}", role, did_you_mean(role, roles));
+    if (!impl.data.emplace(role, parse_data_record(record, base_dir)).second)
+      fail_key(record, "key '{}' stands twice", role);
+  }
+}
+
+void check(const Recipe::Impl& impl, const Setting& root) {
+  const auto at = [&](const char* key) -> const Setting& {
+    const Setting* found = root.find(key);
+    return found ? *found : root;
+  };
+  for (const RecipeStep& step : impl.steps)
+    if (step.step->needs_calib() && !impl.find_data("calib"))
+      fail_setting(at("steps"), "step '{}' needs calibration data: give `data: {{calib: ...}}`", step.name);
+  const LimitsParams& limits = impl.params.limits;
+  const bool on_data = !limits.max_drop_points.empty() || limits.max_accuracy_drop ||
+                       limits.min_agreement || limits.min_sqnr_db;
+  if (on_data && !impl.find_data("eval"))
+    fail_setting(at("limits"), "limits on accuracy need evaluation data: give `data: {{eval: ...}}`");
+  if (!limits.max_drop_points.empty() && limits.max_accuracy_drop)
+    fail_setting(at("limits"), "max_accuracy_drop and max_drop_points are the same limit; give one");
+  const bool timed = limits.max_latency_ms || limits.min_speedup;
+  const auto& bench = impl.params.evaluate.bench;
+  if (timed && (!bench || std::find(bench->threads.begin(), bench->threads.end(), limits.threads) ==
+                              bench->threads.end()))
+    fail_setting(at("limits"), "limits on time need `evaluate: {{bench: {{threads: [{}]}}}}`",
+                 limits.threads);
+}
+
+std::shared_ptr<const Recipe::Impl> build(Setting root, const std::string& source,
+                                          const std::string& base_dir,
+                                          const std::vector<std::string>& overrides) {
+  for (const std::string& assignment : overrides) override_setting(root, assignment);
+  auto impl = std::make_shared<Recipe::Impl>();
+  impl->source = source;
+  impl->base_dir = base_dir;
+  impl->params = bind<RecipeParams>(root);
+  impl->params.model = resolve_path(impl->params.model, base_dir);
+  if (!impl->params.output.empty()) impl->params.output = resolve_path(impl->params.output, base_dir);
+  parse_data(impl->params.data, base_dir, *impl);
+  for (const Setting& step : impl->params.steps) impl->steps.push_back(parse_step(step));
+  check(*impl, root);
+  return impl;
+}
+
+/// The record with paths that mean the same from any folder.
+Setting effective_data(const DataRecord& record) {
+  DatasetSpec spec = record.spec;
+  const auto absolute = [&](std::string& path) {
+    if (!path.empty() && path != "folders")
+      path = fs::absolute(resolve_path(path, record.base_dir)).lexically_normal().string();
+  };
+  for (std::string& path : spec.path) absolute(path);
+  absolute(spec.labels);
+  Setting all = unbind(dataset_fields(), &spec);
+  const DatasetSpec defaults;
+  const Setting plain = unbind(dataset_fields(), &defaults);
+  Setting out = Setting::map({});
+  for (size_t i = 0; i < all.entries.size(); ++i)
+    if (write_json(all.entries[i].second) != write_json(plain.entries[i].second))
+      out.entries.push_back(all.entries[i]);
+  return out;
+}
+
+}  // namespace
+
+Dataset open_data(const std::string& data, const Graph& graph, uint64_t seed) {
+  return open_for(parse_data_record(Setting::scalar(data), ""), graph, seed);
+}
+
+Recipe Recipe::load(const fs::path& path, const std::vector<std::string>& overrides) {
+  Recipe recipe;
+  recipe.impl_ = build(parse_yaml(read_file(path), path.string()), path.string(),
+                       parent_of(path.string()), overrides);
+  return recipe;
+}
+
+Recipe Recipe::parse(const std::string& text, const std::string& source,
+                     const std::vector<std::string>& overrides) {
+  Recipe recipe;
+  recipe.impl_ = build(parse_yaml(text, source, !source.empty()), source, "", overrides);
+  return recipe;
+}
+
+std::string Recipe::effective_yaml() const {
+  RecipeParams params = impl_->params;
+  params.model = fs::absolute(params.model).lexically_normal().string();
+  if (!params.output.empty()) params.output = fs::absolute(params.output).lexically_normal().string();
+  params.data = Setting::map({});
+  for (const auto& [role, record] : impl_->data)
+    params.data.entries.emplace_back(role, effective_data(record));
+  params.steps.clear();
+  for (const RecipeStep& step : impl_->steps) {
+    Setting entry = Setting::map({{std::string(step.def->name), step.step->params()}});
+    if (step.name != step.def->name) {
+      Setting name = Setting::scalar(step.name);
+      name.quoted = true;
+      entry.entries.insert(entry.entries.begin(), {"name", name});
+    }
+    params.steps.push_back(std::move(entry));
+  }
+  return write_yaml(unbind(RecipeParams::fields(), &params));
+}
+
+std::string Recipe::explain() const {
+  std::string out = fmt::format("Starts from {}.\n", printable(impl_->params.model));
+  for (const auto& [role, record] : impl_->data)
+    out += fmt::format("{} data: {} from {}{}.\n", role, record.spec.kind,
+                       record.spec.path.empty() ? "nowhere" : printable(record.spec.path.front()),
+                       record.spec.limit > 0 ? fmt::format(", {} samples", record.spec.limit) : "");
+  int number = 1;
+  for (const RecipeStep& step : impl_->steps)
+    out += fmt::format("{}. {}: {}\n", number++, printable(step.name), step.step->explain());
+  if (impl_->find_data("eval")) out += "Each model is loaded again from its file and evaluated.\n";
+  return out;
+}
+
+}  // namespace lapidary

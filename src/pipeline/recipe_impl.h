@@ -1,0 +1,84 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lapidary/data.h"
+#include "lapidary/recipe.h"
+#include "src/base/params.h"
+#include "src/pipeline/step.h"
+
+namespace lapidary {
+
+/// A data record and where its relative paths start.
+struct DataRecord {
+  DatasetSpec spec;
+  std::string base_dir;
+};
+
+struct BenchParams {
+  std::vector<int> threads = {1};
+  double seconds = 0.5;
+  int64_t batch = 1;
+
+  static const FieldTable& fields();
+};
+
+struct EvaluateParams {
+  std::vector<std::string> metrics;
+  bool every_step = true;
+  std::optional<BenchParams> bench = BenchParams{};
+  int64_t layer_samples = 16;
+
+  static const FieldTable& fields();
+};
+
+struct LimitsParams {
+  std::map<std::string, double> max_drop_points;
+  std::optional<double> max_accuracy_drop, min_agreement, min_sqnr_db, max_size_mb, max_latency_ms,
+      min_speedup;
+  int threads = 1;
+
+  static const FieldTable& fields();
+};
+
+/// The recipe as written: what its top level says.
+struct RecipeParams {
+  int64_t version = 1;
+  std::string model, output;
+  uint64_t seed = 0;
+  Setting data;
+  std::vector<Setting> steps;
+  EvaluateParams evaluate;
+  LimitsParams limits;
+  std::vector<std::string> report = {"html", "json", "md"};
+
+  static const FieldTable& fields();
+};
+
+struct RecipeStep {
+  const StepDef* def = nullptr;
+  std::string name;
+  std::unique_ptr<Step> step;
+};
+
+struct Recipe::Impl {
+  RecipeParams params;
+  std::string source;      ///< file, or what to call the text
+  std::string base_dir;    ///< where its relative paths start
+  std::map<std::string, DataRecord> data;   ///< calib, train, eval
+  std::vector<RecipeStep> steps;
+
+  const DataRecord* find_data(const std::string& role) const {
+    const auto found = data.find(role);
+    return found == data.end() ? nullptr : &found->second;
+  }
+};
+
+/// `path` as seen from `base_dir`; `~` and ${VAR} expand. Throws Error{kUsage} for an unset variable.
+std::string resolve_path(const std::string& path, const std::string& base_dir);
+
+}  // namespace lapidary

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <optional>
+#include <string>
+
+#include "lapidary/report.h"
+#include "src/pipeline/metric.h"
+
+namespace lapidary {
+
+inline std::string size_text(int64_t bytes) {
+  const double b = static_cast<double>(bytes);
+  if (bytes < 1000) return fmt::format("{} B", bytes);
+  return b < 1e6 ? fmt::format("{:.1f} kB", b / 1e3) : fmt::format("{:.2f} MB", b / 1e6);
+}
+
+inline std::string count_text(int64_t n) {
+  const double v = static_cast<double>(n);
+  if (n < 10'000) return fmt::format("{}", n);
+  return v < 1e6 ? fmt::format("{:.1f} k", v / 1e3) : fmt::format("{:.2f} M", v / 1e6);
+}
+
+/// A share of samples as per cent, any other figure with its own unit's digits.
+inline std::string metric_text(const std::string& name, double value) {
+  const MetricDef* def = find_metric(name);
+  return def != nullptr && def->points == 100 ? fmt::format("{:.2f} %", 100 * value)
+                                              : fmt::format("{:.2f}", value);
+}
+
+inline std::optional<double> metric_of(const StageRecord& stage, const std::string& name) {
+  const auto found = stage.metrics.find(name);
+  return found == stage.metrics.end() ? std::nullopt : std::optional<double>(found->second);
+}
+
+/// The latency at the first thread count that was measured.
+inline std::optional<Latency> first_latency(const StageRecord& stage) {
+  return stage.latency.empty() ? std::nullopt : std::optional<Latency>(stage.latency.front());
+}
+
+}  // namespace lapidary

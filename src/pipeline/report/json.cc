@@ -1,0 +1,121 @@
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "lapidary/report.h"
+#include "src/base/text.h"
+
+namespace lapidary {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+/// JSON has no NaN or infinity: null.
+ordered_json number(double value) { return std::isfinite(value) ? ordered_json(value) : ordered_json(nullptr); }
+
+ordered_json number(const std::optional<double>& value) { return value ? number(*value) : ordered_json(nullptr); }
+
+ordered_json pairs(const std::vector<std::pair<std::string, std::string>>& entries) {
+  ordered_json out = ordered_json::object();
+  for (const auto& [key, value] : entries) out[key] = value;
+  return out;
+}
+
+template <class T, class F>
+ordered_json list(const std::vector<T>& items, F&& to_json) {
+  ordered_json out = ordered_json::array();
+  for (const T& item : items) out.push_back(to_json(item));
+  return out;
+}
+
+ordered_json latency_json(const Latency& l) {
+  return {{"threads", l.threads}, {"isa", l.isa},         {"batch", l.batch},     {"runs", l.runs},
+          {"median", l.median_ms}, {"p90", l.p90_ms}, {"p99", l.p99_ms}};
+}
+
+ordered_json stage_json(const StageRecord& s) {
+  ordered_json metrics = ordered_json::object();
+  for (const auto& [name, value] : s.metrics) metrics[name] = number(value);
+  if (s.samples > 0) metrics["samples"] = s.samples;
+  return {{"name", s.name},
+          {"file", s.file},
+          {"sha256", s.sha256},
+          {"size_bytes", s.size_bytes},
+          {"parameters", s.parameters},
+          {"nonzero_parameters", s.nonzero_parameters},
+          {"macs", s.macs},
+          {"activation_bytes", s.activation_bytes},
+          {"metrics", metrics},
+          {"latency_ms", list(s.latency, latency_json)},
+          {"seconds", s.seconds},
+          {"peak_rss_bytes", s.peak_rss_bytes}};
+}
+
+ordered_json layer_json(const LayerRecord& l) {
+  return {{"node", l.node},
+          {"op", l.op},
+          {"macs", l.macs},
+          {"parameters", l.parameters},
+          {"sqnr_db", number(l.sqnr_db)},
+          {"cosine", number(l.cosine)},
+          {"latency_ms", number(l.latency_ms)},
+          {"kernel", l.kernel},
+          {"precision", l.precision}};
+}
+
+ordered_json tensor_json(const TensorQuant& t) {
+  return {{"tensor", t.tensor},
+          {"role", t.role},
+          {"calibrator", t.calibrator},
+          {"dtype", dtype_name(t.params.storage)},
+          {"axis", t.params.axis},
+          {"scale", t.params.scale},
+          {"zero_point", t.params.zero_point},
+          {"seen", {number(t.seen.low), number(t.seen.high)}},
+          {"chosen", {number(t.chosen.low), number(t.chosen.high)}}};
+}
+
+ordered_json histogram_json(const HistogramRecord& h) {
+  return {{"tensor", h.tensor},
+          {"low", h.low},
+          {"width", h.width},
+          {"counts", h.counts},
+          {"chosen", {number(h.chosen.low), number(h.chosen.high)}}};
+}
+
+}  // namespace
+
+std::string report_json(const Report& r) {
+  ordered_json out = {{"schema", "lapidary.report/1"},
+                      {"title", r.title},
+                      {"version", r.version},
+                      {"seed", r.seed},
+                      {"environment", pairs(r.environment)},
+                      {"provenance", pairs(r.provenance)},
+                      {"stages", list(r.stages, stage_json)},
+                      {"layers", list(r.layers, layer_json)},
+                      {"quantized", r.quantized}};
+  out["kept_float"] = list(r.kept_float, [](const KeptFloat& k) {
+    return ordered_json{{"node", k.node}, {"op", k.op}, {"reason", k.reason}};
+  });
+  out["frozen_axes"] = ordered_json::array();
+  out["tensors"] = list(r.tensors, tensor_json);
+  out["histograms"] = list(r.histograms, histogram_json);
+  out["passes"] = list(r.passes, [](const PassRecord& p) {
+    return ordered_json{{"pass", p.pass}, {"changes", p.changes}, {"seconds", p.seconds}, {"notes", p.notes}};
+  });
+  out["limits"] = list(r.limits, [](const LimitRecord& l) {
+    return ordered_json{{"limit", l.limit}, {"asked", number(l.asked)}, {"got", number(l.got)}, {"met", l.met}};
+  });
+  if (r.estimate)
+    out["estimate"] = {{"seconds", r.estimate->seconds},
+                       {"memory_bytes", r.estimate->memory_bytes},
+                       {"calib_samples", r.estimate->calib_samples},
+                       {"eval_samples", r.estimate->eval_samples},
+                       {"actual_seconds", r.estimate->actual_seconds},
+                       {"actual_memory_bytes", r.estimate->actual_memory_bytes}};
+  out["warnings"] = r.warnings;
+  return out.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace lapidary

@@ -1,0 +1,161 @@
+#include "src/pipeline/report/rows.h"
+
+#include <algorithm>
+#include <set>
+
+#include "src/pipeline/report/format.h"
+
+namespace lapidary {
+
+namespace {
+
+/// Metrics that any stage has, in the order of the metric table.
+std::vector<std::string> measured_metrics(const Report& r) {
+  std::vector<std::string> out;
+  for (const MetricDef* def : all_metrics())
+    for (const StageRecord& s : r.stages)
+      if (s.metrics.contains(std::string(def->name))) {
+        out.emplace_back(def->name);
+        break;
+      }
+  return out;
+}
+
+std::string optional_text(const std::optional<double>& value, const char* form) {
+  return value ? fmt::format(fmt::runtime(form), *value) : "";
+}
+
+std::string range_text(const Range& r) { return fmt::format("{:.4g} .. {:.4g}", r.low, r.high); }
+
+std::string scale_text(const QuantParams& p) {
+  if (p.scale.empty()) return "";
+  if (p.scale.size() == 1) return fmt::format("{:.6g}", p.scale[0]);
+  const auto [low, high] = std::minmax_element(p.scale.begin(), p.scale.end());
+  return fmt::format("{} of {:.3g} .. {:.3g}", p.scale.size(), *low, *high);
+}
+
+}  // namespace
+
+ReportTable stage_table(const Report& r) {
+  ReportTable t{"Stages", {"stage"}, {}};
+  const auto metrics = measured_metrics(r);
+  for (const std::string& m : metrics) t.head.push_back(m == "agreement_with_fp32" ? "agreement" : m);
+  for (const char* head : {"size", "parameters", "MACs", "activations"}) t.head.emplace_back(head);
+  std::vector<int> threads;
+  if (!r.stages.empty())
+    for (const Latency& l : r.stages.front().latency) threads.push_back(l.threads);
+  for (int n : threads) t.head.push_back(fmt::format("median ms, {}T", n));
+  for (int n : threads) t.head.push_back(fmt::format("p90 / p99 ms, {}T", n));
+  for (const StageRecord& s : r.stages) {
+    std::vector<std::string> row = {s.name};
+    for (const std::string& m : metrics) {
+      const auto value = metric_of(s, m);
+      row.push_back(value ? metric_text(m, *value) : "");
+    }
+    row.push_back(size_text(s.size_bytes));
+    row.push_back(count_text(s.parameters));
+    row.push_back(count_text(s.macs));
+    row.push_back(s.activation_bytes > 0 ? size_text(s.activation_bytes) : "");
+    for (const Latency& l : s.latency) row.push_back(fmt::format("{:.3f}", l.median_ms));
+    for (const Latency& l : s.latency) row.push_back(fmt::format("{:.3f} / {:.3f}", l.p90_ms, l.p99_ms));
+    row.resize(t.head.size());
+    t.rows.push_back(std::move(row));
+  }
+  return t;
+}
+
+ReportTable limit_table(const Report& r) {
+  ReportTable t{"Limits", {"limit", "asked", "got", ""}, {}};
+  for (const LimitRecord& l : r.limits)
+    t.rows.push_back({l.limit, fmt::format("{:g}", l.asked),
+                      std::isnan(l.got) ? "not measured" : fmt::format("{:.4g}", l.got),
+                      l.met ? "met" : "MISSED"});
+  return t;
+}
+
+ReportTable layer_table(const Report& r) {
+  ReportTable t{"Layers",
+                {"node", "op", "precision", "kernel", "SQNR dB", "cosine", "ms", "MACs", "parameters"},
+                {}, 4, true};
+  for (const LayerRecord& l : r.layers)
+    t.rows.push_back({l.node, l.op, l.precision, l.kernel, optional_text(l.sqnr_db, "{:.1f}"),
+                      optional_text(l.cosine, "{:.5f}"), optional_text(l.latency_ms, "{:.3f}"),
+                      l.macs > 0 ? count_text(l.macs) : "", l.parameters > 0 ? count_text(l.parameters) : ""});
+  return t;
+}
+
+ReportTable kept_float_table(const Report& r) {
+  ReportTable t{"What stayed float, and why", {"node", "op", "reason"}, {}, 3};
+  for (const KeptFloat& k : r.kept_float) t.rows.push_back({k.node, k.op, k.reason});
+  if (t.rows.empty() && !r.quantized.empty()) t.note = "Nothing: every node that computes runs on integers.";
+  return t;
+}
+
+ReportTable tensor_table(const Report& r) {
+  ReportTable t{"Quantized tensors",
+                {"tensor", "role", "type", "calibrator", "seen", "chosen", "scale", "zero point"},
+                {}, 4, true};
+  for (const TensorQuant& q : r.tensors)
+    t.rows.push_back({q.tensor, q.role, dtype_name(q.params.storage), q.calibrator, range_text(q.seen),
+                      range_text(q.chosen), scale_text(q.params),
+                      q.params.zero_point.size() == 1 ? std::to_string(q.params.zero_point[0]) : ""});
+  return t;
+}
+
+ReportTable pass_table(const Report& r) {
+  ReportTable t{"Graph passes", {"pass", "changes", "ms", "notes"}, {}, 1};
+  for (const PassRecord& p : r.passes)
+    if (p.changes > 0 || !p.notes.empty())
+      t.rows.push_back({p.pass, std::to_string(p.changes), fmt::format("{:.1f}", p.seconds * 1e3),
+                        fmt::format("{}", fmt::join(p.notes, "; "))});
+  return t;
+}
+
+ReportTable provenance_table(const Report& r) {
+  ReportTable t{"Made from (SHA-256)", {"what", "hash"}, {}, 2};
+  for (const auto& [what, hash] : r.provenance) t.rows.push_back({what, hash});
+  for (const StageRecord& s : r.stages)
+    if (&s != &r.stages.front()) t.rows.push_back({"result " + s.name, s.sha256});
+  return t;
+}
+
+ReportTable environment_table(const Report& r) {
+  ReportTable t{"Machine", {"", ""}, {}, 2};
+  for (const auto& [key, value] : r.environment) t.rows.push_back({key, value});
+  t.rows.push_back({"seed", std::to_string(r.seed)});
+  return t;
+}
+
+ReportTable estimate_table(const Report& r) {
+  ReportTable t{"Estimate", {"", "estimated", "actual"}, {}};
+  if (!r.estimate) return t;
+  const Estimate& e = *r.estimate;
+  const bool ran = e.actual_seconds > 0;
+  t.rows = {{"time", fmt::format("{:.1f} s", e.seconds), ran ? fmt::format("{:.1f} s", e.actual_seconds) : ""},
+            {"memory", size_text(e.memory_bytes), ran ? size_text(e.actual_memory_bytes) : ""},
+            {"calibration samples", std::to_string(e.calib_samples), ""},
+            {"evaluation samples", std::to_string(e.eval_samples), ""}};
+  return t;
+}
+
+std::string headline(const Report& r) {
+  if (r.stages.size() < 2)
+    return fmt::format("{} nodes would run on integers, {} stay float.", r.quantized.size(), r.kept_float.size());
+  const StageRecord& a = r.stages.front();
+  const StageRecord& b = r.stages.back();
+  std::string out = fmt::format("{} -> {} ({:.2f}x smaller)", size_text(a.size_bytes), size_text(b.size_bytes),
+                                static_cast<double>(a.size_bytes) / static_cast<double>(std::max<int64_t>(1, b.size_bytes)));
+  for (const std::string& m : measured_metrics(r)) {
+    const auto before = metric_of(a, m), after = metric_of(b, m);
+    if (!after) continue;
+    out += before ? fmt::format(", {} {} -> {}", m, metric_text(m, *before), metric_text(m, *after))
+                  : fmt::format(", {} {}", m == "agreement_with_fp32" ? "agreement" : m, metric_text(m, *after));
+  }
+  const auto la = first_latency(a), lb = first_latency(b);
+  if (la && lb && lb->median_ms > 0)
+    out += fmt::format(", {:.3f} -> {:.3f} ms ({:.2f}x faster, {} thread{})", la->median_ms, lb->median_ms,
+                       la->median_ms / lb->median_ms, la->threads, la->threads == 1 ? "" : "s");
+  return out + ".";
+}
+
+}  // namespace lapidary

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lapidary/report.h"
+
+namespace lapidary {
+
+/// A table that every form of the report prints: a title, column heads, rows of plain text.
+struct ReportTable {
+  std::string title;
+  std::vector<std::string> head;
+  std::vector<std::vector<std::string>> rows;
+  size_t numeric_from = 1;   ///< columns from here on are figures (aligned right)
+  bool long_list = false;    ///< folded away in HTML, cut in the console
+  std::string note = {};
+};
+
+ReportTable stage_table(const Report& report);
+ReportTable limit_table(const Report& report);
+ReportTable layer_table(const Report& report);
+ReportTable kept_float_table(const Report& report);
+ReportTable tensor_table(const Report& report);
+ReportTable pass_table(const Report& report);
+ReportTable provenance_table(const Report& report);
+ReportTable environment_table(const Report& report);
+ReportTable estimate_table(const Report& report);
+
+/// One sentence: what became of the model.
+std::string headline(const Report& report);
+
+}  // namespace lapidary

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lapidary/report.h"
+
+namespace lapidary {
+
+/// Horizontal bars, one a label, each scaled to the largest; `text` stands at the end of its bar.
+struct Bar {
+  std::string label;
+  double value = 0;
+  std::string text;
+};
+std::string svg_bars(const std::string& title, const std::vector<Bar>& bars);
+
+/// SQNR of each layer in graph order, worst layers marked; hovering names the layer.
+std::string svg_layer_errors(const std::vector<LayerRecord>& layers);
+
+/// A histogram on a logarithmic count axis with the chosen range as two lines.
+std::string svg_histogram(const HistogramRecord& histogram);
+
+}  // namespace lapidary

@@ -1,0 +1,299 @@
+#include <sys/resource.h>
+
+#include <chrono>
+#include <filesystem>
+
+#include "lapidary/evaluate.h"
+#include "lapidary/model_io.h"
+#include "lapidary/recipe.h"
+#include "src/base/file.h"
+#include "src/base/sha256.h"
+#include "src/base/text.h"
+#include "src/pipeline/evaluate_models.h"
+#include "src/pipeline/feed.h"
+#include "src/pipeline/limits.h"
+#include "src/pipeline/recipe_impl.h"
+
+namespace lapidary {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+int64_t peak_rss_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
+}
+
+/// A recipe on its way: one function per phase, in the order of `run`.
+class Run {
+ public:
+  Run(const Recipe& recipe, const RunOptions& options)
+      : recipe_(recipe), impl_(recipe.impl()), options_(options) {
+    folder_ = options.output.empty() ? fs::path(impl_.params.output) : options.output;
+  }
+
+  Report run() {
+    const auto start = Clock::now();
+    open();
+    if (options_.dry_run) {
+      plan();
+      return std::move(report_);
+    }
+    prepare_output();
+    transform();
+    evaluate_stages();
+    compare_with_original();
+    time_stages();
+    report_.limits = check_limits(impl_.params.limits, report_);
+    if (report_.estimate) {
+      report_.estimate->actual_seconds = seconds_since(start);
+      report_.estimate->actual_memory_bytes = peak_rss_bytes();
+    }
+    write_reports();
+    return std::move(report_);
+  }
+
+ private:
+  bool one_verb() const { return !options_.model_output.empty(); }
+
+  void open() {
+    const std::string& path = impl_.params.model;
+    original_ = load_onnx(path);
+    report_.title = fs::path(path).filename().string();
+    report_.version = version();
+    report_.seed = impl_.params.seed;
+    report_.environment = describe_environment();
+    model_sha256_ = sha256_hex(read_file(path));
+    report_.provenance.emplace_back("model", model_sha256_);
+    report_.provenance.emplace_back("recipe", sha256_hex(recipe_.effective_yaml()));
+    if (const DataRecord* eval = impl_.find_data("eval")) {
+      eval_ = open_for(*eval, original_, impl_.params.seed);
+      report_.provenance.emplace_back("eval data", eval_->manifest_sha256());
+    }
+    stage_files_.push_back(path);
+    add_stage("fp32", path, 0);
+  }
+
+  /// The calibration data, opened once.
+  const Dataset* calib() {
+    if (!calib_) {
+      const DataRecord* record = impl_.find_data("calib");
+      if (record == nullptr) return nullptr;
+      calib_ = open_for(*record, original_, impl_.params.seed);
+      if (calib_->size() == 0) fail_usage("the calibration data are empty");
+      report_.provenance.emplace_back("calib data", calib_->manifest_sha256());
+    }
+    return &*calib_;
+  }
+
+  StepContext context() {
+    return {.graph = original_,
+            .original = original_,
+            .calib_data = [this] { return calib(); },
+            .report = report_,
+            .output = folder_,
+            .threads = options_.threads,
+            .log = options_.log};
+  }
+
+  void plan() {
+    StepContext step_context = context();
+    for (const RecipeStep& step : impl_.steps) step.step->plan(step_context);
+    if (calib() != nullptr) estimate();
+  }
+
+  /// Plans the float model for one batch and times it: what the calibration pass will cost.
+  void estimate() {
+    const int64_t batch = batch_size(original_, *calib_, 0);
+    const auto start = Clock::now();
+    const Batch first = calib_->batch(0, batch);
+    if (first.size() == 0) return;
+    const double decode = seconds_since(start);
+    Executor executor(original_, {.threads = options_.threads});
+    const Executor::Values inputs = feed(original_, first);
+    executor.run(inputs);
+    const auto warm = Clock::now();
+    executor.run(inputs);
+    const double forward = seconds_since(warm);
+    Estimate e;
+    e.calib_samples = calib_->size();
+    e.eval_samples = eval_ ? eval_->size() : 0;
+    const double batches = static_cast<double>(e.calib_samples + 2 * e.eval_samples) /
+                           static_cast<double>(first.size());
+    e.seconds = batches * (decode + forward);
+    e.memory_bytes = peak_rss_bytes() + executor.arena_bytes();
+    report_.estimate = e;
+  }
+
+  void prepare_output() {
+    if (one_verb()) {
+      const fs::path& out = options_.model_output;
+      if (same_file(out.string(), impl_.params.model))
+        fail_usage("the output '{}' is the input model; give another name", out.string());
+      const fs::path parent = out.has_parent_path() ? out.parent_path() : fs::path(".");
+      if (!fs::is_directory(parent))
+        fail(ErrorCode::kIo, "the folder '{}' does not exist", parent.string());
+      return;
+    }
+    if (folder_.empty()) fail_usage("no output folder: give `output:` in the recipe, or --out");
+    std::error_code error;
+    fs::create_directories(folder_, error);
+    if (error) fail(ErrorCode::kIo, "cannot make the folder '{}': {}", folder_.string(), error.message());
+    write_file_atomically((folder_ / "recipe.effective.yaml").string(), recipe_.effective_yaml());
+  }
+
+  void transform() {
+    StepContext step_context = context();
+    int number = 1;
+    for (const RecipeStep& step : impl_.steps) {
+      options_.log.info(fmt::format("{}/{} {}", number, impl_.steps.size(), step.name));
+      const auto start = Clock::now();
+      with_context([&] { return "step '" + step.name + "'"; },
+                   [&] { step.step->run(step_context); });
+      const double seconds = seconds_since(start);
+      const bool last = number == static_cast<int>(impl_.steps.size());
+      if (one_verb() && !last) {
+        ++number;
+        continue;
+      }
+      const fs::path file = one_verb() ? options_.model_output
+                                       : folder_ / fmt::format("{}-{}.onnx", number, safe_name(step.name));
+      save_stage(step_context, file);
+      add_stage(step.name, file, seconds);
+      ++number;
+    }
+    if (step_context.statistics && !one_verb())
+      step_context.statistics->save(folder_ / "statistics.lpstat");
+    if (!one_verb() && !impl_.steps.empty()) {
+      save_stage(step_context, folder_ / "model.onnx");
+      report_.stages.back().file = (folder_ / "model.onnx").string();
+      stage_files_.back() = folder_ / "model.onnx";
+    }
+  }
+
+  void save_stage(const StepContext& step_context, const fs::path& file) {
+    Graph graph = step_context.graph;
+    auto& metadata = graph.model.metadata;
+    std::erase_if(metadata, [](const auto& entry) { return entry.first.starts_with("lapidary."); });
+    metadata.emplace_back("lapidary.version", version());
+    for (const auto& [what, hash] : report_.provenance) {
+      std::string key = what;
+      for (char& c : key) c = c == ' ' ? '_' : c;
+      metadata.emplace_back("lapidary.sha256." + key, hash);
+    }
+    save_onnx(graph, file);
+  }
+
+  void add_stage(const std::string& name, const fs::path& file, double seconds) {
+    StageRecord stage;
+    stage.name = name;
+    stage.file = file.string();
+    stage.seconds = seconds;
+    stage.peak_rss_bytes = peak_rss_bytes();
+    stage.size_bytes = static_cast<int64_t>(fs::file_size(file));
+    stage.sha256 = report_.stages.empty() ? model_sha256_ : sha256_hex(read_file(file.string()));
+    const ModelSummary summary =
+        report_.stages.empty() ? summarize(original_) : summarize(load_onnx(file));
+    stage.parameters = summary.parameters;
+    stage.nonzero_parameters = summary.nonzero_parameters;
+    stage.macs = summary.macs;
+    report_.stages.push_back(std::move(stage));
+    if (report_.stages.size() > 1) stage_files_.push_back(file);
+  }
+
+  /// Every stage is read again from its file: what ships is what is measured.
+  const Graph& stage_graph(size_t i) {
+    while (stage_graphs_.size() < stage_files_.size())
+      stage_graphs_.push_back(load_onnx(stage_files_[stage_graphs_.size()]));
+    return stage_graphs_[i];
+  }
+
+  void evaluate_stages() {
+    if (!eval_) return;
+    std::vector<const Graph*> models;
+    std::vector<size_t> stages;
+    for (size_t i = 0; i < stage_files_.size(); ++i) {
+      const bool ends = i == 0 || i + 1 == stage_files_.size();
+      if (ends || impl_.params.evaluate.every_step) stages.push_back(i);
+    }
+    stage_graph(stage_files_.size() - 1);
+    for (size_t i : stages) models.push_back(&stage_graph(i));
+    EvaluateOptions options;
+    options.metrics = impl_.params.evaluate.metrics;
+    options.threads = options_.threads;
+    options.log = options_.log;
+    const auto found = evaluate_models(models, 0, *eval_, options);
+    for (size_t i = 0; i < stages.size(); ++i) {
+      StageRecord& stage = report_.stages[stages[i]];
+      stage.metrics = found[i].metrics;
+      stage.samples = found[i].samples;
+      stage.activation_bytes = found[i].arena_bytes;
+    }
+    for (const SkippedSample& s : eval_->skipped())
+      report_.warnings.push_back(fmt::format("evaluation sample skipped: {}: {}", s.source, s.reason));
+  }
+
+  void compare_with_original() {
+    const int64_t samples = impl_.params.evaluate.layer_samples;
+    const Dataset* data = eval_ ? &*eval_ : calib_ ? &*calib_ : nullptr;
+    if (stage_files_.size() < 2 || samples == 0 || data == nullptr) return;
+    const Graph& result = stage_graph(stage_files_.size() - 1);
+    report_.layers = layer_records(
+        result, compare_layers(result, stage_graph(0), *data,
+                               {.samples = samples, .threads = options_.threads, .log = options_.log}),
+        *data, options_.threads);
+  }
+
+  void time_stages() {
+    if (!impl_.params.evaluate.bench) return;
+    const BenchParams& params = *impl_.params.evaluate.bench;
+    for (size_t i = 0; i < stage_files_.size(); ++i) {
+      options_.log.advance("time", static_cast<int64_t>(i), static_cast<int64_t>(stage_files_.size()));
+      report_.stages[i].latency = bench(
+          stage_graph(i), {.threads = params.threads, .batch = params.batch, .seconds = params.seconds});
+    }
+  }
+
+  void write_reports() {
+    const std::string base =
+        one_verb() ? options_.model_output.string() + ".report" : (folder_ / "report").string();
+    for (const std::string& form : impl_.params.report) {
+      if (form == "json") write_file_atomically(base + ".json", report_json(report_));
+      if (form == "md") write_file_atomically(base + ".md", report_markdown(report_));
+      if (form == "html") write_file_atomically(base + ".html", report_html(report_));
+    }
+  }
+
+  /// Letters, digits, '-', '_' and '.' of a step's name: it becomes part of a file name.
+  static std::string safe_name(const std::string& name) {
+    std::string out;
+    for (char c : name.substr(0, 60))
+      out += std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' ? c : '_';
+    return out;
+  }
+
+  const Recipe& recipe_;
+  const Recipe::Impl& impl_;
+  RunOptions options_;
+  fs::path folder_;
+  Graph original_;
+  std::string model_sha256_;
+  std::optional<Dataset> calib_, eval_;
+  std::vector<fs::path> stage_files_;
+  std::vector<Graph> stage_graphs_;
+  Report report_;
+};
+
+}  // namespace
+
+Report run_recipe(const Recipe& recipe, const RunOptions& options) { return Run(recipe, options).run(); }
+
+}  // namespace lapidary

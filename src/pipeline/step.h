@@ -1,0 +1,58 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "lapidary/calibrate.h"
+#include "lapidary/data.h"
+#include "lapidary/graph.h"
+#include "lapidary/log.h"
+#include "lapidary/report.h"
+#include "src/base/params.h"
+
+namespace lapidary {
+
+/// What a step works on and with.
+struct StepContext {
+  Graph graph;                                ///< in and out
+  const Graph& original;                      ///< the model that came in
+  std::function<const Dataset*()> calib_data; ///< opened at first use; null: the recipe names none
+  std::optional<Statistics> statistics = {};  ///< of `graph`, once some step took or loaded them
+  Report& report;
+  std::filesystem::path output;               ///< the recipe's folder
+  int threads = 0;
+  LogSink log = {};
+};
+
+/// One entry of a recipe's `steps`, with its parameters.
+class Step {
+ public:
+  virtual ~Step() = default;
+  /// One or two sentences: what it will do.
+  virtual std::string explain() const = 0;
+  /// True where the step reads calibration data (checked before any work).
+  virtual bool needs_calib() const { return false; }
+  virtual void run(StepContext& context) const = 0;
+  /// What `run` would do, into the report, without doing it.
+  virtual void plan(StepContext& context) const = 0;
+  /// All parameters with their values.
+  virtual Setting params() const = 0;
+};
+
+/// A kind of step: a row of steps.def.
+struct StepDef {
+  std::string_view name, help;
+  const FieldTable& (*fields)();
+  std::unique_ptr<Step> (*make)(const Setting& params);
+};
+
+std::span<const StepDef* const> all_steps();
+/// Throws Error{kUsage} with the closest names, at the setting's place.
+const StepDef& find_step(std::string_view name, const Setting& at);
+
+}  // namespace lapidary

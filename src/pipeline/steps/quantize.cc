@@ -1,0 +1,131 @@
+#include <algorithm>
+
+#include "lapidary/compress.h"
+#include "src/base/text.h"
+#include "src/pipeline/histograms.h"
+#include "src/pipeline/step.h"
+
+namespace lapidary {
+
+namespace {
+
+struct QuantizeParams : QuantizeOptions {
+  int64_t samples = 0;
+  std::string stats;
+
+  static const FieldTable& fields();
+};
+
+template <class Info>
+std::vector<std::string> names_of(const std::vector<Info>& infos) {
+  std::vector<std::string> names;
+  for (const Info& info : infos) names.push_back(info.name);
+  return names;
+}
+
+template <class T>
+Field option(std::string name, T QuantizeParams::*member, std::string help) {
+  return field<QuantizeParams, T>(std::move(name), member, std::move(help));
+}
+
+const FieldTable& QuantizeParams::fields() {
+  using P = QuantizeParams;
+  static const FieldTable kTable{
+      "quantize",
+      {option<std::string>("target", &P::target, "Whose placement rules to follow")
+           .one_of(names_of(list_targets())),
+       option<std::string>("format", &P::format, "Q/DQ nodes, or integer operators")
+           .one_of({"qdq", "qoperator"}),
+       option<std::string>("calibrator", &P::calibrator, "How activation ranges are chosen")
+           .one_of(names_of(list_calibrators())),
+       option<std::string>("weight_calibrator", &P::weight_calibrator, "How weight ranges are chosen")
+           .one_of({"minmax", "mse"}),
+       option<double>("percentile", &P::percentile, "Of the percentile calibrator").range(50, 100),
+       option<std::vector<std::string>>("skip", &P::skip,
+                                        "Patterns of nodes that stay float: name, glob, re:REGEX, op:TYPE"),
+       option<bool>("inputs_only", &P::inputs_only,
+                    "Quantize only inputs of Conv, Gemm and MatMul: slower, more accurate"),
+       option<std::optional<std::string>>("activation_type", &P::activation_type,
+                                          "Instead of the target's")
+           .one_of({"uint8", "int8"}),
+       option<std::optional<bool>>("per_channel", &P::per_channel, "One weight scale per output channel"),
+       option<std::optional<bool>>("symmetric", &P::symmetric, "Activation zero points in the middle"),
+       option<bool>("bias_correction", &P::bias_correction,
+                    "Bring the mean of each channel back to that of the float model"),
+       option<double>("hold_mb", &P::hold_mb, "Memory for the samples that bias correction holds")
+           .range(1, 1e6),
+       option<bool>("requantize", &P::requantize, "Accept a model that is quantized already"),
+       option<std::string>("nonfinite", &P::nonfinite, "Weights that are NaN or infinite")
+           .one_of({"error", "clamp"}),
+       option<int64_t>("samples", &P::samples, "Calibrate on the first so many samples; 0: all")
+           .range(0, 1e12),
+       option<std::string>("stats", &P::stats, "Statistics file to use instead of a calibration run")}};
+  return kTable;
+}
+
+class QuantizeStep : public Step {
+ public:
+  explicit QuantizeStep(const Setting& setting) : params_(bind<QuantizeParams>(setting)) {}
+
+  bool needs_calib() const override { return params_.stats.empty(); }
+
+  std::string explain() const override {
+    std::string out = fmt::format("Quantizes to INT8 for {} ({} format): ", params_.target, params_.format);
+    out += params_.stats.empty() ? "calibrates in one pass over the calibration data"
+                                 : "takes statistics from " + params_.stats;
+    out += fmt::format(", chooses activation ranges with '{}'", params_.calibrator);
+    out += params_.bias_correction ? ", corrects biases" : ", leaves biases alone";
+    if (!params_.skip.empty()) out += fmt::format(", keeps {} float", fmt::join(params_.skip, ", "));
+    return out + ".";
+  }
+
+  void run(StepContext& context) const override {
+    const Dataset* samples = context.calib_data();
+    if (!params_.stats.empty()) {
+      context.statistics = Statistics::load(params_.stats);
+    } else if (!context.statistics) {
+      context.statistics = calibrate(context.graph, *samples,
+                                     {.samples = params_.samples,
+                                      .threads = context.threads,
+                                      .allow_nonfinite = false,
+                                      .log = context.log});
+    }
+    context.report.provenance.emplace_back("statistics", context.statistics->sha256());
+    QuantizeOptions options = params_;
+    options.threads = context.threads;
+    options.log = context.log;
+    QuantizeLog log;
+    Graph quantized = quantize(context.graph, *context.statistics, samples, options, &log);
+    collect_histograms(*context.statistics, log, context.report);
+    add_to_report(log, context.report);
+    context.graph = std::move(quantized);
+  }
+
+  void plan(StepContext& context) const override {
+    add_to_report(plan_quantization(context.graph, params_), context.report);
+  }
+
+  Setting params() const override { return unbind(QuantizeParams::fields(), &params_); }
+
+ private:
+  static void add_to_report(const QuantizeLog& log, Report& report) {
+    const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+    append(report.kept_float, log.kept_float);
+    append(report.tensors, log.tensors);
+    append(report.quantized, log.quantized);
+    append(report.warnings, log.warnings);
+  }
+
+  QuantizeParams params_;
+};
+
+}  // namespace
+
+const StepDef& step_quantize() {
+  static const StepDef kDef{
+      "quantize", "Post-training quantization to INT8", &QuantizeParams::fields,
+      [](const Setting& s) -> std::unique_ptr<Step> { return std::make_unique<QuantizeStep>(s); }};
+  return kDef;
+}
+
+}  // namespace lapidary

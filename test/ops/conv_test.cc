@@ -1,0 +1,84 @@
+#include "test/ops/op_case.h"
+
+namespace lapidary {
+namespace {
+
+// x = 0..24 as 5x5, a 3x3 kernel of ones: sums of 3x3 neighbourhoods (the Conv example of the ONNX
+// spec).
+std::vector<float> ramp(int count) {
+  std::vector<float> out;
+  for (int i = 0; i < count; ++i) out.push_back(static_cast<float>(i));
+  return out;
+}
+
+OpCase ones3x3() {
+  return OpCase("Conv")
+      .in<float>({1, 1, 5, 5}, ramp(25))
+      .in<float>({1, 1, 3, 3}, std::vector<float>(9, 1));
+}
+
+TEST(Conv, PaddedSums) {
+  expect_tensor<float>(ones3x3().ints("pads", {1, 1, 1, 1}).run(), {1, 1, 5, 5},
+                       {12,  21, 27, 33,  24,  33,  54,  63, 72,  51,  63,  99, 108,
+                        117, 81, 93, 144, 153, 162, 111, 72, 111, 117, 123, 84});
+}
+
+TEST(Conv, Unpadded) {
+  expect_tensor<float>(ones3x3().run(), {1, 1, 3, 3}, {54, 63, 72, 99, 108, 117, 144, 153, 162});
+}
+
+TEST(Conv, SymbolsStayWhereThePaddingKeepsTheSize) {
+  const auto x = std::vector<Dim>{Dim::named("N"), 3, Dim::named("H"), 32};
+  EXPECT_EQ(OpCase("Conv")
+                .in_type(DType::kF32, x)
+                .in_type(DType::kF32, {8, 3, 3, 3})
+                .ints("pads", {1, 1, 1, 1})
+                .infer(),
+            "float32[N,8,H,32]");
+}
+
+TEST(Conv, RefusesWhatIsNoConvolution) {
+  const auto wrong = [](auto&& change) {
+    OpCase c("Conv");
+    c.in_type(DType::kF32, {1, 4, 8, 8}).in_type(DType::kF32, {6, 4, 3, 3});
+    change(c);
+    return c.infer_error();
+  };
+  expect_error(wrong([](OpCase& c) { c.ints("strides", {0, 1}); }), ErrorCode::kInvalid, "strides");
+  expect_error(wrong([](OpCase& c) {
+                 c.ints("strides", {-1, 1});
+               }),
+               ErrorCode::kInvalid, "strides");
+  expect_error(wrong([](OpCase& c) { c.ints("strides", {1}); }), ErrorCode::kInvalid, "expected 2");
+  expect_error(wrong([](OpCase& c) {
+                 c.ints("dilations", {0, 1});
+               }),
+               ErrorCode::kInvalid, "dilations");
+  expect_error(wrong([](OpCase& c) { c.attr("group", int64_t{0}); }), ErrorCode::kInvalid, "group");
+  expect_error(wrong([](OpCase& c) { c.attr("group", int64_t{-1}); }), ErrorCode::kInvalid,
+               "group");
+  expect_error(wrong([](OpCase& c) { c.attr("group", int64_t{3}); }), ErrorCode::kInvalid, "group");
+  expect_error(wrong([](OpCase& c) {
+                 c.ints("pads", {-100, 0, 0, 0});
+               }),
+               ErrorCode::kInvalid, "pads");
+  expect_error(wrong([](OpCase& c) {
+                 c.ints("pads", {int64_t{1} << 62, 0, 0, 0});
+               }),
+               ErrorCode::kInvalid, "pads");
+  expect_error(wrong([](OpCase& c) {
+                 c.ints("kernel_shape", {5, 5});
+               }),
+               ErrorCode::kInvalid, "kernel_shape");
+  expect_error(
+      OpCase("Conv").in_type(DType::kF32, {4}).in_type(DType::kF32, {6, 4, 3, 3}).infer_error(),
+      ErrorCode::kInvalid, "rank");
+  expect_error(OpCase("Conv")
+                   .in_type(DType::kF32, {1, 3, 8, 8})
+                   .in_type(DType::kF32, {6, 4, 3, 3})
+                   .infer_error(),
+               ErrorCode::kInvalid, "the input has 3");
+}
+
+}  // namespace
+}  // namespace lapidary

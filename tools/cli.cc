@@ -1,0 +1,91 @@
+#include "tools/cli.h"
+
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+#include "src/base/fail.h"
+#include "src/base/isa.h"
+#include "src/base/parallel.h"
+#include "tools/progress.h"
+
+namespace lapidary::cli {
+
+bool Common::use_color() const {
+  if (color != "auto") return color == "always";
+  const char* no_color = std::getenv("NO_COLOR");
+  return isatty(STDOUT_FILENO) && (no_color == nullptr || *no_color == '\0');
+}
+
+void Common::apply() const {
+  if (threads > 0) set_thread_count(threads);
+  if (!isa.empty()) set_isa_cap(isa_from_name(isa));
+  isa_cap();  // an impossible LAPIDARY_ISA is told before any work
+}
+
+LogSink Common::log() const {
+  if (quiet) return {};
+  auto printer = std::make_shared<ProgressPrinter>(verbose);
+  return {[printer](LogLevel level, const std::string& text) { printer->message(level, text); },
+          [printer](const Progress& progress) { printer->progress(progress); }};
+}
+
+CLI::App* add_command(CLI::App& app, const char* name, const char* help, Common& common) {
+  CLI::App* sub = app.add_subcommand(name, help);
+  sub->add_option("--threads", common.threads, "Threads (default: all this process may use)")
+      ->check(CLI::Range(1, 1024));
+  sub->add_option("--seed", common.seed, "Of everything random");
+  sub->add_flag("--json", common.json, "One JSON object on stdout, nothing else there");
+  sub->add_flag("-q,--quiet", common.quiet, "No progress");
+  sub->add_flag("-v,--verbose", common.verbose, "More messages");
+  sub->add_option("--color", common.color, "Colours: auto, always, never")
+      ->check(CLI::IsMember({"auto", "always", "never"}));
+  sub->add_option("--isa", common.isa, "Use no better instruction set than this (see doctor)");
+  return sub;
+}
+
+std::map<std::string, Shape> parse_shapes(const std::vector<std::string>& texts) {
+  std::map<std::string, Shape> out;
+  for (const std::string& text : texts) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0)
+      fail_usage("--shape '{}' is not NAME=1x3x224x224", text);
+    Shape shape;
+    const char* at = text.data() + equals + 1;
+    const char* end = text.data() + text.size();
+    while (at < end) {
+      int64_t size = 0;
+      const auto [stop, error] = std::from_chars(at, end, size);
+      if (error != std::errc{} || size < 0 || (stop != end && *stop != 'x'))
+        fail_usage("--shape '{}' is not NAME=1x3x224x224", text);
+      shape.push_back(size);
+      at = stop == end ? end : stop + 1;
+    }
+    out[text.substr(0, equals)] = std::move(shape);
+  }
+  return out;
+}
+
+void print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    fail(ErrorCode::kIo, "cannot write to stdout");
+}
+
+void print_json(const nlohmann::ordered_json& object) {
+  print(object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+int run_and_print(const Recipe& recipe, RunOptions options, const Common& common) {
+  options.threads = common.threads;
+  options.log = common.log();
+  const Report report = run_recipe(recipe, options);
+  print(common.json ? report_json(report) : report_console(report, common.use_color()));
+  for (const LimitRecord& limit : report.limits)
+    if (!limit.met) return static_cast<int>(ErrorCode::kLimitMissed);
+  return 0;
+}
+
+}  // namespace lapidary::cli

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lapidary/lapidary.h"
+
+namespace lapidary::cli {
+
+/// What every command takes.
+struct Common {
+  int threads = 0;
+  uint64_t seed = 0;
+  bool json = false;
+  bool quiet = false;
+  bool verbose = false;
+  std::string color = "auto";
+  std::string isa;
+
+  /// ANSI colours on stdout: asked for, or a terminal and NO_COLOR unset.
+  bool use_color() const;
+  /// Applies --threads and --isa.
+  void apply() const;
+  /// Progress and messages on stderr.
+  LogSink log() const;
+};
+
+/// What the chosen command does, after parsing; returns the exit code.
+using Action = std::function<int()>;
+
+/// A row of commands.def: adds one subcommand to `app`; its callback sets `action`.
+using AddCommand = void (*)(CLI::App& app, Common& common, Action& action);
+
+/// A subcommand with the common options.
+CLI::App* add_command(CLI::App& app, const char* name, const char* help, Common& common);
+
+/// "x=1x3x224x224" -> {"x": [1,3,224,224]}; throws Error{kUsage}.
+std::map<std::string, Shape> parse_shapes(const std::vector<std::string>& texts);
+
+/// Prints one JSON object and a newline on stdout.
+void print_json(const nlohmann::ordered_json& object);
+/// Prints text on stdout.
+void print(const std::string& text);
+
+/// Runs a recipe and prints its report; exit code 0 or 5.
+int run_and_print(const Recipe& recipe, RunOptions options, const Common& common);
+
+}  // namespace lapidary::cli

@@ -1,0 +1,52 @@
+#include <fmt/format.h>
+
+#include "tools/cli.h"
+
+namespace lapidary::cli {
+
+void add_bench(CLI::App& app, Common& common, Action& action) {
+  struct Options {
+    std::string model;
+    BenchOptions bench;
+    std::vector<std::string> shapes;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* sub = app.add_subcommand("bench", "Latency of one inference on random input");
+  sub->add_option("model", o->model, "The ONNX model")->required();
+  sub->add_option("--threads", o->bench.threads, "Thread counts: 1,2")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1024));
+  sub->add_option("--batch", o->bench.batch, "Samples in one inference")->check(CLI::Range(1, 65536));
+  sub->add_option("--seconds", o->bench.seconds, "Time spent on each thread count")
+      ->check(CLI::Range(0.01, 3600.0));
+  sub->add_option("--shape", o->shapes, "Sizes of a symbolic input: x=1x3x224x224");
+  sub->add_flag("--json", common.json, "One JSON object on stdout, nothing else there");
+  sub->add_option("--isa", common.isa, "Use no better instruction set than this (see doctor)");
+  sub->callback([o, &common, &action] {
+    action = [o, &common] {
+      o->bench.input_shapes = parse_shapes(o->shapes);
+      const auto rows = bench(load_onnx(o->model), o->bench);
+      nlohmann::ordered_json json = {{"model", o->model}, {"latency_ms", nlohmann::ordered_json::array()}};
+      std::string text = fmt::format("{:>7} {:>5} {:>6} {:>10} {:>10} {:>10}  {}\n", "threads", "batch",
+                                     "runs", "median ms", "p90 ms", "p99 ms", "isa");
+      for (const Latency& l : rows) {
+        json["latency_ms"].push_back({{"threads", l.threads},
+                                      {"isa", l.isa},
+                                      {"batch", l.batch},
+                                      {"runs", l.runs},
+                                      {"median", l.median_ms},
+                                      {"p90", l.p90_ms},
+                                      {"p99", l.p99_ms}});
+        text += fmt::format("{:>7} {:>5} {:>6} {:>10.3f} {:>10.3f} {:>10.3f}  {}\n", l.threads, l.batch,
+                            l.runs, l.median_ms, l.p90_ms, l.p99_ms, l.isa);
+      }
+      if (common.json)
+        print_json(json);
+      else
+        print(text);
+      return 0;
+    };
+  });
+}
+
+}  // namespace lapidary::cli

@@ -1,0 +1,38 @@
+#include <fmt/format.h>
+
+#include "tools/cli.h"
+
+namespace lapidary::cli {
+
+void add_calibrate(CLI::App& app, Common& common, Action& action) {
+  struct Options {
+    std::string model, data, output;
+    int64_t samples = 0;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* sub = add_command(app, "calibrate", "One pass over data into a statistics file", common);
+  sub->add_option("model", o->model, "The float ONNX model")->required();
+  sub->add_option("--data", o->data, "Calibration data: a YAML file or an inline record")->required();
+  sub->add_option("-o,--output", o->output, "The statistics file")->required();
+  sub->add_option("--samples", o->samples, "The first so many; 0: all");
+  sub->callback([o, &common, &action] {
+    action = [o, &common] {
+      const Graph graph = load_onnx(o->model);
+      const Dataset data = open_data(o->data, graph, common.seed);
+      const Statistics stats = calibrate(
+          graph, data, {.samples = o->samples, .threads = common.threads, .log = common.log()});
+      stats.save(o->output);
+      if (common.json)
+        print_json({{"statistics", o->output},
+                    {"samples", stats.samples()},
+                    {"tensors", stats.tensors().size()},
+                    {"sha256", stats.sha256()}});
+      else
+        print(fmt::format("{} tensors over {} samples -> {}\n", stats.tensors().size(), stats.samples(),
+                          o->output));
+      return 0;
+    };
+  });
+}
+
+}  // namespace lapidary::cli

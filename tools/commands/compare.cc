@@ -1,0 +1,65 @@
+#include <fmt/format.h>
+
+#include "src/base/text.h"
+#include "tools/cli.h"
+
+namespace lapidary::cli {
+
+namespace {
+
+/// The first layer whose error is far above that of the layers before it: 10 dB below their minimum.
+const LayerError* first_gone_wrong(const std::vector<LayerError>& layers) {
+  constexpr double kDropDb = 10;
+  double best = layers.empty() ? 0 : layers.front().sqnr_db;
+  for (const LayerError& l : layers) {
+    if (l.sqnr_db < best - kDropDb) return &l;
+    best = std::min(best, l.sqnr_db);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app, Common& common, Action& action) {
+  struct Options {
+    std::string a, b, data;
+    int64_t samples = 16;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* sub = add_command(app, "compare", "Two models layer by layer", common);
+  sub->add_option("a", o->a, "The compressed model")->required();
+  sub->add_option("b", o->b, "The float model")->required();
+  sub->add_option("--data", o->data, "A YAML file or an inline record")->required();
+  sub->add_option("--samples", o->samples, "The first so many");
+  sub->callback([o, &common, &action] {
+    action = [o, &common] {
+      const Graph a = load_onnx(o->a), b = load_onnx(o->b);
+      const Dataset data = open_data(o->data, a, common.seed);
+      const auto layers = compare_layers(
+          a, b, data, {.samples = o->samples, .threads = common.threads, .log = common.log()});
+      const LayerError* wrong = first_gone_wrong(layers);
+      if (common.json) {
+        nlohmann::ordered_json out = {{"a", o->a}, {"b", o->b}};
+        out["first_wrong"] = wrong ? nlohmann::ordered_json(wrong->node) : nullptr;
+        out["layers"] = nlohmann::ordered_json::array();
+        for (const LayerError& l : layers)
+          out["layers"].push_back({{"tensor", l.tensor},
+                                   {"node", l.node},
+                                   {"op", l.op},
+                                   {"sqnr_db", l.sqnr_db},
+                                   {"cosine", l.cosine}});
+        print_json(out);
+        return 0;
+      }
+      std::string text = fmt::format("{:<48} {:<20} {:>9} {:>10}\n", "node", "op", "SQNR dB", "cosine");
+      for (const LayerError& l : layers)
+        text += fmt::format("{:<48} {:<20} {:>9.2f} {:>10.6f}\n", printable(l.node, 48),
+                            printable(l.op, 20), l.sqnr_db, l.cosine);
+      if (wrong != nullptr) text += fmt::format("first layer that goes wrong: {}\n", printable(wrong->node));
+      print(text);
+      return 0;
+    };
+  });
+}
+
+}  // namespace lapidary::cli

@@ -1,0 +1,58 @@
+#include <fmt/format.h>
+
+#include "src/base/isa.h"
+#include "src/base/parallel.h"
+#include "src/data/npy.h"
+#include "tools/cli.h"
+
+namespace lapidary::cli {
+
+void add_eval(CLI::App& app, Common& common, Action& action) {
+  struct Options {
+    std::string model, data, against, outputs, executor = "fast";
+    std::vector<std::string> metrics;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* sub = add_command(app, "eval", "Accuracy over a data set", common);
+  sub->add_option("model", o->model, "The ONNX model")->required();
+  sub->add_option("--data", o->data, "A YAML file or an inline record")->required();
+  sub->add_option("--against", o->against, "A float model to compare with");
+  sub->add_option("--outputs", o->outputs, "OUT.npy: the first output, samples along axis 0");
+  sub->add_option("--metrics", o->metrics, "Which (default: all that apply; list metrics)")->delimiter(',');
+  sub->add_option("--executor", o->executor, "fast or reference")
+      ->check(CLI::IsMember({"fast", "reference"}));
+  sub->callback([o, &common, &action] {
+    action = [o, &common] {
+      const Graph model = load_onnx(o->model);
+      const Dataset data = open_data(o->data, model, common.seed);
+      EvaluateOptions options;
+      options.metrics = o->metrics;
+      options.threads = common.threads;
+      options.executor = o->executor == "fast" ? ExecutorKind::kFast : ExecutorKind::kReference;
+      options.keep_outputs = !o->outputs.empty();
+      options.log = common.log();
+      const Validation v = o->against.empty()
+                               ? evaluate(model, data, options)
+                               : validate(model, load_onnx(o->against), data, options);
+      if (!o->outputs.empty()) write_npy(o->outputs, v.outputs);
+      const int threads = common.threads > 0 ? common.threads : thread_count();
+      if (common.json) {
+        print_json({{"model", o->model},
+                    {"samples", v.samples},
+                    {"metrics", v.metrics},
+                    {"seconds", v.seconds},
+                    {"images_per_second", v.images_per_second},
+                    {"threads", threads},
+                    {"isa", std::string(isa_name(isa_cap()))}});
+        return 0;
+      }
+      std::string text = fmt::format("{} samples, {:.0f} a second, {} threads\n", v.samples,
+                                     v.images_per_second, threads);
+      for (const auto& [name, value] : v.metrics) text += fmt::format("{:<22} {:.4f}\n", name, value);
+      print(text);
+      return 0;
+    };
+  });
+}
+
+}  // namespace lapidary::cli

@@ -1,0 +1,52 @@
+#include <fmt/format.h>
+
+#include "src/base/fail.h"
+#include "src/data/npy.h"
+#include "tools/cli.h"
+
+namespace lapidary::cli {
+
+void add_infer(CLI::App& app, Common& common, Action& action) {
+  struct Options {
+    std::string model, output, executor = "fast";
+    std::vector<std::string> inputs;
+    bool all_values = false;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* sub = add_command(app, "infer", "Runs a model on .npy inputs", common);
+  sub->add_option("model", o->model, "The ONNX model")->required();
+  sub->add_option("--input", o->inputs, "NAME=FILE.npy, one for each graph input")->required();
+  sub->add_option("-o,--output", o->output, "OUT.npz: graph outputs by name")->required();
+  sub->add_flag("--all-values", o->all_values, "Every value of the graph");
+  sub->add_option("--executor", o->executor, "fast or reference")
+      ->check(CLI::IsMember({"fast", "reference"}));
+  sub->callback([o, &common, &action] {
+    action = [o, &common] {
+      Executor::Values inputs;
+      for (const std::string& text : o->inputs) {
+        const size_t equals = text.find('=');
+        if (equals == std::string::npos) fail_usage("--input '{}' is not NAME=FILE.npy", text);
+        inputs[text.substr(0, equals)] = read_npy(text.substr(equals + 1));
+      }
+      Executor executor(load_onnx(o->model),
+                        {.executor = o->executor == "fast" ? ExecutorKind::kFast : ExecutorKind::kReference,
+                         .threads = common.threads,
+                         .keep_all_values = o->all_values});
+      const Executor::Values outputs = executor.run(inputs);
+      write_npz(o->output, outputs);
+      nlohmann::ordered_json json = {{"output", o->output}};
+      std::string text;
+      for (const auto& [name, tensor] : outputs) {
+        json["values"][name] = {{"dtype", dtype_name(tensor.dtype())}, {"shape", tensor.shape()}};
+        text += fmt::format("{} {}\n", name, tensor_type(tensor).text());
+      }
+      if (common.json)
+        print_json(json);
+      else
+        print(text);
+      return 0;
+    };
+  });
+}
+
+}  // namespace lapidary::cli

@@ -1,0 +1,53 @@
+#include "tools/cli.h"
+
+namespace lapidary::cli {
+
+void add_recipe(CLI::App& app, Common& common, Action& action) {
+  struct Options {
+    std::string file;
+    std::vector<std::string> sets;
+  };
+  auto o = std::make_shared<Options>();
+  CLI::App* recipe = app.add_subcommand("recipe", "Checks, explains and starts recipes");
+  recipe->require_subcommand(1);
+  const auto with_file = [&](const char* name, const char* help) {
+    CLI::App* sub = add_command(*recipe, name, help, common);
+    sub->add_option("file", o->file, "The recipe (YAML)")->required();
+    sub->add_option("--set", o->sets, "Change a setting: steps.quantize.target=tensorrt");
+    return sub;
+  };
+  with_file("validate", "Checks a recipe without running it")->callback([o, &common, &action] {
+    action = [o, &common] {
+      Recipe::load(o->file, o->sets);
+      if (common.json)
+        print_json({{"recipe", o->file}, {"valid", true}});
+      else
+        print(o->file + ": valid\n");
+      return 0;
+    };
+  });
+  with_file("explain", "Says what a recipe will do")->callback([o, &common, &action] {
+    action = [o, &common] {
+      const std::string text = Recipe::load(o->file, o->sets).explain();
+      if (common.json)
+        print_json({{"recipe", o->file}, {"explanation", text}});
+      else
+        print(text);
+      return 0;
+    };
+  });
+  recipe->add_subcommand("init", "Prints a commented recipe to start from")->callback([&action] {
+    action = [] {
+      print(recipe_template());
+      return 0;
+    };
+  });
+  recipe->add_subcommand("schema", "Prints the JSON Schema of recipes")->callback([&action] {
+    action = [] {
+      print(recipe_schema());
+      return 0;
+    };
+  });
+}
+
+}  // namespace lapidary::cli
