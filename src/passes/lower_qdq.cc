@@ -60,7 +60,7 @@ LoweringReport lower_qdq(Graph& graph, const LoweringOptions& options) {
   merge_double_pairs(graph);
   matmul_add_to_gemm(graph, report.notes);
   propagate_pairs(graph);
-  quantize_biases(graph);
+  quantize_parameters(graph);
   drop_redundant_clamps(graph, report.notes);
 
   std::vector<NodeId> moved;

@@ -128,6 +128,21 @@ TEST(LowerBias, BecomesInt32AtInputScaleTimesWeightScale) {
   EXPECT_THAT(g.graph.constant(g.graph.node(conv).inputs[8])->data<int32_t>(), ElementsAre(8, -2));
 }
 
+TEST(LowerBias, AFloatWeightBetweenQuantizedTensorsBecomesInt8) {
+  QdqBuilder g;
+  const ValueId x = g.input("x", {1, 1, 4, 4}, kIn);
+  const ValueId w = g.build.constant("w", Tensor::of<float>({2, 1, 1, 1}, {-0.5f, 2.05f}));
+  const ValueId b = g.build.constant("b", Tensor::of<float>({2}, {1.0f, -0.5f}));
+  g.output(g.op("Conv", {x, w, b}), kOut);
+  EXPECT_EQ(g.lower().find("Conv_node")->lowered_to, "QLinearConv");
+  const Node& conv = g.graph.node(find_node(g.graph, "QLinearConv"));
+  // (2.05 + 0.5) / 255 = 0.01; zero -128 + 50; -0.5 -> -50 - 78, 2.05 -> 205 - 78.
+  EXPECT_FLOAT_EQ(g.graph.constant(conv.inputs[4])->data<float>()[0], 0.01f);
+  EXPECT_EQ(g.graph.constant(conv.inputs[5])->data<int8_t>()[0], -78);
+  EXPECT_THAT(g.graph.constant(conv.inputs[3])->data<int8_t>(), ElementsAre(-128, 127));
+  EXPECT_THAT(g.graph.constant(conv.inputs[8])->data<int32_t>(), ElementsAre(200, -100));
+}
+
 TEST(LowerBias, StaysFloatWithoutOutputQuantization) {
   QdqBuilder g;
   const ValueId x = g.input("x", {1, 2});
@@ -362,6 +377,13 @@ TEST(LowerMover, StaysFloatWhereParametersDiffer) {
   QdqBuilder g;
   g.output(g.op("Reshape", {g.input("x", {1, 2}, kIn)}), kOut);
   EXPECT_THAT(g.lower().find("Reshape_node")->reason, HasSubstr("different parameters"));
+}
+
+TEST(LowerMover, ResizeThatInterpolatesStaysFloat) {
+  QdqBuilder g;
+  g.output(g.op("Resize", {g.input("x", {1, 1, 2, 2}, kIn)}, {{"mode", std::string("linear")}}),
+           kIn);
+  EXPECT_THAT(g.lower().find("Resize_node")->reason, HasSubstr("interpolates"));
 }
 
 TEST(LowerMover, DepthToSpaceStaysFloat) {
