@@ -97,6 +97,7 @@ bool PlanBuilder::known_and_not_empty(NodeId id) const {
 void PlanBuilder::build_node(NodeId id) {
   with_context([&] { return node_label(graph_, id); },
                [&] {
+                 if (fold(id)) return finish(id);
                  const StepRule* rule = options_.reference_only
                                             ? nullptr
                                             : find_step_rule(node(id).domain, node(id).op);

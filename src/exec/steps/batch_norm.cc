@@ -10,7 +10,7 @@ namespace lapidary::exec {
 /// y = (x - mean) / sqrt(var + epsilon) * scale + bias per channel, as a[c] x + b[c]; only where no
 /// pass folded it into a convolution.
 bool build_batch_norm(PlanBuilder& b, NodeId id) {
-  const ValueId x = b.input(id, 0), y = b.output(id);
+  const ValueId x = b.input(id, 0);
   if (b.dtype(x) != DType::kF32 || b.shape(x).size() < 2 || b.node(id).outputs.size() != 1 ||
       b.attrs(id).get_int("training_mode", 0) != 0)
     return false;
