@@ -23,7 +23,7 @@ constexpr std::array<std::string_view, 20> kStayFloat = {
     "Pow",   "QuantizeLinear", "RandomNormal", "RandomNormalLike", "RandomUniform", "Range",
     "ReduceL2", "ReduceSumSquare", "Resize", "RoiAlign", "Scan",   "TopK", "Upsample"};
 
-Tensor to_half(const Tensor& t) {
+Tensor halved(const Tensor& t) {
   Tensor out(DType::kF16, t.shape());
   const auto from = t.data<float>();
   auto to = out.mutable_data<Half>();
@@ -61,9 +61,9 @@ class HalfGraph {
   }
 
   /// Why a node stays float32, or nothing.
-  std::string reason_to_stay(NodeId id, const std::set<NodeId>& skipped, const std::set<NodeId>& in_region) const {
+  std::string reason_to_stay(NodeId id, const NodeSet& skipped, const std::set<NodeId>& in_region) const {
     const Node& n = g_.node(id);
-    if (skipped.contains(id)) return "skipped by a pattern";
+    if (skipped.contains(id.index)) return "skipped by a pattern";
     if (!resolve_op(g_, id)) return "the op is not known";
     if (std::find(kStayFloat.begin(), kStayFloat.end(), n.op) != kStayFloat.end() || !n.captures.empty())
       return "has no FP16 form";
@@ -79,8 +79,7 @@ class HalfGraph {
     for (const Region& region : find_regions(g_))
       if (region.kind == RegionKind::kLayerNorm || region.kind == RegionKind::kRmsNorm)
         in_region.insert(region.nodes.begin(), region.nodes.end());
-    const std::vector<NodeId> matched = match_nodes(g_, options_.skip);
-    const std::set<NodeId> skipped(matched.begin(), matched.end());
+    const NodeSet skipped = match_nodes(g_, options_.skip);
     for (NodeId id : g_.nodes()) {
       const Node& n = g_.node(id);
       const auto f32 = [&](ValueId v) { return is_f32(g_, v); };
@@ -100,7 +99,7 @@ class HalfGraph {
     const std::string name = g_.unique_name(value.name + "_fp16");
     ValueId twin;
     if (const Tensor* t = g_.constant(v)) {
-      twin = g_.add_constant(name, to_half(*t));
+      twin = g_.add_constant(name, halved(*t));
     } else {
       twin = g_.add_value(name, {DType::kF16, value.type.shape});
       add_cast(v, twin, user);
@@ -186,14 +185,13 @@ class HalfGraph {
 
 /// FP16 initializers, each behind a Cast; constants beyond FP16's range stay.
 Graph halve_weights(Graph g, const Fp16Options& options, std::vector<KeptFloat>* kept) {
-  const std::vector<NodeId> matched = match_nodes(g, options.skip);
-  const std::set<NodeId> skipped(matched.begin(), matched.end());
+  const NodeSet skipped = match_nodes(g, options.skip);
   for (ValueId v : g.values()) {
     const Tensor* t = g.constant(v);
     if (t == nullptr || !is_f32(g, v) || g.value(v).uses.empty() || t->size() < 2) continue;
     const NodeId first = g.value(v).uses.front().node;
     const auto& uses = g.value(v).uses;
-    if (std::any_of(uses.begin(), uses.end(), [&](const Use& u) { return skipped.contains(u.node); })) {
+    if (std::any_of(uses.begin(), uses.end(), [&](const Use& u) { return skipped.contains(u.node.index); })) {
       if (kept) kept->push_back({node_key(g, first), g.node(first).op, "skipped by a pattern"});
       continue;
     }
@@ -202,7 +200,7 @@ Graph halve_weights(Graph g, const Fp16Options& options, std::vector<KeptFloat>*
       continue;
     }
     const std::string name = g.value(v).name;
-    const ValueId stored = g.add_constant(g.unique_name(name + "_fp16"), to_half(*t));
+    const ValueId stored = g.add_constant(g.unique_name(name + "_fp16"), halved(*t));
     const ValueId full = g.add_value(g.unique_name(name + "_fp32"), g.value(v).type);
     Node cast;
     cast.op = "Cast";
