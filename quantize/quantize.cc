@@ -4,7 +4,7 @@
 #include "calibrate/run.h"
 #include "calibrate/statistics.h"
 #include "lapidary/compress.h"
-#include "lapidary/model_io.h"
+#include "lapidary/ops.h"
 #include "lapidary/passes.h"
 #include "quantize/checks.h"
 #include "quantize/placement.h"

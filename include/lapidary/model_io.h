@@ -38,8 +38,4 @@ LAPIDARY_API std::string serialize_onnx(const Graph& graph);
 /// throw Error{kUnsupported}.
 LAPIDARY_API Tensor load_tensor_proto(const std::filesystem::path& path);
 
-/// Rewrites nodes by the op table's rules so that the graph imports ai.onnx `version` (up to 21).
-/// Throws Error{kUnsupported} naming the node that has no rule, Error{kUsage} for a lower version.
-LAPIDARY_API void upgrade_opset(Graph& graph, int64_t version);
-
 }  // namespace lapidary

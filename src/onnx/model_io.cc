@@ -128,16 +128,26 @@ void build_model(const Graph& graph, ExternalWriter* external, pb::ModelProto* p
     fail_too_large(bytes, external != nullptr);
 }
 
+/// A failed write is kept until protobuf has returned: no exception may pass through its destructors.
 class FileStream : public google::protobuf::io::CopyingOutputStream {
  public:
   explicit FileStream(AtomicFile& file) : file_(file) {}
   bool Write(const void* data, int size) override {
-    file_.write(data, static_cast<size_t>(size));
-    return true;
+    if (failure_) return false;
+    try {
+      file_.write(data, static_cast<size_t>(size));
+    } catch (const Error&) {
+      failure_ = std::current_exception();
+    }
+    return !failure_;
+  }
+  void rethrow() const {
+    if (failure_) std::rethrow_exception(failure_);
   }
 
  private:
   AtomicFile& file_;
+  std::exception_ptr failure_;
 };
 
 }  // namespace
@@ -166,11 +176,14 @@ void save_onnx(const Graph& graph, const std::filesystem::path& path, const Save
                  }
                  build_model(graph, external ? &*external : nullptr, &proto);
                  AtomicFile file(path.string());
+                 FileStream stream(file);
+                 bool complete = false;
                  {
-                   FileStream stream(file);
                    google::protobuf::io::CopyingOutputStreamAdaptor adaptor(&stream);
-                   LAPIDARY_CHECK(proto.SerializeToZeroCopyStream(&adaptor) && adaptor.Flush());
+                   complete = proto.SerializeToZeroCopyStream(&adaptor) && adaptor.Flush();
                  }
+                 stream.rethrow();
+                 LAPIDARY_CHECK(complete);
                  // Both are complete by now; the model, which refers to the data, appears last.
                  if (external && !external->empty()) external->commit();
                  file.commit();

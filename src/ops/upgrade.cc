@@ -2,7 +2,7 @@
 #include <array>
 #include <vector>
 
-#include "lapidary/model_io.h"
+#include "lapidary/ops.h"
 #include "src/base/fail.h"
 #include "src/base/text.h"
 #include "src/ops/infer.h"

@@ -134,6 +134,12 @@ void bypass(Graph& graph, NodeId node, ValueId to) {
   drop_node(graph, node);
 }
 
+void absorb(Graph& graph, NodeId node, ValueId to) {
+  const std::string name = graph.value(output_of(graph, node)).name;
+  bypass(graph, node, to);
+  if (!graph.find_value(name)) graph.rename_value(to, name);
+}
+
 int64_t drop_unused(Graph& graph, ValueId value) {
   int64_t removed = 0;
   std::vector<ValueId> waiting{value};

@@ -51,6 +51,9 @@ inline int64_t wrap_axis(int64_t axis, int64_t rank) { return axis < 0 ? axis + 
 bool can_replace(const Graph& graph, ValueId from, ValueId to);
 /// Every use of the node's only output becomes a use of `to`; the node goes, and what only it used.
 void bypass(Graph& graph, NodeId node, ValueId to);
+/// As `bypass`, for a node that was folded into the maker of `to`: `to` now holds what the node's
+/// output held, and takes its name, so that a name means the same values before and after.
+void absorb(Graph& graph, NodeId node, ValueId to);
 /// Removes the value where nobody needs it, with the node that makes it and what only that node
 /// used. Returns the number of nodes removed.
 int64_t drop_unused(Graph& graph, ValueId value);

@@ -57,7 +57,7 @@ bool fold(Graph& graph, NodeId id) {
     if (is_op(graph, id, "Div") && std::count(k->begin(), k->end(), 0.0) > 0) continue;
     const Affine affine = affine_of(graph, id, *k, slot == 1);
     if (!scale_and_shift(graph, *linear, affine.scale, affine.shift)) continue;
-    bypass(graph, id, between);
+    absorb(graph, id, between);
     return true;
   }
   return false;

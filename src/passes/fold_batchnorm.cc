@@ -77,7 +77,7 @@ bool fold(Graph& graph, NodeId id, std::vector<std::string>& notes) {
     notes.push_back(fmt::format("{} not folded: {}", node_label(graph, id), refusal));
     return false;
   }
-  bypass(graph, id, between);
+  absorb(graph, id, between);
   return true;
 }
 

@@ -3,6 +3,7 @@
 
 #include "lapidary/evaluate.h"
 #include "src/base/fail.h"
+#include "src/passes/lower_qdq.h"
 #include "src/pipeline/feed.h"
 #include "src/pipeline/limits.h"
 #include "src/pipeline/signal.h"
@@ -43,8 +44,11 @@ NodeId sole_quantizer(const Graph& g, ValueId value) {
   return scale != nullptr && scale->size() == 1 && scale->dtype() == DType::kF32 ? uses[0].node : NodeId{};
 }
 
+/// Tensors of both graphs that exist when `model` runs: not those inside an integer operator.
 std::vector<Probe> find_probes(const Graph& model, const Graph& reference) {
   std::vector<Probe> out;
+  Graph lowered = model;
+  lower_qdq(lowered);
   for (NodeId id : model.nodes()) {
     const Node& n = model.node(id);
     if (n.op == "QuantizeLinear" || n.op == "DequantizeLinear" || n.op == "Constant") continue;
@@ -62,7 +66,7 @@ std::vector<Probe> find_probes(const Graph& model, const Graph& reference) {
         if (quantizer.inputs.size() > 2 && quantizer.inputs[2])
           if (const Tensor* zp = model.constant(quantizer.inputs[2])) p.zero_point = scalar_int(*zp);
       }
-      out.push_back(std::move(p));
+      if (lowered.find_value(p.tap)) out.push_back(std::move(p));
     }
   }
   return out;

@@ -12,6 +12,7 @@
 
 #include "lapidary/error.h"
 #include "lapidary/model_io.h"
+#include "lapidary/ops.h"
 #include "src/onnx/proto.h"
 
 namespace lapidary::testing_models {

@@ -27,7 +27,11 @@ inline std::string html_escape(std::string_view text, size_t limit = 300) {
 inline std::string markdown_escape(std::string_view text, size_t limit = 300) {
   std::string out;
   for (char c : printable(text, limit)) {
-    if (std::string_view("|\\`*_<>[]").find(c) != std::string_view::npos) out += '\\';
+    if (c == '<' || c == '>' || c == '&') {  // raw HTML passes through Markdown
+      out += c == '<' ? "&lt;" : c == '>' ? "&gt;" : "&amp;";
+      continue;
+    }
+    if (std::string_view("|\\`*_[]").find(c) != std::string_view::npos) out += '\\';
     out += c;
   }
   return out;

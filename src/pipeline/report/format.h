@@ -32,7 +32,8 @@ inline std::string metric_text(const std::string& name, double value) {
 
 inline std::optional<double> metric_of(const StageRecord& stage, const std::string& name) {
   const auto found = stage.metrics.find(name);
-  return found == stage.metrics.end() ? std::nullopt : std::optional<double>(found->second);
+  const bool measured = found != stage.metrics.end() && !std::isnan(found->second);
+  return measured ? std::optional<double>(found->second) : std::nullopt;
 }
 
 /// The latency at the first thread count that was measured.

@@ -80,6 +80,7 @@ class QuantizeStep : public Step {
   }
 
   void run(StepContext& context) const override {
+    plan_quantization(context.graph, params_);  // refusals come before the calibration pass
     const Dataset* samples = context.calib_data();
     if (!params_.stats.empty()) {
       context.statistics = Statistics::load(params_.stats);
