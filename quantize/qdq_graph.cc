@@ -151,6 +151,8 @@ class Inserter {
                  .input = input,
                  .input_params = input_params,
                  .weight_params = *graph_.value(layer.weight).quant};
+    out.float_weight = *graph_.constant(layer.weight);
+    if (layer.bias.valid()) out.float_bias = *graph_.constant(layer.bias);
     out.weight = stored_weight(layer, out.weight_params);
     const NodeId biased = layer.bias_node.valid() ? layer.bias_node : layer.node;
     out.made = graph_.node(biased).outputs[0];

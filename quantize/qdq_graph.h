@@ -17,8 +17,10 @@ struct QdqLayer {
   QuantParams input_params;
   ValueId weight;  ///< the stored integers
   QuantParams weight_params;
-  ValueId bias;  ///< the constant: int32, or float where the target keeps it so; may be none
-  ValueId made;  ///< float result of node or bias_node, before any Q
+  ValueId bias;         ///< the constant: int32, or float where the target keeps it so; may be none
+  ValueId made;         ///< float result of node or bias_node, before any Q
+  Tensor float_weight;  ///< as they were
+  Tensor float_bias;    ///< empty where the layer had none
 };
 
 struct QdqGraph {

@@ -8,6 +8,7 @@
 #include "lapidary/passes.h"
 #include "quantize/checks.h"
 #include "quantize/placement.h"
+#include "quantize/ptq/refine.h"
 #include "quantize/qdq_graph.h"
 #include "quantize/ranges.h"
 #include "quantize/targets.h"
@@ -138,7 +139,10 @@ Graph quantize(const Graph& graph, const Statistics& statistics, const Dataset* 
   annotate(form, placement, ranges, target.activation);
   annotate_weights(form, placement, target, options, log);
   report(form, placement, ranges, log);
-  QdqGraph qdq = insert_qdq(std::move(form), placement, target);
+  QdqGraph qdq = insert_qdq(form, placement, target);
+  infer_types(qdq.graph);
+  if (options.bias_correction && samples)
+    refine_layers(qdq, form, statistics, *samples, target, options, log);
   if (options.bias_correction && !samples)
     log.warnings.push_back("bias correction is off: it needs samples");
   report_layers(qdq, log, options.weight_calibrator);

@@ -103,6 +103,16 @@ TEST(LowerConv, StaysFloatWithoutOutputQuantization) {
   EXPECT_THAT(g.lower().find("Conv_node")->reason, HasSubstr("not quantized"));
 }
 
+TEST(LowerConv, TakesIdentityAndZeroPaddingAlong) {
+  QdqBuilder g;
+  const ValueId pads = g.build.constant("pads", Tensor::of<int64_t>({8}, {0, 0, 1, 1, 0, 0, 1, 1}));
+  const ValueId x = g.op("Identity", {g.op("Pad", {g.input("x", {1, 1, 4, 4}), pads})});
+  const ValueId w = g.weight("w", weights_s8());
+  g.output(g.op("Conv", {x, w}), kOut);
+  EXPECT_EQ(g.lower().lowered, 1);
+  EXPECT_EQ(ints_of(g.graph, "QLinearConv", "pads"), (std::vector<int64_t>{1, 1, 1, 1}));
+}
+
 TEST(LowerConv, FoldsTheQuantizationOfAFloatWeight) {
   QdqBuilder g;
   const ValueId x = g.input("x", {1, 1, 4, 4});

@@ -150,6 +150,14 @@ TEST(FoldShapes, AnUnknownBatchIsCopied) {
   EXPECT_THAT(m.graph.constant(folded)->data<int64_t>(), ElementsAre(0, 12));
 }
 
+TEST(FoldShapes, QuantizedWeightsStayIntegers) {
+  Model m;
+  const ValueId w = m.build.op("DequantizeLinear",
+                               {m.constant("w", Tensor(DType::kI8, {3, 2})), m.number("s", 0.5f)});
+  m.finish(m.build.op("MatMul", {m.input({4, 2}), m.build.op("Transpose", {w})}, {}, "y"));
+  expect_untouched(m, fold_shapes);
+}
+
 TEST(FoldShapes, ShapesOfUnknownSizesStay) {
   Model m;
   const ValueId x = m.input({Dim::named("N"), Dim::named("M")});
