@@ -139,11 +139,18 @@ void GraphWriter::write(pb::GraphProto* proto) {
         *tensor = found->second.initializer(0);
       write_initializer(id, tensor);
     }
-    if (value.in_file)
+    if (value.in_file || only_stated(id))
       add_info(
           id, proto->mutable_value_info(),
           [](const auto& k) -> const auto& { return k.value_info(); });
   }
+}
+
+/// True for a type that a reader could not infer again.
+bool GraphWriter::only_stated(ValueId id) const {
+  const Value& value = graph_.value(id);
+  return value.producer && (value.type != TensorType{} || !value.other_type.empty()) &&
+         !graph_.is_output(id) && !resolve_op(graph_, value.producer);
 }
 
 void GraphWriter::write_initializer(ValueId id, pb::TensorProto* proto) {

@@ -45,6 +45,7 @@ class GraphWriter {
   const std::string& name(ValueId id) const;
   bool visible(const std::string& name) const;
   void choose_names();
+  bool only_stated(ValueId id) const;
   void write_initializer(ValueId id, pb::TensorProto* proto);
   void write_node(NodeId id, pb::NodeProto* proto);
   void write_attr(const CaptureMap& captures, const std::string& key, const Attr& attr,
