@@ -2,6 +2,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <limits>
 #include <map>
@@ -178,7 +179,8 @@ struct ModelInfo {
 };
 
 /// Nodes and values with stable ids; nodes are listed in topological order. Copies are independent and
-/// cheap (tensors are shared). Def-use lists are right at every moment; `verify` checks everything.
+/// cheap (tensors are shared). Def-use lists are right at every moment; `verify` checks everything. A
+/// reference to a node or value is valid until that node or value is removed.
 class LAPIDARY_API Graph {
  public:
   std::string name;
@@ -212,8 +214,8 @@ class LAPIDARY_API Graph {
   // -- the graph's own inputs and outputs
   const std::vector<ValueId>& inputs() const { return inputs_; }
   const std::vector<ValueId>& outputs() const { return outputs_; }
-  void set_inputs(std::vector<ValueId> ids) { inputs_ = std::move(ids); }
-  void set_outputs(std::vector<ValueId> ids) { outputs_ = std::move(ids); }
+  void set_inputs(std::vector<ValueId> ids);
+  void set_outputs(std::vector<ValueId> ids);
 
   // -- nodes
   /// Appends, or inserts before `before`. Its outputs must have no producer yet.
@@ -261,6 +263,8 @@ class LAPIDARY_API Graph {
   struct ValueSlot {
     Value value;
     bool alive = false;
+    bool is_input = false;
+    uint32_t as_output = 0;  ///< how often it is listed
   };
   NodeSlot& slot(NodeId id);
   const NodeSlot& slot(NodeId id) const;
@@ -273,8 +277,8 @@ class LAPIDARY_API Graph {
   void drop_use(ValueId value, Use use);
   std::string cycle_text(const std::vector<size_t>& waits) const;
 
-  std::vector<NodeSlot> nodes_;
-  std::vector<ValueSlot> values_;
+  std::deque<NodeSlot> nodes_;  // not vectors: references stay valid while others are added
+  std::deque<ValueSlot> values_;
   struct NameHash {
     using is_transparent = void;
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }

@@ -85,8 +85,8 @@ void Graph::verify() const {
     LAPIDARY_CHECK(find_value(value(v).name) == v);
   }
   LAPIDARY_CHECK(uses == listed_uses);
-  for (ValueId v : inputs_) LAPIDARY_CHECK(alive(v));
-  for (ValueId v : outputs_) LAPIDARY_CHECK(alive(v));
+  for (ValueId v : inputs_) LAPIDARY_CHECK(alive(v) && is_input(v));
+  for (ValueId v : outputs_) LAPIDARY_CHECK(alive(v) && is_output(v));
 }
 
 namespace {

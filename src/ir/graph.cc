@@ -123,12 +123,21 @@ void Graph::remove_value(ValueId id) {
   slot(id) = ValueSlot{};
 }
 
-bool Graph::is_output(ValueId id) const {
-  return std::find(outputs_.begin(), outputs_.end(), id) != outputs_.end();
+bool Graph::is_output(ValueId id) const { return alive(id) && slot(id).as_output > 0; }
+bool Graph::is_input(ValueId id) const { return alive(id) && slot(id).is_input; }
+
+void Graph::set_inputs(std::vector<ValueId> ids) {
+  for (ValueId id : ids) LAPIDARY_CHECK(alive(id));
+  for (ValueId id : inputs_) slot(id).is_input = false;
+  inputs_ = std::move(ids);
+  for (ValueId id : inputs_) slot(id).is_input = true;
 }
 
-bool Graph::is_input(ValueId id) const {
-  return std::find(inputs_.begin(), inputs_.end(), id) != inputs_.end();
+void Graph::set_outputs(std::vector<ValueId> ids) {
+  for (ValueId id : ids) LAPIDARY_CHECK(alive(id));
+  for (ValueId id : outputs_) slot(id).as_output = 0;
+  outputs_ = std::move(ids);
+  for (ValueId id : outputs_) ++slot(id).as_output;
 }
 
 const Tensor* Graph::constant(ValueId id) const {
@@ -164,10 +173,7 @@ void Graph::drop_use(ValueId id, Use use) {
   uses.pop_back();
 }
 
-size_t Graph::use_count(ValueId id) const {
-  return value(id).uses.size() +
-         static_cast<size_t>(std::count(outputs_.begin(), outputs_.end(), id));
-}
+size_t Graph::use_count(ValueId id) const { return value(id).uses.size() + slot(id).as_output; }
 
 // -- nodes
 
@@ -318,23 +324,23 @@ void Graph::replace_uses(ValueId from, ValueId to) {
     add_use(to, use);
   }
   if (!is_output(from) || is_input(from)) return;
+  const std::string kept = value(from).name;
+  rename_value(from, unique_name(kept + "_replaced"));
+  ValueId out = to;
   if (is_input(to) || is_output(to) || value(to).constant || !value(to).producer) {
     Node identity;
     identity.op = "Identity";
-    identity.name = value(from).name;
+    identity.name = kept;
     identity.inputs = {to};
-    const std::string kept = value(from).name;
-    rename_value(from, unique_name(kept + "_replaced"));
-    const ValueId out = add_value(kept, value(from).type);
+    out = add_value(kept, value(from).type);
     identity.outputs = {out};
     add_node(std::move(identity));
-    std::replace(outputs_.begin(), outputs_.end(), from, out);
-    return;
+  } else {
+    rename_value(to, kept);
   }
-  const std::string kept = value(from).name;
-  rename_value(from, unique_name(kept + "_replaced"));
-  rename_value(to, kept);
-  std::replace(outputs_.begin(), outputs_.end(), from, to);
+  std::vector<ValueId> outputs = outputs_;
+  std::replace(outputs.begin(), outputs.end(), from, out);
+  set_outputs(std::move(outputs));
 }
 
 // -- order

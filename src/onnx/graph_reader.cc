@@ -322,12 +322,14 @@ void GraphReader::read_node(pb::NodeProto& proto) {
   }
   for (const std::string& name : proto.output())
     node.outputs.push_back(name.empty() ? ValueId{} : graph_.find_value(name));
+  std::unordered_set<std::string> seen;
   int kept = 0;
   for (int i = 0; i < proto.attribute_size(); ++i) {
     auto& attr = *proto.mutable_attribute(i);
     const std::string name = checked_name(attr.name(), "attribute");
     if (name.empty()) fail_invalid("an attribute has no name");
-    if (node.attr(name)) fail_invalid("attribute '{}' is given twice", printable(name, 200));
+    if (!seen.insert(name).second)
+      fail_invalid("attribute '{}' is given twice", printable(name, 200));
     Attr value = with_context([&] { return fmt::format("attribute '{}'", printable(name, 200)); },
                               [&] { return read_attr(attr, node.captures); });
     node.attrs.emplace_back(name, std::move(value));

@@ -139,11 +139,18 @@ void GraphWriter::write(pb::GraphProto* proto) {
         *tensor = found->second.initializer(0);
       write_initializer(id, tensor);
     }
-    if (value.in_file)
+    if (value.in_file || only_stated(id))
       add_info(
           id, proto->mutable_value_info(),
           [](const auto& k) -> const auto& { return k.value_info(); });
   }
+}
+
+/// True for a type that a reader could not infer again.
+bool GraphWriter::only_stated(ValueId id) const {
+  const Value& value = graph_.value(id);
+  return value.producer && (value.type != TensorType{} || !value.other_type.empty()) &&
+         !graph_.is_output(id) && !resolve_op(graph_, value.producer);
 }
 
 void GraphWriter::write_initializer(ValueId id, pb::TensorProto* proto) {
@@ -179,8 +186,9 @@ void GraphWriter::write_body(pb::FunctionProto* proto) {
 void GraphWriter::write_node(NodeId id, pb::NodeProto* proto) {
   const Node& node = graph_.node(id);
   parse_kept(node.extra, proto);
-  google::protobuf::RepeatedPtrField<pb::AttributeProto> kept;
-  kept.Swap(proto->mutable_attribute());
+  std::unordered_map<std::string, pb::AttributeProto> kept;
+  for (auto& remainder : *proto->mutable_attribute()) kept[remainder.name()].Swap(&remainder);
+  proto->clear_attribute();
   for (ValueId in : node.inputs) proto->add_input(in ? name(in) : std::string());
   for (ValueId out : node.outputs) proto->add_output(out ? name(out) : std::string());
   proto->set_op_type(node.op);
@@ -194,23 +202,23 @@ void GraphWriter::write_node(NodeId id, pb::NodeProto* proto) {
   } else if (!proto->domain().empty() && proto->domain() != "ai.onnx") {
     proto->clear_domain();
   }
+  const CaptureMap captures = captures_by_graph(node);
   for (const auto& [key, attr] : node.attrs) {
     auto* out = proto->add_attribute();
-    for (auto& remainder : kept)
-      if (remainder.name() == key) *out = std::move(remainder);
+    if (const auto found = kept.find(key); found != kept.end()) out->Swap(&found->second);
     out->set_name(key);
-    write_attr(node, key, attr, out);
+    write_attr(captures, key, attr, out);
   }
   for (ValueId out : node.outputs)
     if (out) visible_.insert(name(out));
 }
 
-void GraphWriter::write_subgraph(const Node& node, const std::string& key, uint32_t index,
+void GraphWriter::write_subgraph(const CaptureMap& captures, const std::string& key, uint32_t index,
                                  const Graph& graph, pb::GraphProto* proto) const {
   GraphWriter inner(graph, external_, this);
-  for (const Capture& capture : node.captures)
-    if (capture.attr == key && capture.index == index)
-      inner.capture(capture.inner, name(capture.outer));
+  if (const auto found = captures.find({key, index}); found != captures.end())
+    for (const Capture* capture : found->second)
+      inner.capture(capture->inner, name(capture->outer));
   inner.write(proto);
 }
 
@@ -275,15 +283,15 @@ struct AttrWriter {
 
 }  // namespace
 
-void GraphWriter::write_attr(const Node& node, const std::string& key, const Attr& attr,
+void GraphWriter::write_attr(const CaptureMap& captures, const std::string& key, const Attr& attr,
                              pb::AttributeProto* proto) const {
   if (const auto* graph = std::get_if<std::shared_ptr<const Graph>>(&attr)) {
     proto->set_type(pb::AttributeProto::GRAPH);
-    write_subgraph(node, key, 0, **graph, proto->mutable_g());
+    write_subgraph(captures, key, 0, **graph, proto->mutable_g());
   } else if (const auto* graphs = std::get_if<std::vector<std::shared_ptr<const Graph>>>(&attr)) {
     proto->set_type(pb::AttributeProto::GRAPHS);
     for (uint32_t i = 0; i < graphs->size(); ++i)
-      write_subgraph(node, key, i, *(*graphs)[i], proto->add_graphs());
+      write_subgraph(captures, key, i, *(*graphs)[i], proto->add_graphs());
   } else {
     std::visit(AttrWriter{proto}, attr);
   }

@@ -6,6 +6,7 @@
 
 #include "lapidary/graph.h"
 #include "src/base/file.h"
+#include "src/onnx/captures.h"
 #include "src/onnx/proto.h"
 
 namespace lapidary {
@@ -44,12 +45,13 @@ class GraphWriter {
   const std::string& name(ValueId id) const;
   bool visible(const std::string& name) const;
   void choose_names();
+  bool only_stated(ValueId id) const;
   void write_initializer(ValueId id, pb::TensorProto* proto);
   void write_node(NodeId id, pb::NodeProto* proto);
-  void write_attr(const Node& node, const std::string& key, const Attr& attr,
+  void write_attr(const CaptureMap& captures, const std::string& key, const Attr& attr,
                   pb::AttributeProto* proto) const;
-  void write_subgraph(const Node& node, const std::string& key, uint32_t index, const Graph& graph,
-                      pb::GraphProto* proto) const;
+  void write_subgraph(const CaptureMap& captures, const std::string& key, uint32_t index,
+                      const Graph& graph, pb::GraphProto* proto) const;
 
   const Graph& graph_;
   ExternalWriter* external_;

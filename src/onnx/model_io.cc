@@ -7,6 +7,7 @@
 
 #include "src/base/fail.h"
 #include "src/base/file.h"
+#include "src/onnx/captures.h"
 #include "src/onnx/graph_writer.h"
 #include "src/onnx/mapped_file.h"
 #include "src/onnx/model_reader.h"
@@ -60,6 +61,34 @@ void check_subgraphs(const Graph& graph) {
   }
 }
 
+/// Values that subgraphs capture get the types that were inferred outside.
+void type_captures(Graph& graph) {
+  using One = std::shared_ptr<const Graph>;
+  for (NodeId id : graph.nodes()) {
+    if (graph.node(id).captures.empty()) continue;
+    const CaptureMap captures = captures_by_graph(graph.node(id));
+    const auto typed = [&](const std::string& key, uint32_t index, const Graph& body) -> One {
+      auto copy = std::make_shared<Graph>(body);
+      if (const auto found = captures.find({key, index}); found != captures.end())
+        for (const Capture* capture : found->second)
+          copy->mutable_value(capture->inner).type = graph.value(capture->outer).type;
+      type_captures(*copy);
+      return copy;
+    };
+    const auto attrs = graph.node(id).attrs;
+    for (const auto& [key, attr] : attrs) {
+      if (const auto* one = std::get_if<One>(&attr)) {
+        graph.set_attr(id, key, typed(key, 0, **one));
+      } else if (const auto* many = std::get_if<std::vector<One>>(&attr)) {
+        std::vector<One> out;
+        for (const One& each : *many)
+          out.push_back(typed(key, static_cast<uint32_t>(out.size()), *each));
+        graph.set_attr(id, key, std::move(out));
+      }
+    }
+  }
+}
+
 Graph parse_model(std::span<const uint8_t> bytes, ExternalData* external,
                   const LoadOptions& options) {
   Graph graph;
@@ -71,6 +100,7 @@ Graph parse_model(std::span<const uint8_t> bytes, ExternalData* external,
   if (options.infer) {
     check_subgraphs(graph);
     infer_types(graph);
+    type_captures(graph);
   }
   return graph;
 }

@@ -239,6 +239,16 @@ TEST(GraphTest, ASelfLoopIsACycleOfOne) {
               HasSubstr("cycle: Relu 'ouroboros' -> back to the first"));
 }
 
+TEST(GraphTest, ReferencesOutliveAdditions) {
+  Diamond d;
+  const Node& node = d.graph.node(d.a);
+  const Value& value = d.graph.value(d.x);
+  GraphBuilder build(d.graph);
+  for (int i = 0; i < 1000; ++i) build.op("Relu", {d.x});
+  EXPECT_EQ(&node, &d.graph.node(d.a));
+  EXPECT_EQ(&value, &d.graph.value(d.x));
+}
+
 TEST(GraphTest, CopiesAreIndependent) {
   Diamond d;
   Graph copy = d.graph;

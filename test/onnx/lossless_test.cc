@@ -182,6 +182,19 @@ TEST(Lossless, TypesOfUnknownOpsAreWrittenAgain) {
   EXPECT_EQ(g.value(g.find_value("mid")).type.text(), "float32[2,3]");
 }
 
+TEST(Lossless, ATypeThatOnlyTheGraphKnowsIsWritten) {
+  pb::ModelProto m = relu_model();
+  m.mutable_graph()->mutable_node(0)->set_op_type("Custom");
+  m.mutable_graph()->mutable_node(0)->set_output(0, "mid");
+  add_node(m, "Relu", {"mid"}, {"y"});
+  Graph g = load(m);
+  EXPECT_EQ(g.value(g.find_value("mid")).type, TensorType{});
+  g.mutable_value(g.find_value("mid")).type = g.value(g.find_value("x")).type;
+  const std::string saved = serialize_onnx(g);
+  std::string where;
+  EXPECT_TRUE(same_graph(g, parse_onnx(saved.data(), saved.size()), &where)) << where;
+}
+
 TEST(Lossless, GraphsMadeInCodeAreReadable) {
   Graph g;
   g.name = "made";

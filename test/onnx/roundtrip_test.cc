@@ -138,9 +138,8 @@ void check_folder(const fs::path& folder, size_t at_least) {
       EXPECT_EQ(saved, serialize_onnx(again));
       ++loaded;
     } catch (const Error& error) {
-      EXPECT_EQ(error.code(), ErrorCode::kUnsupported) << error.what();
-      if (error.code() == ErrorCode::kUnsupported)
-        std::cout << path << ": " << error.message() << "\n";
+      EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+      EXPECT_THAT(error.what(), testing::HasSubstr("opset")) << "refused for another reason than age";
     }
   }
   EXPECT_GE(loaded, at_least);
