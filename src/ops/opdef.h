@@ -60,7 +60,9 @@ class EvalContext;
 using MacsFn = int64_t (*)(const AttrView&, std::span<const TensorType> inputs,
                            std::span<const TensorType> outputs);
 
-/// Rewrites one node so that it means the same under `to_version` as it did before it.
+/// Rewrites one node so that it means the same under `to_version` as it did before it. A version
+/// without a rule means the same as the one before; a rule throws Error{kUnsupported} where nothing
+/// does.
 struct UpgradeRule {
   int to_version;
   void (*apply)(Graph&, NodeId);
