@@ -103,12 +103,10 @@ void see_window(const TapView& view, const WindowSpec& spec, const BatchPlace& p
 /// What is tapped, and what becomes of it.
 class Collector {
  public:
-  Collector(const Graph& graph, const CalibrateOptions& options, Statistics::Impl& stats)
+  Collector(const Graph& graph, const CalibrateOptions& options, bool windows_only,
+            Statistics::Impl& stats)
       : graph_(graph), stats_(stats), threads_(options.threads) {
-    for (const Watched& watched : watched_tensors(graph))
-      if (wanted(options.tensors, graph.value(watched.value).name))
-        axes_.emplace(graph.value(watched.value).name, watched.channel_axis);
-    for (const std::string& name : options.tensors) add_named(name);
+    if (!windows_only) add_tensors(graph, options);
     if (!options.tensors.empty()) return;
     for (const WatchedNode& node : watched_nodes(graph))
       readers_[graph.value(node.input).name].push_back(node.node);
@@ -136,6 +134,12 @@ class Collector {
   }
 
  private:
+  void add_tensors(const Graph& graph, const CalibrateOptions& options) {
+    for (const Watched& watched : watched_tensors(graph))
+      if (wanted(options.tensors, graph.value(watched.value).name))
+        axes_.emplace(graph.value(watched.value).name, watched.channel_axis);
+    for (const std::string& name : options.tensors) add_named(name);
+  }
   static bool wanted(const std::vector<std::string>& names, const std::string& name) {
     return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
   }
@@ -180,13 +184,14 @@ Batch subset(const Batch& batch, const std::vector<int64_t>& keep) {
 /// One calibration run over one graph and one dataset.
 class Run {
  public:
-  Run(Graph graph, const Dataset& data, const CalibrateOptions& options, Statistics::Impl& stats)
+  Run(Graph graph, const Dataset& data, const CalibrateOptions& options, bool windows_only,
+      Statistics::Impl& stats)
       : options_(options),
         data_(data),
         feeder_(graph, data),
         stats_(stats),
         executor_(std::move(graph), {.threads = options.threads}),
-        collector_(executor_.graph(), options, stats),
+        collector_(executor_.graph(), options, windows_only, stats),
         names_(collector_.names()) {
     if (names_.empty()) fail_usage("the graph has no float activation to calibrate");
     executor_.tap(names_, [this](const TapView& view) { see(view); });
@@ -296,6 +301,16 @@ Graph calibrated_form(const Graph& graph) {
   return copy;
 }
 
+std::map<std::string, WindowStats> collect_windows(const Graph& form, const Dataset& data,
+                                                   int64_t samples, int threads) {
+  CalibrateOptions options;
+  options.threads = threads;
+  Statistics::Impl stats;
+  const int64_t batch = suitable_batch(form, data);
+  Run(form, data, options, true, stats).go(std::min(samples, data.size()), batch);
+  return std::move(stats.windows);
+}
+
 Statistics calibrate(const Graph& graph, const Dataset& data, const CalibrateOptions& options) {
   if (options.samples < 0) fail_usage("samples: {} is negative", options.samples);
   if (options.batch < 0) fail_usage("batch: {} is negative", options.batch);
@@ -315,7 +330,7 @@ Statistics calibrate(const Graph& graph, const Dataset& data, const CalibrateOpt
   if (samples == 1) options.log.warn("calibrating on a single sample: ranges will be too narrow");
   const int64_t batch = options.batch > 0 ? options.batch : suitable_batch(form, data);
   const int64_t fixed = Feeder(form, data).fixed_batch();
-  Run run(std::move(form), data, options, stats);
+  Run run(std::move(form), data, options, false, stats);
   run.go(samples, fixed > 0 ? fixed : batch);
   if (stats.samples() == 0) fail_usage("no calibration sample could be used");
   stats.refresh_data_hash();

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "calibrate/statistics.h"
 #include "lapidary/calibrate.h"
 #include "lapidary/data.h"
 #include "lapidary/graph.h"
@@ -31,6 +32,10 @@ class Feeder {
 /// it does not matter whether `calibrate` and `quantize` were given the model as loaded or
 /// optimized.
 Graph calibrated_form(const Graph& graph);
+
+/// Window sums alone, of the first `samples` samples, by node key. `form` is a calibrated_form.
+std::map<std::string, WindowStats> collect_windows(const Graph& form, const Dataset& data,
+                                                   int64_t samples, int threads);
 
 /// A batch size at which the largest of `graph`'s activations stays within some 16 MB.
 int64_t suitable_batch(const Graph& graph, const Dataset& data);

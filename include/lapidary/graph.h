@@ -2,6 +2,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
@@ -102,7 +103,7 @@ struct Value {
   bool in_file = false;                 ///< had a value_info in the file it was read from
   NodeId producer;                      ///< none: graph input, constant or capture
   uint32_t producer_slot = 0;
-  std::vector<Use> uses;
+  std::vector<Use> uses;                ///< in no particular order
 };
 
 /// A reference to an attribute of the function whose body this is.
@@ -239,7 +240,8 @@ class LAPIDARY_API Graph {
 
   /// Every use of `from`, graph outputs included, becomes a use of `to`. The graph output keeps its
   /// name: where `from` is an output, `to` takes that name if it is no input, output or constant
-  /// itself, else an Identity is added.
+  /// itself, else an Identity is added. Where `from` is an input and an output too, its name is the
+  /// input's and that output stays with it.
   void replace_uses(ValueId from, ValueId to);
   /// Uses as node inputs and captures, plus one for each time it is a graph output.
   size_t use_count(ValueId id) const;
@@ -252,6 +254,7 @@ class LAPIDARY_API Graph {
  private:
   struct NodeSlot {
     Node node;
+    std::vector<uint32_t> input_at, capture_at;  ///< where in Value::uses each of the node's uses is
     NodeId previous, next;
     bool alive = false;
   };
@@ -265,12 +268,18 @@ class LAPIDARY_API Graph {
   const ValueSlot& slot(ValueId id) const;
   void link(NodeId id, NodeId before);
   void unlink(NodeId id);
+  uint32_t& use_position(const Use& use);
   void add_use(ValueId value, Use use);
   void drop_use(ValueId value, Use use);
+  std::string cycle_text(const std::vector<size_t>& waits) const;
 
   std::vector<NodeSlot> nodes_;
   std::vector<ValueSlot> values_;
-  std::unordered_map<std::string, ValueId> by_name_;
+  struct NameHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+  std::unordered_map<std::string, ValueId, NameHash, std::equal_to<>> by_name_;
   std::vector<ValueId> inputs_, outputs_;
   NodeId first_, last_;
   size_t live_nodes_ = 0;

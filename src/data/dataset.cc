@@ -106,13 +106,10 @@ class Dataset::Impl {
     parallel_for(wanted, 1, [&](int64_t from, int64_t to, int) {
       for (int64_t i = from; i < to; ++i) outcomes[static_cast<size_t>(i)] = load(begin + i);
     });
+    note_skipped(outcomes);
     std::vector<Sample> samples;
-    for (Outcome& outcome : outcomes) {
-      if (outcome.unusable)
-        note_skipped(outcome);
-      else
-        samples.push_back(std::move(outcome.sample));
-    }
+    for (Outcome& outcome : outcomes)
+      if (!outcome.unusable) samples.push_back(std::move(outcome.sample));
     return stack(samples);
   }
 
@@ -155,21 +152,26 @@ class Dataset::Impl {
         channel.transform ? (*channel.transform)(stored) : stored.tensor;
   }
 
-  void note_skipped(const Outcome& outcome) const {
+  void note_skipped(const std::vector<Outcome>& outcomes) const {
     const std::lock_guard lock(mutex_);
-    const int64_t index = outcome.sample.index;
-    const Error& why = *outcome.unusable;
-    if (!skipped_.emplace(index, SkippedSample{index, outcome.sample.source, why.what()}).second ||
-        outcome.tolerated)
+    const int64_t before = counted_;
+    for (const Outcome& outcome : outcomes) {
+      if (!outcome.unusable) continue;
+      const int64_t index = outcome.sample.index;
+      const Error& why = *outcome.unusable;
+      const bool is_new =
+          skipped_.emplace(index, SkippedSample{index, outcome.sample.source, why.what()}).second;
+      if (!is_new || outcome.tolerated) continue;
+      if (counted_++ == 0) first_code_ = why.code();
+    }
+    if (counted_ == before ||
+        static_cast<double>(counted_) <= kMostSkipped * static_cast<double>(size()))
       return;
-    if (counted_ == 0) first_code_ = why.code();
-    ++counted_;
-    if (static_cast<double>(counted_) <= kMostSkipped * static_cast<double>(size())) return;
     std::vector<std::string> first;
     for (const auto& [at, sample] : skipped_)
       if (first.size() < kSkippedInMessage) first.push_back(sample.reason);
-    fail(first_code_, "{} of {} samples cannot be used, more than {:g} %: {}", counted_, size(),
-         100 * kMostSkipped, fmt::join(first, "; "));
+    fail(first_code_, "{} of {} samples cannot be used, more than {:g} %: {}{}", counted_, size(),
+         100 * kMostSkipped, fmt::join(first, "; "), skipped_.size() > first.size() ? "; ..." : "");
   }
 
   static Batch stack(const std::vector<Sample>& samples) {

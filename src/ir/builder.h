@@ -42,7 +42,8 @@ class GraphBuilder {
     node.inputs = std::move(inputs);
     node.attrs = std::move(attrs);
     for (size_t i = 0; i < count; ++i)
-      node.outputs.push_back(graph_.add_value(graph_.unique_name(name.empty() ? type + "_out" : name)));
+      node.outputs.push_back(
+          graph_.add_value(graph_.unique_name(name.empty() ? type + "_out" : name)));
     std::vector<ValueId> out = node.outputs;
     graph_.add_node(std::move(node), before_);
     return out;

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <bit>
+#include <cstring>
 #include <unordered_set>
 
 #include "lapidary/graph.h"
@@ -23,7 +25,9 @@ std::string TensorType::text() const {
   if (!shape) return out + "[?]";
   std::vector<std::string> dims;
   for (const Dim& d : *shape)
-    dims.push_back(d.known() ? std::to_string(d.value) : d.symbol.empty() ? "?" : printable(d.symbol, 60));
+    dims.push_back(d.known()          ? std::to_string(d.value)
+                   : d.symbol.empty() ? "?"
+                                      : printable(d.symbol, 60));
   return fmt::format("{}[{}]", out, fmt::join(dims, ","));
 }
 
@@ -38,7 +42,8 @@ std::string node_label(const Graph& graph, NodeId id) {
   const std::string op = n.domain.empty() ? n.op : n.domain + "." + n.op;
   if (!n.name.empty()) return fmt::format("{} '{}'", printable(op, 100), printable(n.name, 200));
   const std::string key = node_key(graph, id);
-  return key.empty() ? printable(op, 100) : fmt::format("{} making '{}'", printable(op, 100), printable(key, 200));
+  return key.empty() ? printable(op, 100)
+                     : fmt::format("{} making '{}'", printable(op, 100), printable(key, 200));
 }
 
 std::string node_key(const Graph& graph, NodeId id) {
@@ -55,15 +60,18 @@ void Graph::verify() const {
   for (NodeId id : nodes()) {
     const Node& n = node(id);
     ++live;
-    const auto reads = [&](ValueId v, Use use) {
+    const auto reads = [&](ValueId v, Use use, const std::vector<uint32_t>& positions) {
       if (!v) return;
       const Value& in = value(v);
       ++listed_uses;
-      LAPIDARY_CHECK(std::count(in.uses.begin(), in.uses.end(), use) == 1);
+      const uint32_t at = positions.at(use.slot);
+      LAPIDARY_CHECK(at < in.uses.size() && in.uses[at] == use);
       LAPIDARY_CHECK(!in.producer || made.contains(v.index));
     };
-    for (uint32_t i = 0; i < n.inputs.size(); ++i) reads(n.inputs[i], {id, i, false});
-    for (uint32_t i = 0; i < n.captures.size(); ++i) reads(n.captures[i].outer, {id, i, true});
+    for (uint32_t i = 0; i < n.inputs.size(); ++i)
+      reads(n.inputs[i], {id, i, false}, slot(id).input_at);
+    for (uint32_t i = 0; i < n.captures.size(); ++i)
+      reads(n.captures[i].outer, {id, i, true}, slot(id).capture_at);
     for (uint32_t i = 0; i < n.outputs.size(); ++i) {
       if (!n.outputs[i]) continue;
       const Value& out = value(n.outputs[i]);
@@ -122,11 +130,24 @@ class Comparison {
           } else if constexpr (std::is_same_v<T, std::vector<std::shared_ptr<const Graph>>>) {
             return std::equal(u.begin(), u.end(), v.begin(), v.end(),
                               [](const auto& p, const auto& q) { return same_graph(*p, *q); });
+          } else if constexpr (std::is_same_v<T, float>) {
+            return std::bit_cast<uint32_t>(u) == std::bit_cast<uint32_t>(v);  // NaN is itself
+          } else if constexpr (std::is_same_v<T, std::vector<float>>) {
+            return u.size() == v.size() &&
+                   (u.empty() || std::memcmp(u.data(), v.data(), u.size() * sizeof(float)) == 0);
           } else {
             return u == v;
           }
         },
         x);
+  }
+
+  bool same_captures(const Node& x, const Node& y) const {
+    return std::equal(x.captures.begin(), x.captures.end(), y.captures.begin(), y.captures.end(),
+                      [&](const Capture& p, const Capture& q) {
+                        return p.attr == q.attr && p.index == q.index &&
+                               a_.value(p.outer).name == b_.value(q.outer).name;
+                      });
   }
 
   std::string nodes(NodeId ia, NodeId ib) const {
@@ -135,8 +156,8 @@ class Comparison {
     if (x.op != y.op || x.domain != y.domain || x.name != y.name) return "is " + node_label(b_, ib);
     if (names(a_, x.inputs) != names(b_, y.inputs)) return "inputs differ";
     if (names(a_, x.outputs) != names(b_, y.outputs)) return "outputs differ";
-    if (x.attrs.size() != y.attrs.size() || x.captures.size() != y.captures.size())
-      return "attributes differ";
+    if (x.attrs.size() != y.attrs.size()) return "attributes differ";
+    if (!same_captures(x, y)) return "captured values differ";
     for (const auto& [key, attr] : x.attrs) {
       const Attr* other = y.attr(key);
       if (other == nullptr || !same(attr, *other)) return "attribute '" + key + "' differs";
@@ -152,6 +173,7 @@ class Comparison {
       const Value& y = b_.value(other);
       if (x.type != y.type)
         return fmt::format("value '{}' is {} against {}", x.name, x.type.text(), y.type.text());
+      if (x.other_type != y.other_type) return fmt::format("value '{}' is of another type", x.name);
       if (x.quant != y.quant) return fmt::format("value '{}' is quantized otherwise", x.name);
       if (x.constant.has_value() != y.constant.has_value() ||
           (x.constant && !x.constant->equals(*y.constant)))

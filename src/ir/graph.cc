@@ -1,7 +1,10 @@
 #include "lapidary/graph.h"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 #include <queue>
+#include <utility>
 
 #include "src/base/fail.h"
 #include "src/base/text.h"
@@ -45,12 +48,18 @@ const Graph::ValueSlot& Graph::slot(ValueId id) const {
 // -- values
 
 std::string Graph::unique_name(std::string_view wanted) const {
-  std::string base = wanted.empty() ? "value" : std::string(wanted);
+  const std::string base = wanted.empty() ? "value" : std::string(wanted);
   if (!by_name_.contains(base)) return base;
-  for (uint64_t i = 1;; ++i) {
-    std::string candidate = fmt::format("{}_{}", base, i);
-    if (!by_name_.contains(candidate)) return candidate;
+  const auto numbered = [&](uint64_t i) { return fmt::format("{}_{}", base, i); };
+  // Doubling, then halving: a free number after a taken one, in few looks even where a thousand are
+  // taken.
+  uint64_t taken = 0, free = 1;
+  while (by_name_.contains(numbered(free))) taken = std::exchange(free, 2 * free);
+  while (free - taken > 1) {
+    const uint64_t middle = taken + (free - taken) / 2;
+    (by_name_.contains(numbered(middle)) ? taken : free) = middle;
   }
+  return numbered(free);
 }
 
 ValueId Graph::add_value(std::string value_name, TensorType type) {
@@ -85,7 +94,7 @@ Value& Graph::mutable_value(ValueId id) {
 }
 
 ValueId Graph::find_value(std::string_view value_name) const {
-  const auto found = by_name_.find(std::string(value_name));
+  const auto found = by_name_.find(value_name);
   return found == by_name_.end() ? ValueId{} : found->second;
 }
 
@@ -100,7 +109,8 @@ void Graph::rename_value(ValueId id, std::string value_name) {
   Value& v = mutable_value(id);
   if (v.name == value_name) return;
   if (value_name.empty() || by_name_.contains(value_name))
-    fail_invalid("cannot call a value '{}': the name is empty or taken", printable(value_name, 200));
+    fail_invalid("cannot call a value '{}': the name is empty or taken",
+                 printable(value_name, 200));
   by_name_.erase(v.name);
   by_name_.emplace(value_name, id);
   v.name = std::move(value_name);
@@ -131,16 +141,27 @@ const Tensor* Graph::constant(ValueId id) const {
 
 // -- uses
 
-void Graph::add_use(ValueId id, Use use) {
-  if (id) mutable_value(id).uses.push_back(use);
+uint32_t& Graph::use_position(const Use& use) {
+  NodeSlot& user = slot(use.node);
+  return (use.capture ? user.capture_at : user.input_at)[use.slot];
 }
 
+void Graph::add_use(ValueId id, Use use) {
+  if (!id) return;
+  auto& uses = mutable_value(id).uses;
+  use_position(use) = static_cast<uint32_t>(uses.size());
+  uses.push_back(use);
+}
+
+/// The last use takes the place of the dropped one: constant time for a value that all nodes read.
 void Graph::drop_use(ValueId id, Use use) {
   if (!id) return;
   auto& uses = mutable_value(id).uses;
-  const auto found = std::find(uses.begin(), uses.end(), use);
-  LAPIDARY_CHECK(found != uses.end());
-  uses.erase(found);
+  const uint32_t at = use_position(use);
+  LAPIDARY_CHECK(at < uses.size() && uses[at] == use);
+  uses[at] = uses.back();
+  use_position(uses[at]) = at;
+  uses.pop_back();
 }
 
 size_t Graph::use_count(ValueId id) const {
@@ -167,20 +188,28 @@ void Graph::unlink(NodeId id) {
 
 NodeId Graph::add_node(Node node, NodeId before) {
   const NodeId id{static_cast<uint32_t>(nodes_.size())};
-  for (uint32_t i = 0; i < node.inputs.size(); ++i) add_use(node.inputs[i], {id, i, false});
-  for (uint32_t i = 0; i < node.captures.size(); ++i) add_use(node.captures[i].outer, {id, i, true});
-  for (uint32_t i = 0; i < node.outputs.size(); ++i) {
-    if (!node.outputs[i]) continue;
-    Value& v = mutable_value(node.outputs[i]);
-    if (v.producer)
-      fail_invalid("two nodes make '{}'", printable(v.name, 200));
-    v.producer = id;
-    v.producer_slot = i;
-  }
+  std::vector<ValueId> made;
+  std::copy_if(node.outputs.begin(), node.outputs.end(), std::back_inserter(made),
+               std::mem_fn(&ValueId::valid));
+  std::sort(made.begin(), made.end());
+  if (const auto twice = std::adjacent_find(made.begin(), made.end()); twice != made.end())
+    fail_invalid("a node makes '{}' twice", printable(value(*twice).name, 200));
+  for (ValueId out : made)
+    if (value(out).producer) fail_invalid("two nodes make '{}'", printable(value(out).name, 200));
   NodeSlot added;
   added.node = std::move(node);
+  added.input_at.resize(added.node.inputs.size());
+  added.capture_at.resize(added.node.captures.size());
   added.alive = true;
   nodes_.push_back(std::move(added));
+  const Node& n = nodes_.back().node;
+  for (uint32_t i = 0; i < n.inputs.size(); ++i) add_use(n.inputs[i], {id, i, false});
+  for (uint32_t i = 0; i < n.captures.size(); ++i) add_use(n.captures[i].outer, {id, i, true});
+  for (uint32_t i = 0; i < n.outputs.size(); ++i) {
+    if (!n.outputs[i]) continue;
+    mutable_value(n.outputs[i]).producer = id;
+    mutable_value(n.outputs[i]).producer_slot = i;
+  }
   link(id, before);
   ++live_nodes_;
   return id;
@@ -218,7 +247,10 @@ void Graph::remove_node(NodeId id) {
 
 void Graph::set_input(NodeId id, size_t at, ValueId v) {
   Node& n = slot(id).node;
-  if (at >= n.inputs.size()) n.inputs.resize(at + 1);
+  if (at >= n.inputs.size()) {
+    n.inputs.resize(at + 1);
+    slot(id).input_at.resize(at + 1);
+  }
   const Use use{id, static_cast<uint32_t>(at), false};
   drop_use(n.inputs[at], use);
   n.inputs[at] = v;
@@ -230,6 +262,7 @@ void Graph::truncate_inputs(NodeId id, size_t count) {
   while (n.inputs.size() > count) {
     drop_use(n.inputs.back(), {id, static_cast<uint32_t>(n.inputs.size() - 1), false});
     n.inputs.pop_back();
+    slot(id).input_at.pop_back();
   }
 }
 
@@ -262,13 +295,16 @@ void Graph::set_op(NodeId id, std::string domain, std::string op) {
   slot(id).node.op = std::move(op);
 }
 
-void Graph::rename_node(NodeId id, std::string node_name) { slot(id).node.name = std::move(node_name); }
+void Graph::rename_node(NodeId id, std::string node_name) {
+  slot(id).node.name = std::move(node_name);
+}
 void Graph::set_node_extra(NodeId id, std::string bytes) { slot(id).node.extra = std::move(bytes); }
 
 void Graph::set_captures(NodeId id, std::vector<Capture> captures) {
   Node& n = slot(id).node;
   for (uint32_t i = 0; i < n.captures.size(); ++i) drop_use(n.captures[i].outer, {id, i, true});
   n.captures = std::move(captures);
+  slot(id).capture_at.assign(n.captures.size(), 0);
   for (uint32_t i = 0; i < n.captures.size(); ++i) add_use(n.captures[i].outer, {id, i, true});
 }
 
@@ -276,15 +312,12 @@ void Graph::replace_uses(ValueId from, ValueId to) {
   LAPIDARY_CHECK(from != to);
   const std::vector<Use> uses = value(from).uses;
   for (const Use& use : uses) {
-    if (use.capture) {
-      std::vector<Capture> captures = node(use.node).captures;
-      captures[use.slot].outer = to;
-      set_captures(use.node, std::move(captures));
-    } else {
-      set_input(use.node, use.slot, to);
-    }
+    drop_use(from, use);
+    Node& user = slot(use.node).node;
+    (use.capture ? user.captures[use.slot].outer : user.inputs[use.slot]) = to;
+    add_use(to, use);
   }
-  if (!is_output(from)) return;
+  if (!is_output(from) || is_input(from)) return;
   if (is_input(to) || is_output(to) || value(to).constant || !value(to).producer) {
     Node identity;
     identity.op = "Identity";
@@ -307,7 +340,8 @@ void Graph::replace_uses(ValueId from, ValueId to) {
 // -- order
 
 void Graph::sort() {
-  // Kahn's algorithm; among ready nodes the one listed first goes first, so a sorted list stays as it is.
+  // Kahn's algorithm; among ready nodes the one listed first goes first, so a sorted list stays as
+  // it is.
   const std::vector<NodeId> listed = nodes();
   std::vector<size_t> rank(nodes_.size()), waits(nodes_.size());
   for (size_t i = 0; i < listed.size(); ++i) rank[listed[i].index] = i;
@@ -329,31 +363,45 @@ void Graph::sort() {
       if (--waits[user.index] == 0) ready.push(rank[user.index]);
     });
   }
-  if (order.size() != listed.size()) {
-    // Walk producers from any waiting node until one repeats: that stretch is a cycle.
-    NodeId at = *std::find_if(listed.begin(), listed.end(),
-                              [&](NodeId id) { return waits[id.index] > 0; });
-    std::vector<NodeId> walk;
-    while (std::find(walk.begin(), walk.end(), at) == walk.end()) {
-      walk.push_back(at);
-      const Node& n = node(at);
-      NodeId back;
-      const auto look = [&](ValueId v) {
-        if (v && value(v).producer && waits[value(v).producer.index] > 0) back = value(v).producer;
-      };
-      for (ValueId in : n.inputs) look(in);
-      for (const Capture& c : n.captures) look(c.outer);
-      LAPIDARY_CHECK(back.valid());
-      at = back;
-    }
-    std::vector<std::string> labels;
-    for (auto it = std::find(walk.begin(), walk.end(), at); it != walk.end() && labels.size() < 8; ++it)
-      labels.push_back(node_label(*this, *it));
-    std::reverse(labels.begin(), labels.end());
-    fail_invalid("nodes form a cycle: {} -> back to the first", fmt::join(labels, " -> "));
-  }
+  if (order.size() != listed.size()) fail_invalid("nodes form a cycle: {}", cycle_text(waits));
   first_ = last_ = {};
   for (NodeId id : order) link(id, {});
+}
+
+/// "A -> B -> back to the first", at most 8 labels; `waits` is not 0 for nodes on or behind a
+/// cycle.
+std::string Graph::cycle_text(const std::vector<size_t>& waits) const {
+  const auto waiting_producer = [&](NodeId id) {
+    const auto of = [&](ValueId v) {
+      const NodeId producer = v ? value(v).producer : NodeId{};
+      return producer && waits[producer.index] > 0 ? producer : NodeId{};
+    };
+    for (ValueId in : node(id).inputs)
+      if (const NodeId found = of(in)) return found;
+    for (const Capture& c : node(id).captures)
+      if (const NodeId found = of(c.outer)) return found;
+    return NodeId{};
+  };
+  // From any waiting node to a producer that waits too, until one repeats: from there on it is a
+  // cycle.
+  NodeId at;
+  for (NodeId id : nodes())
+    if (waits[id.index] > 0) at = id;
+  std::vector<NodeId> walk;
+  std::vector<bool> seen(nodes_.size());
+  while (!seen[at.index]) {
+    seen[at.index] = true;
+    walk.push_back(at);
+    at = waiting_producer(at);
+    LAPIDARY_CHECK(at.valid());
+  }
+  walk.erase(walk.begin(), std::find(walk.begin(), walk.end(), at));
+  constexpr size_t kShown = 8;
+  std::vector<std::string> labels;
+  for (auto it = walk.rbegin(); it != walk.rend() && labels.size() < kShown; ++it)
+    labels.push_back(node_label(*this, *it));
+  if (walk.size() > kShown) labels.push_back(fmt::format("{} more", walk.size() - kShown));
+  return fmt::format("{} -> back to the first", fmt::join(labels, " -> "));
 }
 
 }  // namespace lapidary

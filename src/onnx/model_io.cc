@@ -13,6 +13,7 @@
 #include "src/onnx/opset_list.h"
 #include "src/onnx/tensor_proto.h"
 #include "src/onnx/wire.h"
+#include "src/ops/infer.h"
 
 namespace lapidary {
 
@@ -37,11 +38,41 @@ void parse(std::span<const uint8_t> bytes, RootMessage root, const LoadOptions& 
     fail_invalid("the file is damaged: protobuf cannot parse it");
 }
 
+void check_subgraphs(const Graph& graph);
+
+void check_nodes(const Graph& graph) {
+  for (NodeId id : graph.nodes()) check_node(graph, id);
+  check_subgraphs(graph);
+}
+
+/// Types are inferred of the outermost graph, which checks its nodes too; those of subgraphs are
+/// checked here, and those of functions where they are inlined, with the attributes of the call.
+void check_subgraphs(const Graph& graph) {
+  for (NodeId id : graph.nodes()) {
+    for (const auto& [name, attr] : graph.node(id).attrs) {
+      const auto in_context = [&](const Graph& inner) {
+        with_context([&] { return node_label(graph, id); }, [&] { check_nodes(inner); });
+      };
+      if (const auto* one = std::get_if<std::shared_ptr<const Graph>>(&attr)) in_context(**one);
+      if (const auto* many = std::get_if<std::vector<std::shared_ptr<const Graph>>>(&attr))
+        for (const auto& each : *many) in_context(*each);
+    }
+  }
+}
+
 Graph parse_model(std::span<const uint8_t> bytes, ExternalData* external,
                   const LoadOptions& options) {
-  pb::ModelProto model;
-  parse(bytes, RootMessage::kModel, options, &model);
-  return read_model(model, external, options);
+  Graph graph;
+  {
+    pb::ModelProto model;
+    parse(bytes, RootMessage::kModel, options, &model);
+    graph = read_model(model, external, options);
+  }
+  if (options.infer) {
+    check_subgraphs(graph);
+    infer_types(graph);
+  }
+  return graph;
 }
 
 /// Bytes that the constants alone would take in the file.

@@ -60,9 +60,9 @@ class EvalContext;
 using MacsFn = int64_t (*)(const AttrView&, std::span<const TensorType> inputs,
                            std::span<const TensorType> outputs);
 
-/// Rewrites one node so that it means the same under `to_version` as it did before it. A version
-/// without a rule means the same as the one before; a rule throws Error{kUnsupported} where nothing
-/// does.
+/// For a version that changed the meaning or the form of an op: rewrites one node so that it means the
+/// same under `to_version` as it did before it. `apply` null: no rewriting is known, and upgrading such
+/// a node is refused. A version without a rule only allows more than the one before it.
 struct UpgradeRule {
   int to_version;
   void (*apply)(Graph&, NodeId);

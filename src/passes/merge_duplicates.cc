@@ -25,7 +25,16 @@ uint64_t hash_text(uint64_t hash, std::string_view text) {
   return hash_bytes(hash, text.data(), text.size());
 }
 
-int64_t merge_constants(Graph& graph) {
+// Shape and the first bytes: weights differ early, and equal hashes are compared in full.
+uint64_t hash_tensor(const Tensor& tensor) {
+  constexpr size_t kBytes = 256;
+  const auto type = static_cast<int32_t>(tensor.dtype());
+  uint64_t hash = hash_bytes(kHashStart, &type, sizeof type);
+  hash = hash_bytes(hash, tensor.shape().data(), tensor.shape().size() * sizeof(int64_t));
+  return hash_bytes(hash, tensor.raw(), std::min(tensor.size_bytes(), kBytes));
+}
+
+int64_t merge_constants(Graph& graph, bool train_safe) {
   std::multimap<uint64_t, ValueId> seen;
   int64_t changes = 0;
   for (ValueId id : graph.values()) {
@@ -33,8 +42,9 @@ int64_t merge_constants(Graph& graph) {
     if (tensor == nullptr || tensor->dtype() == DType::kString || graph.is_output(id) ||
         graph.is_input(id) || graph.value(id).quant)
       continue;
-    uint64_t hash = hash_bytes(kHashStart, tensor->shape().data(), tensor->shape().size() * 8);
-    hash = hash_bytes(hash, tensor->raw(), tensor->size_bytes());
+    // Two parameters that start equal are trained apart.
+    if (train_safe && is_float(tensor->dtype()) && tensor->size() > 1) continue;
+    const uint64_t hash = hash_tensor(*tensor);
     const auto [first, last] = seen.equal_range(hash);
     const auto same = std::find_if(first, last, [&](const auto& entry) {
       return graph.constant(entry.second)->equals(*tensor);
@@ -101,8 +111,8 @@ bool can_merge_into(const Graph& graph, NodeId kept, NodeId gone) {
 
 }  // namespace
 
-PassResult merge_duplicates(Graph& graph, const PassOptions&) {
-  PassResult result{merge_constants(graph), {}};
+PassResult merge_duplicates(Graph& graph, const PassOptions& options) {
+  PassResult result{merge_constants(graph, options.train_safe), {}};
   std::multimap<uint64_t, NodeId> seen;
   for (NodeId id : graph.nodes()) {
     if (!may_merge(graph, id)) continue;

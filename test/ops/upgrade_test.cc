@@ -1,132 +1,182 @@
-#include <map>
-
 #include "test/ops/op_case.h"
+
+// Upgrade rules: a node means the same before and after.
 
 namespace lapidary {
 namespace {
 
-/// Applies every rule of the node's op between two opsets, as an upgrade of the model does.
-void upgrade(Graph& graph, int64_t from, int64_t to) {
-  for (NodeId id : graph.nodes()) {
-    const OpDef& def = *find_op("", graph.node(id).op);
-    const int before = op_version(def, from), after = op_version(def, to);
-    for (const UpgradeRule& rule : def.upgrades)
-      if (rule.to_version > before && rule.to_version <= after && graph.alive(id))
-        rule.apply(graph, id);
-  }
-  graph.set_opset("", to);
-  graph.verify();
-  infer_types(graph);
-}
-
-Tensor run(const Graph& graph, const Tensor& x) {
-  std::map<uint32_t, Tensor> values{{graph.inputs()[0].index, x}};
-  for (NodeId id : graph.nodes()) {
-    std::vector<const Tensor*> inputs;
-    for (ValueId v : graph.node(id).inputs)
-      inputs.push_back(!v ? nullptr : graph.constant(v) ? graph.constant(v) : &values.at(v.index));
-    const auto outputs = evaluate_node(graph, id, inputs);
-    for (size_t i = 0; i < outputs.size(); ++i)
-      values[graph.node(id).outputs[i].index] = outputs[i];
-  }
-  return values.at(graph.outputs()[0].index);
-}
-
-struct Net {
-  Graph graph;
-  GraphBuilder b{graph};
-  ValueId x;
-
-  Net(int64_t opset, std::vector<Dim> shape) {
-    graph.set_opset("", opset);
-    x = b.input("x", DType::kF32, std::move(shape));
-  }
-  /// Upgrades and compares the results before and after, which must be the same bits.
-  void expect_same(int64_t from, int64_t to, const Tensor& in) {
-    infer_types(graph);
-    const Tensor before = run(graph, in);
-    upgrade(graph, from, to);
-    EXPECT_EQ(graph.value(graph.outputs()[0]).name, "y");
-    EXPECT_TRUE(run(graph, in).equals(before));
-  }
+/// One node under an old opset; evaluated as it is, and after the rules up to a newer one.
+struct UpgradeCase {
+  std::string op;
+  int64_t from, to;
+  std::vector<Tensor> inputs;  ///< the first is the data, the others constants
+  GraphBuilder::Attrs attrs = {};
+  size_t outputs = 1;
 };
 
-const Tensor kCube = Tensor::of<float>({2, 2, 2}, {1, -2, 3, 0.5f, -1, 4, 2, 0});
-
-TEST(Upgrade, SoftmaxOfRows) {
-  for (const char* op : {"Softmax", "LogSoftmax", "Hardmax"})
-    for (int64_t axis : {0, 1, 2}) {
-      SCOPED_TRACE(op);
-      Net n(11, {Dim::named("N"), 2, 2});
-      n.b.output(n.b.op(op, {n.x}, {{"axis", axis}}, "y"));
-      n.expect_same(11, 21, kCube);
-      EXPECT_EQ(n.graph.node_count(), axis == 2 ? 1u : 4u);
-    }
+std::vector<Tensor> evaluate_graph(const Graph& graph, const Tensor& data) {
+  std::unordered_map<uint32_t, Tensor> known{{graph.inputs()[0].index, data}};
+  for (ValueId v : graph.values())
+    if (const Tensor* constant = graph.constant(v)) known[v.index] = *constant;
+  for (NodeId id : graph.nodes()) {
+    std::vector<const Tensor*> inputs;
+    for (ValueId v : graph.node(id).inputs) inputs.push_back(v ? &known.at(v.index) : nullptr);
+    const auto made = evaluate_node(graph, id, inputs);
+    for (size_t i = 0; i < made.size(); ++i)
+      if (graph.node(id).outputs[i]) known[graph.node(id).outputs[i].index] = made[i];
+  }
+  std::vector<Tensor> out;
+  for (ValueId v : graph.outputs()) out.push_back(known.at(v.index));
+  return out;
 }
 
-TEST(Upgrade, ReductionAxesBecomeAnInput) {
-  for (const char* op : {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceL2"}) {
-    Net n(11, {2, 2, 2});
-    n.b.output(
-        n.b.op(op, {n.x}, {{"axes", std::vector<int64_t>{-1}}, {"keepdims", int64_t{0}}}, "y"));
-    n.expect_same(11, 21, kCube);
-    const NodeId node = n.graph.nodes()[0];
-    EXPECT_EQ(n.graph.node(node).attr("axes"), nullptr);
-    EXPECT_EQ(n.graph.node(node).inputs.size(), 2u);
+/// The rules of one node for each version in turn, as a whole model is upgraded.
+void upgrade(Graph& graph, int64_t to) {
+  for (int64_t version = graph.opset() + 1; version <= to; ++version) {
+    for (NodeId id : graph.nodes()) {
+      const OpDef* def = find_op(graph.node(id).domain, graph.node(id).op);
+      for (const UpgradeRule& rule : def->upgrades)
+        if (rule.to_version == version) rule.apply(graph, id);
+    }
+    graph.set_opset("", version);
   }
 }
 
-TEST(Upgrade, ReductionsOfAllAxesStayAsTheyAre) {
-  Net n(11, {2, 2, 2});
-  n.b.output(n.b.op("ReduceMean", {n.x}, {}, "y"));
-  n.expect_same(11, 21, kCube);
-  EXPECT_EQ(n.graph.node(n.graph.nodes()[0]).inputs.size(), 1u);
+Graph build(const UpgradeCase& c) {
+  Graph graph;
+  graph.set_opset("", c.from);
+  GraphBuilder builder(graph);
+  std::vector<ValueId> inputs;
+  const TensorType type = tensor_type(c.inputs[0]);
+  inputs.push_back(builder.input("x", type.dtype, *type.shape));
+  for (size_t i = 1; i < c.inputs.size(); ++i) inputs.push_back(builder.constant("c", c.inputs[i]));
+  for (ValueId out : builder.ops(c.op, c.outputs, inputs, c.attrs, "node")) builder.output(out);
+  return graph;
 }
 
-TEST(Upgrade, ClipBoundsBecomeInputs) {
-  Net n(7, {2, 2, 2});
-  n.b.output(n.b.op("Clip", {n.x}, {{"max", 1.5f}}, "y"));
-  n.expect_same(7, 21, kCube);
-  const Node& node = n.graph.node(n.graph.nodes()[0]);
-  ASSERT_EQ(node.inputs.size(), 3u);
-  EXPECT_FALSE(node.inputs[1].valid());
-}
-
-TEST(Upgrade, DropoutRatioBecomesAnInput) {
-  Net n(7, {2, 2, 2});
-  n.b.output(n.b.op("Dropout", {n.x}, {{"ratio", 0.25f}}, "y"));
-  n.expect_same(7, 21, kCube);
-  const Node& node = n.graph.node(n.graph.nodes()[0]);
-  ASSERT_EQ(node.inputs.size(), 2u);
-  EXPECT_EQ(n.graph.constant(node.inputs[1])->data<float>()[0], 0.25f);
-}
-
-Graph batch_norm(int64_t opset, GraphBuilder::Attrs attrs) {
-  Net n(opset, {2, 2, 2});
-  std::vector<ValueId> inputs{n.x};
-  for (const char* name : {"scale", "bias", "mean", "var"})
-    inputs.push_back(n.b.constant(name, Tensor::of<float>({2}, {0.5f, 2})));
-  n.graph.set_outputs({n.b.op("BatchNormalization", inputs, std::move(attrs), "y")});
-  return n.graph;
-}
-
-TEST(Upgrade, BatchNormalizationLosesSpatial) {
-  Graph graph = batch_norm(7, {{"spatial", int64_t{1}}});
+Graph expect_same_after(const UpgradeCase& c) {
+  Graph graph = build(c);
+  const auto before = evaluate_graph(graph, c.inputs[0]);
+  upgrade(graph, c.to);
+  graph.verify();
   infer_types(graph);
-  const Tensor before = run(graph, kCube);
-  upgrade(graph, 7, 21);
-  EXPECT_TRUE(run(graph, kCube).equals(before));
-  EXPECT_EQ(graph.node(graph.nodes()[0]).attr("spatial"), nullptr);
-  Graph odd = batch_norm(7, {{"spatial", int64_t{0}}});
-  EXPECT_THROW(find_op("", "BatchNormalization")->upgrades[0].apply(odd, odd.nodes()[0]), Error);
+  const auto after = evaluate_graph(graph, c.inputs[0]);
+  EXPECT_EQ(before.size(), after.size());
+  for (size_t i = 0; i < before.size(); ++i)
+    EXPECT_TRUE(before[i].equals(after[i])) << c.op << " output " << i;
+  return graph;
 }
 
-TEST(Upgrade, GroupNormalizationRepeatsScales) {
-  Net n(18, {1, 4, 2});
-  const ValueId scale = n.b.constant("scale", Tensor::of<float>({2}, {1, 3}));
-  const ValueId bias = n.b.constant("bias", Tensor::of<float>({2}, {0, -1}));
-  n.b.output(n.b.op("GroupNormalization", {n.x, scale, bias}, {{"num_groups", int64_t{2}}}, "y"));
-  n.expect_same(18, 21, kCube.reshaped({1, 4, 2}));
+Tensor ramp(Shape shape) {
+  Tensor t(DType::kF32, std::move(shape));
+  auto data = t.mutable_data<float>();
+  for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<float>(i);
+  return t;
+}
+
+using Ints = std::vector<int64_t>;
+
+TEST(Upgrade, SqueezeAndUnsqueezeAxes) {
+  Graph g = expect_same_after({"Squeeze", 11, 21, {ramp({1, 3, 1})}, {{"axes", Ints{0, -1}}}});
+  EXPECT_EQ(g.node(g.nodes()[0]).inputs.size(), 2u);
+  EXPECT_EQ(g.node(g.nodes()[0]).attr("axes"), nullptr);
+  expect_same_after({"Squeeze", 7, 21, {ramp({1, 3, 1})}});
+  expect_same_after({"Unsqueeze", 7, 21, {ramp({3})}, {{"axes", Ints{0, 2}}}});
+}
+
+TEST(Upgrade, Split) {
+  expect_same_after(
+      {"Split", 7, 21, {ramp({2, 6})}, {{"axis", int64_t{1}}, {"split", Ints{1, 2, 3}}}, 3});
+  Graph g = expect_same_after({"Split", 11, 21, {ramp({6})}, {}, 3});
+  EXPECT_EQ(std::get<int64_t>(*g.node(g.nodes()[0]).attr("num_outputs")), 3);
+}
+
+TEST(Upgrade, Slice) {
+  expect_same_after({"Slice",
+                     7,
+                     21,
+                     {ramp({4, 5})},
+                     {{"starts", Ints{1, -3}}, {"ends", Ints{1000, -1}}, {"axes", Ints{0, 1}}}});
+  expect_same_after({"Slice", 9, 13, {ramp({4, 5})}, {{"starts", Ints{1}}, {"ends", Ints{3}}}});
+}
+
+TEST(Upgrade, PadKeepsItsConstant) {
+  const GraphBuilder::Attrs attrs = {{"pads", Ints{0, 1, 2, 0}}, {"value", 1.5f}};
+  expect_same_after({"Pad", 7, 21, {ramp({2, 3})}, attrs});
+  expect_same_after({"Pad",
+                     7,
+                     21,
+                     {ramp({2, 3})},
+                     {{"pads", Ints{0, 1, 1, 0}}, {"mode", std::string("reflect")}}});
+}
+
+TEST(Upgrade, TopK) {
+  expect_same_after({"TopK", 7, 21, {ramp({3, 5})}, {{"k", int64_t{2}}, {"axis", int64_t{0}}}, 2});
+}
+
+TEST(Upgrade, ScatterBecomesScatterElements) {
+  Graph g = expect_same_after({"Scatter",
+                               9,
+                               21,
+                               {ramp({3, 3}), Tensor::of<int64_t>({1, 2}, {2, 0}), ramp({1, 2})},
+                               {{"axis", int64_t{1}}}});
+  EXPECT_EQ(g.node(g.nodes()[0]).op, "ScatterElements");
+}
+
+TEST(Upgrade, UpsampleBecomesResize) {
+  const GraphBuilder::Attrs scales = {{"scales", std::vector<float>{1, 1, 1.5f, 2}}};
+  Graph g = expect_same_after({"Upsample", 7, 21, {ramp({1, 1, 3, 4})}, scales});
+  EXPECT_EQ(g.node(g.nodes()[0]).op, "Resize");
+  const Tensor by = Tensor::of<float>({4}, {1, 1, 2, 1.7f});
+  expect_same_after(
+      {"Upsample", 9, 21, {ramp({1, 1, 3, 4}), by}, {{"mode", std::string("linear")}}});
+}
+
+TEST(Upgrade, ResizeThatGrowsAndShrinksBecomesTwo) {
+  const auto nearest = [](const std::vector<float>& by) {
+    return expect_same_after({"Resize", 10, 21, {ramp({1, 1, 6, 7}), Tensor::of<float>({4}, by)}});
+  };
+  EXPECT_EQ(nearest({1, 1, 1.5f, 1.7f}).node_count(), 1u);
+  EXPECT_EQ(nearest({1, 1, 0.7f, 0.6f}).node_count(), 1u);
+  EXPECT_EQ(nearest({1, 1, 1.7f, 0.6f}).node_count(), 2u);
+}
+
+TEST(Upgrade, ResizeTfHalfPixel) {
+  const Tensor none(DType::kF32, {0});
+  const auto run = [&](const char* rounding) {
+    return UpgradeCase{"Resize",
+                       11,
+                       21,
+                       {ramp({1, 1, 5, 7}), none, Tensor::of<float>({4}, {1, 1, 0.6f, 1.7f})},
+                       {{"coordinate_transformation_mode", std::string("tf_half_pixel_for_nn")},
+                        {"nearest_mode", std::string(rounding)}}};
+  };
+  expect_same_after(run("floor"));
+  expect_same_after(run("round_prefer_floor"));
+  Graph graph = build(run("ceil"));
+  EXPECT_THROW(upgrade(graph, 21), Error);
+}
+
+TEST(Upgrade, GridSampleWords) {
+  const Tensor grid = Tensor::of<float>({1, 1, 2, 2}, {-0.3f, 0.2f, 0.5f, -0.9f});
+  expect_same_after(
+      {"GridSample", 16, 21, {ramp({1, 1, 4, 4}), grid}, {{"mode", std::string("bicubic")}}});
+  expect_same_after(
+      {"GridSample", 16, 21, {ramp({1, 1, 4, 4}), grid}, {{"mode", std::string("bilinear")}}});
+}
+
+TEST(Upgrade, RoiAlignStaysUnshifted) {
+  expect_same_after(
+      {"RoiAlign",
+       10,
+       21,
+       {ramp({1, 1, 6, 6}), Tensor::of<float>({1, 4}, {1, 1, 4, 5}), Tensor::of<int64_t>({1}, {0})},
+       {{"output_height", int64_t{2}}, {"output_width", int64_t{2}}}});
+}
+
+TEST(Upgrade, DftAxis) {
+  expect_same_after({"DFT", 17, 21, {ramp({2, 3, 4, 1})}, {{"axis", int64_t{2}}}});
+  expect_same_after({"DFT", 17, 21, {ramp({2, 3, 4, 1})}});
 }
 
 }  // namespace

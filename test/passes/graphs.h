@@ -40,6 +40,12 @@ inline std::vector<std::string> input_names(const Graph& graph, NodeId node) {
   return names;
 }
 
+inline std::vector<int64_t> ints_of(const Graph& graph, const std::string& op,
+                                    const std::string& attr) {
+  const Attr* found = graph.node(find_node(graph, op)).attr(attr);
+  return found ? std::get<std::vector<int64_t>>(*found) : std::vector<int64_t>{};
+}
+
 inline std::vector<std::string> output_names(const Graph& graph) {
   std::vector<std::string> names;
   for (ValueId v : graph.outputs()) names.push_back(graph.value(v).name);

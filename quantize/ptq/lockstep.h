@@ -1,0 +1,56 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <unordered_set>
+#include <vector>
+
+#include "lapidary/data.h"
+#include "quantize/qdq_graph.h"
+
+namespace lapidary {
+
+/// Runs a QDQ graph over held samples layer after layer, so that a layer can still be changed when
+/// its input, made by all corrected layers before it, is known; the layer then runs once as it was
+/// left. Between layers only the frontier is in memory: integers of the values that later nodes
+/// read.
+class Lockstep {
+ public:
+  /// One tensor per batch of held samples.
+  using Batches = std::vector<Tensor>;
+
+  Lockstep(QdqGraph& qdq, const Dataset& data, int threads);
+
+  /// How many samples fit `bytes`, at most `samples`: from the frontier's largest size on the way.
+  int64_t fitting_samples(double bytes, int64_t samples) const;
+  /// Calls `visit(layer, input)` for every layer in graph order; `visit` may change the layer's
+  /// weights and bias in the graph.
+  void run(int64_t samples, const std::function<void(QdqLayer&, const Batches&)>& visit);
+  int64_t peak_bytes() const { return peak_bytes_; }
+
+ private:
+  struct Segment {
+    std::unordered_set<uint32_t> nodes;
+    std::vector<ValueId> inputs, outputs;
+  };
+
+  void plan();
+  void gather(ValueId id, Segment& segment, const std::unordered_set<uint32_t>& ready) const;
+  bool needed_later(ValueId id, const std::unordered_set<uint32_t>& done) const;
+  bool free_node(NodeId id) const;
+  double sample_bytes(ValueId id) const;
+  void execute(const Segment& segment);
+  void load(int64_t samples, const Segment& first);
+
+  QdqGraph& qdq_;
+  const Dataset& data_;
+  int threads_;
+  std::vector<Segment> segments_;  ///< segments_[i] makes the input of layer i
+  std::vector<std::vector<ValueId>>
+      released_;  ///< frontier values no longer needed after layer i's segment
+  std::unordered_set<uint32_t> needed_;  ///< nodes on the way to any layer's input
+  std::map<ValueId, Batches> frontier_;
+  int64_t peak_bytes_ = 0;
+};
+
+}  // namespace lapidary

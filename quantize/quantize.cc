@@ -1,0 +1,165 @@
+#include <algorithm>
+#include <cmath>
+
+#include "calibrate/run.h"
+#include "calibrate/statistics.h"
+#include "lapidary/compress.h"
+#include "lapidary/model_io.h"
+#include "lapidary/passes.h"
+#include "quantize/checks.h"
+#include "quantize/placement.h"
+#include "quantize/ptq/refine.h"
+#include "quantize/qdq_graph.h"
+#include "quantize/ranges.h"
+#include "quantize/targets.h"
+#include "quantize/weights.h"
+#include "src/base/fail.h"
+#include "src/base/text.h"
+#include "src/ops/infer.h"
+#include "src/passes/lower_qdq.h"
+
+namespace lapidary {
+
+namespace {
+
+constexpr int64_t kQdqOpset = 13;  // per-axis QuantizeLinear
+
+/// The target's record with what the options say instead.
+TargetRecord target_for(const QuantizeOptions& options) {
+  TargetRecord target = find_target(options.target);
+  if (options.activation_type) {
+    if (*options.activation_type != "uint8" && *options.activation_type != "int8")
+      fail_usage("activation_type: '{}'; there are uint8 and int8",
+                 printable(*options.activation_type));
+    target.activation.is_signed = *options.activation_type == "int8";
+    target.activation.narrow_range = false;
+  }
+  if (options.symmetric) target.activation.symmetric = *options.symmetric;
+  if (options.per_channel) target.per_channel = *options.per_channel;
+  return target;
+}
+
+void check_options(const QuantizeOptions& options) {
+  if (options.format != "qdq" && options.format != "qoperator")
+    fail_usage("format: '{}'; there are qdq and qoperator", printable(options.format));
+  if (options.calibrator != "auto") find_observer(options.calibrator);
+  if (!(options.percentile >= 50 && options.percentile <= 100))
+    fail_usage("percentile: {} is not within 50 to 100", options.percentile);
+  if (!(options.hold_mb > 0)) fail_usage("hold_mb: {} is not positive", options.hold_mb);
+}
+
+/// The form that is quantized: optimized, at an opset that has per-axis Q/DQ.
+Graph quantizable_form(const Graph& graph, const QuantizeOptions& options, QuantizeLog& log,
+                       std::string* hash) {
+  Graph form = calibrated_form(graph);
+  if (hash) *hash = graph_hash(form);
+  check_quantizable(form, options, log);
+  if (form.opset() < kQdqOpset) {
+    upgrade_opset(form, kQdqOpset);
+    infer_types(form);
+  }
+  form.model.ir_version = std::max<int64_t>(form.model.ir_version, 7);
+  return form;
+}
+
+void annotate_weights(Graph& graph, const Placement& placement, const TargetRecord& target,
+                      const QuantizeOptions& options, QuantizeLog& log) {
+  for (const LinearLayer& layer : placement.layers) {
+    const Tensor& weight = *graph.constant(layer.weight);
+    WeightOptions how{target.weight, options.weight_calibrator};
+    how.scheme.axis = target.per_channel ? layer.weight_axis : -1;
+    if (const auto zeros = zero_slices(weight, layer.weight_axis); !zeros.empty())
+      log.warnings.push_back(fmt::format("'{}': {} of {} output channels have only zero weights",
+                                         layer.key, zeros.size(), weight.dim(layer.weight_axis)));
+    QuantParams params = weight_qparams(weight, how);
+    if (layer.bias.valid() && target.integer_bias) {
+      const float input_scale = graph.value(layer.input).quant->scale[0];
+      const int64_t raised =
+          guard_bias(params, input_scale, graph.constant(layer.bias)->data<float>());
+      if (raised > 0)
+        log.warnings.push_back(fmt::format(
+            "'{}': {} weight scales raised so that the bias fits int32", layer.key, raised));
+    }
+    graph.mutable_value(layer.weight).quant = std::move(params);
+  }
+}
+
+void report(const Graph& graph, const Placement& placement, const RangeMap& ranges,
+            QuantizeLog& log) {
+  log.kept_float = placement.kept_float;
+  for (const NodeId id : graph.nodes())
+    if (placement.integer.contains(id.index)) log.quantized.push_back(node_key(graph, id));
+  for (const ValueId id : placement.quantized) {
+    const auto at = ranges.find(placement.scales.root(id));
+    if (at == ranges.end() || !graph.value(id).quant) continue;
+    const ChosenRange& range = at->second;
+    log.tensors.push_back({graph.value(id).name, "activation", range.calibrator,
+                           *graph.value(id).quant, range.seen, range.chosen});
+    if (range.seen.low == range.seen.high)
+      log.warnings.push_back(
+          fmt::format("'{}' is constant ({})", graph.value(id).name, range.seen.low));
+  }
+}
+
+void report_layers(const QdqGraph& qdq, QuantizeLog& log, const std::string& weight_calibrator) {
+  for (const QdqLayer& layer : qdq.layers) {
+    log.tensors.push_back({qdq.graph.value(layer.weight).name,
+                           "weight",
+                           weight_calibrator,
+                           layer.weight_params,
+                           {},
+                           {}});
+    if (!layer.bias.valid()) continue;
+    const Tensor* bias = qdq.graph.constant(layer.bias);
+    if (bias && bias->dtype() == DType::kI32)
+      log.tensors.push_back({qdq.graph.value(layer.bias).name,
+                             "bias",
+                             "",
+                             bias_qparams(layer.weight_params, layer.input_params.scale[0]),
+                             {},
+                             {}});
+  }
+}
+
+}  // namespace
+
+Graph quantize(const Graph& graph, const Statistics& statistics, const Dataset* samples,
+               const QuantizeOptions& options, QuantizeLog* log_out) {
+  QuantizeLog log;
+  check_options(options);
+  const TargetRecord target = target_for(options);
+  std::string hash;
+  Graph form = quantizable_form(graph, options, log, &hash);
+  if (hash != statistics.graph_hash())
+    fail_usage("the statistics belong to another graph (hash {}, this one has {})",
+               statistics.graph_hash().substr(0, 12), hash.substr(0, 12));
+  const Placement placement = place(form, target, options);
+  RangeOptions how{options.calibrator, {.percentile = options.percentile}, target.activation};
+  const RangeMap ranges = observe_ranges(form, placement, statistics, how);
+  annotate(form, placement, ranges, target.activation);
+  annotate_weights(form, placement, target, options, log);
+  report(form, placement, ranges, log);
+  QdqGraph qdq = insert_qdq(form, placement, target);
+  infer_types(qdq.graph);
+  if (options.bias_correction && samples)
+    refine_layers(qdq, form, statistics, *samples, target, options, log);
+  if (options.bias_correction && !samples)
+    log.warnings.push_back("bias correction is off: it needs samples");
+  report_layers(qdq, log, options.weight_calibrator);
+  infer_types(qdq.graph);
+  if (options.format == "qoperator") lower_qdq(qdq.graph);
+  for (const std::string& warning : log.warnings) options.log.warn(warning);
+  if (log_out) *log_out = std::move(log);
+  return std::move(qdq.graph);
+}
+
+QuantizeLog plan_quantization(const Graph& graph, const QuantizeOptions& options) {
+  QuantizeLog log;
+  check_options(options);
+  const TargetRecord target = target_for(options);
+  const Graph form = quantizable_form(graph, options, log, nullptr);
+  report(form, place(form, target, options), {}, log);
+  return log;
+}
+
+}  // namespace lapidary

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "quantize/qparams.h"
+
+namespace lapidary {
+
+/// How an op runs on integers.
+enum class IntegerForm {
+  kLinear,       ///< products of inputs and weights: Conv, Gemm, MatMul
+  kElementwise,  ///< inputs and outputs have scales of their own: Add, Sigmoid, pools, Concat
+  kMover,        ///< moves values: output and input share one scale
+};
+
+/// A line of a target's table of integer ops.
+struct OpRule {
+  std::string_view op;
+  IntegerForm form;
+  /// The integer form exists only with a quantized output; else the output may be float.
+  bool needs_output = true;
+};
+
+/// A deployment target: data that placement, scales and bias form come from.
+struct TargetRecord {
+  std::string_view name, help;
+  QuantScheme activation, weight;
+  bool per_channel = true;
+  /// Outputs of integer ops are quantized, not only their inputs.
+  bool outputs = true;
+  /// A Relu or Clip behind an integer op goes: the saturation of the output stands for it.
+  bool absorb_clamps = true;
+  /// Bias as int32 with scale s_x * s_w; else float.
+  bool integer_bias = true;
+  /// Inputs and output of Concat share one scale.
+  bool concat_shares = true;
+  /// Add quantizes its skip input only: the convolution's branch stays fused with it.
+  bool add_skip_only = false;
+  /// MatMul of two activations (attention) is quantized.
+  bool activation_products = true;
+  /// Grouped or narrow layers that the engine runs better in float are left so.
+  int64_t least_channels = 0;
+  std::span<const OpRule> ops;
+
+  const OpRule* rule(std::string_view op) const;
+};
+
+std::span<const TargetRecord> all_targets();
+/// Throws Error{kUsage} with the closest names.
+const TargetRecord& find_target(std::string_view name);
+
+}  // namespace lapidary

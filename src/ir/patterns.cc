@@ -1,0 +1,69 @@
+#include "src/ir/patterns.h"
+
+#include <algorithm>
+#include <functional>
+#include <regex>
+
+#include "src/base/fail.h"
+#include "src/base/text.h"
+
+namespace lapidary {
+
+namespace {
+
+constexpr std::string_view kOp = "op:", kRegex = "re:";
+
+std::regex compile(const std::string& pattern) {
+  try {
+    return std::regex(pattern.substr(kRegex.size()), std::regex::ECMAScript | std::regex::optimize);
+  } catch (const std::regex_error& error) {
+    fail_usage("node pattern '{}': {}", printable(pattern), error.what());
+  }
+}
+
+/// What the pattern is compared with: op types or node keys.
+std::vector<std::string> candidates(const Graph& graph, bool ops) {
+  std::vector<std::string> names;
+  for (const NodeId id : graph.nodes())
+    names.push_back(ops ? graph.node(id).op : node_key(graph, id));
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
+template <class Matches>
+std::vector<NodeId> select(const Graph& graph, bool ops, const Matches& matches) {
+  std::vector<NodeId> found;
+  for (const NodeId id : graph.nodes())
+    if (matches(ops ? graph.node(id).op : node_key(graph, id))) found.push_back(id);
+  return found;
+}
+
+}  // namespace
+
+std::vector<NodeId> match_nodes(const Graph& graph, const std::string& pattern) {
+  const bool ops = pattern.starts_with(kOp);
+  const std::string word = ops ? pattern.substr(kOp.size()) : pattern;
+  std::vector<NodeId> found;
+  if (pattern.starts_with(kRegex)) {
+    const std::regex regex = compile(pattern);
+    found = select(graph, false, [&](const std::string& s) { return std::regex_match(s, regex); });
+  } else {
+    found = select(graph, ops, [&](const std::string& s) { return s == word; });
+    if (found.empty())
+      found = select(graph, ops, [&](const std::string& s) { return glob_match(word, s); });
+  }
+  if (found.empty())
+    fail_usage("no node matches '{}'{}", printable(pattern),
+               did_you_mean(word, candidates(graph, ops)));
+  return found;
+}
+
+NodeSet match_nodes(const Graph& graph, std::span<const std::string> patterns) {
+  NodeSet set;
+  for (const std::string& pattern : patterns)
+    for (const NodeId id : match_nodes(graph, pattern)) set.insert(id.index);
+  return set;
+}
+
+}  // namespace lapidary

@@ -1,0 +1,176 @@
+// An activation of one input may be factored in many ways. So a candidate is any closed set of
+// elementwise nodes with one variable and scalar constants around an op that activations have in
+// them, and what it computes is found by computing it: on a grid of x, by the reference
+// evaluations.
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "lapidary/error.h"
+#include "src/ops/evaluate.h"
+#include "src/passes/regions/match.h"
+
+namespace lapidary {
+
+namespace {
+
+constexpr std::string_view kAnchors[] = {"Erf",      "Tanh", "Sigmoid", "HardSigmoid", "Clip",
+                                         "Softplus", "Gelu", "Mish",    "HardSwish",   "Log"};
+constexpr std::string_view kElementwise[] = {
+    "Add",         "Sub",  "Mul", "Div", "Pow",      "Erf",       "Tanh", "Sigmoid",
+    "HardSigmoid", "Clip", "Exp", "Log", "Softplus", "HardSwish", "Gelu", "Mish",
+    "Relu",        "Min",  "Max", "Neg", "Sqrt",     "Reciprocal"};
+constexpr int kReach = 8;  // nodes from the anchor to either end; tanh GELU has six before its Tanh
+
+double gelu(double x) { return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0))); }
+double tanh_gelu(double x) {
+  return 0.5 * x * (1 + std::tanh(std::sqrt(2.0 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
+}
+double silu(double x) { return x / (1 + std::exp(-x)); }
+double hard_swish(double x) { return x * std::clamp(x + 3, 0.0, 6.0) / 6; }
+double mish(double x) { return x * std::tanh(std::log1p(std::exp(x))); }
+
+constexpr std::pair<RegionKind, double (*)(double)> kFunctions[] = {
+    {RegionKind::kGelu, gelu},
+    {RegionKind::kTanhGelu, tanh_gelu},
+    {RegionKind::kSilu, silu},
+    {RegionKind::kHardSwish, hard_swish},
+    {RegionKind::kMish, mish}};
+
+bool is_one_of(const Graph& graph, NodeId node, std::span<const std::string_view> ops) {
+  return std::any_of(ops.begin(), ops.end(),
+                     [&](std::string_view op) { return is_op(graph, node, op); });
+}
+
+// Values before the anchor, nearest first, that elementwise nodes lead to.
+std::vector<ValueId> sources(const Graph& graph, NodeId anchor) {
+  std::vector<ValueId> found;
+  std::vector<std::pair<NodeId, int>> work{{anchor, 0}};
+  for (size_t i = 0; i < work.size(); ++i) {
+    const auto [node, depth] = work[i];
+    for (ValueId in : graph.node(node).inputs) {
+      if (!in || graph.constant(in) || std::count(found.begin(), found.end(), in)) continue;
+      found.push_back(in);
+      const NodeId before = graph.value(in).producer;
+      if (before && depth < kReach && is_one_of(graph, before, kElementwise))
+        work.push_back({before, depth + 1});
+    }
+  }
+  return found;
+}
+
+// Values behind the anchor, along nodes that are read once.
+std::vector<ValueId> sinks(const Graph& graph, NodeId anchor) {
+  std::vector<ValueId> found{output_of(graph, anchor)};
+  for (int i = 0; i < kReach; ++i) {
+    const NodeId next = only_user(graph, found.back());
+    if (!next || !is_one_of(graph, next, kElementwise)) break;
+    found.push_back(output_of(graph, next));
+  }
+  return found;
+}
+
+// The nodes between x and y, or empty where another variable flows in.
+std::vector<NodeId> between(const Graph& graph, ValueId x, ValueId y) {
+  std::vector<NodeId> nodes;
+  std::vector<ValueId> work{y};
+  while (!work.empty()) {
+    const ValueId v = work.back();
+    work.pop_back();
+    if (v == x) continue;
+    const NodeId node = graph.value(v).producer;
+    if (!node || !is_one_of(graph, node, kElementwise)) return {};
+    if (std::count(nodes.begin(), nodes.end(), node)) continue;
+    nodes.push_back(node);
+    if (nodes.size() > 2 * kReach) return {};
+    for (ValueId in : graph.node(node).inputs) {
+      if (!in) continue;
+      if (const Tensor* constant = graph.constant(in)) {
+        if (constant->size() != 1) return {};
+      } else {
+        work.push_back(in);
+      }
+    }
+  }
+  return nodes;
+}
+
+Tensor grid() {
+  std::vector<float> x;
+  for (int i = -64; i <= 64; ++i) x.push_back(static_cast<float>(i) / 8 + 0.013f);
+  return Tensor::of<float>({static_cast<int64_t>(x.size())}, x);
+}
+
+// y on the grid, or nothing where a node cannot be evaluated.
+std::optional<Tensor> compute(const Graph& graph, const std::vector<NodeId>& ordered, ValueId x,
+                              ValueId y) {
+  std::map<ValueId, Tensor> known{{x, grid()}};
+  try {
+    for (NodeId id : ordered) {
+      std::vector<Tensor> scalars;
+      std::vector<const Tensor*> inputs;
+      scalars.reserve(graph.node(id).inputs.size());
+      for (ValueId in : graph.node(id).inputs) {
+        if (!in) {
+          inputs.push_back(nullptr);
+        } else if (const Tensor* constant = graph.constant(in)) {
+          scalars.push_back(constant->reshaped({}));
+          inputs.push_back(&scalars.back());
+        } else {
+          inputs.push_back(&known.at(in));
+        }
+      }
+      known[output_of(graph, id)] = evaluate_node(graph, id, inputs).at(0);
+    }
+  } catch (const Error&) {
+    return std::nullopt;  // another type than float32, or an op version that is not in the table
+  }
+  return known.at(y);
+}
+
+std::optional<RegionKind> recognize(const Tensor& y) {
+  if (y.dtype() != DType::kF32) return std::nullopt;
+  const Tensor x = grid();
+  for (const auto& [kind, f] : kFunctions) {
+    bool same = true;
+    for (size_t i = 0; same && i < static_cast<size_t>(x.size()); ++i) {
+      const double wanted = f(x.data<float>()[i]);
+      same = std::abs(y.data<float>()[i] - wanted) <= 2e-5 * (1 + std::abs(wanted));
+    }
+    if (same) return kind;
+  }
+  return std::nullopt;
+}
+
+bool match_at(const Graph& graph, NodeId anchor, std::set<NodeId>& taken,
+              std::vector<Region>& regions) {
+  for (ValueId y : sinks(graph, anchor))
+    for (ValueId x : sources(graph, anchor)) {
+      Region region;
+      region.nodes = between(graph, x, y);
+      if (std::count(region.nodes.begin(), region.nodes.end(), anchor) == 0 ||
+          !is_closed(graph, region.nodes, y))
+        continue;
+      std::sort(region.nodes.begin(), region.nodes.end());
+      std::vector<NodeId> ordered;
+      for (NodeId id : graph.nodes())
+        if (std::binary_search(region.nodes.begin(), region.nodes.end(), id)) ordered.push_back(id);
+      const auto computed = compute(graph, ordered, x, y);
+      const auto kind = computed ? recognize(*computed) : std::nullopt;
+      if (!kind) continue;
+      region.kind = *kind;
+      region.inputs = {x};
+      region.output = y;
+      return take_region(graph, std::move(region), taken, regions);
+    }
+  return false;
+}
+
+}  // namespace
+
+void find_activations(const Graph& graph, std::set<NodeId>& taken, std::vector<Region>& regions) {
+  for (NodeId id : graph.nodes())
+    if (!taken.contains(id) && is_one_of(graph, id, kAnchors)) match_at(graph, id, taken, regions);
+}
+
+}  // namespace lapidary
