@@ -69,7 +69,7 @@ void check_conv_bias(const InferContext& context, size_t bias, size_t w) {
   context.require_rank(bias, 1, 1);
   const auto* b = context.shape(bias);
   const auto* weight = context.shape(w);
-  if (b == nullptr || weight == nullptr) return;
+  if (b == nullptr || weight == nullptr || weight->empty()) return;
   const Dim &found = (*b)[0], &expected = (*weight)[0];
   if (found.known() && expected.known() && found.value != expected.value)
     fail_invalid("the bias has {} elements, the weight {} output channels", found.value,

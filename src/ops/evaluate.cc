@@ -1,5 +1,11 @@
 #include "src/ops/evaluate.h"
 
+#include <unistd.h>
+
+#include <new>
+#include <stdexcept>
+
+#include "src/base/checked.h"
 #include "src/base/fail.h"
 
 namespace lapidary {
@@ -15,13 +21,36 @@ bool fits(const Tensor& made, const TensorType& expected) {
   return true;
 }
 
+/// Refuses outputs larger than half the machine's memory: an evaluation computes some of them in
+/// float64 beside the output, and asking the system for more ends the process instead of the call.
+void check_memory(const InferContext& types) {
+  static const int64_t limit = int64_t{sysconf(_SC_PHYS_PAGES)} / 2 * sysconf(_SC_PAGESIZE);
+  int64_t bytes = 0;
+  for (size_t i = 0; i < types.output_count(); ++i) {
+    const TensorType& type = types.output_type(i);
+    if (!type.is_static()) continue;
+    const auto element = static_cast<int64_t>(dtype_size(type.dtype));
+    bytes = checked_add(bytes, checked_mul(element_count(type.static_shape()), element));
+  }
+  if (bytes > limit)
+    fail(ErrorCode::kResource, "the outputs would take {} bytes, the limit here is {}", bytes,
+         limit);
+}
+
 }  // namespace
 
 std::vector<Tensor> evaluate_inferred(const OpDef& def, const InferContext& types,
                                       std::span<const Tensor* const> inputs) {
   if (def.evaluate == nullptr) fail_unsupported("{} has no evaluation", def.name);
   EvalContext context(types.attrs(), inputs, types.output_count());
-  def.evaluate(context);
+  check_memory(types);
+  try {
+    def.evaluate(context);
+  } catch (const std::bad_alloc&) {
+    fail(ErrorCode::kResource, "out of memory");
+  } catch (const std::length_error&) {
+    fail(ErrorCode::kResource, "a size beyond what memory can hold");
+  }
   for (size_t i = 0; i < types.output_count(); ++i)
     if (context.wants_output(i) && !fits(context.outputs()[i], types.output_type(i)))
       fail(ErrorCode::kInternal, "{}: output {} was inferred as {}, computed as {}", def.name, i,

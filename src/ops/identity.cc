@@ -12,6 +12,11 @@ void evaluate_identity(EvalContext& context) { context.set_output(0, context.inp
 void infer_dropout(InferContext& context) {
   context.require_dtype(0, kFloatDTypes);
   if (context.version() < 12) context.require_inputs(1);
+  constexpr std::array kBool{DType::kBool};
+  context.require_dtype(1, kFloatDTypes);
+  context.require_dtype(2, kBool);
+  context.require_rank(1, 0, 0);
+  context.require_rank(2, 0, 0);
   context.set_type(0, context.type(0));
   TensorType mask = context.type(0);
   if (context.version() >= 10) mask.dtype = DType::kBool;

@@ -127,7 +127,8 @@ class TypeInference {
   void hand_out(InferredElements& out) {
     for (auto& [index, known] : elements_) {
       if (known.tensor) out.tensors.insert_or_assign(index, std::move(*known.tensor));
-      if (known.shape_value) out.shape_values.insert_or_assign(index, std::move(*known.shape_value));
+      if (known.shape_value)
+        out.shape_values.insert_or_assign(index, std::move(*known.shape_value));
     }
   }
 

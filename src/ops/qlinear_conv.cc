@@ -1,7 +1,7 @@
 #include "src/ops/conv.h"
 #include "src/ops/quant.h"
 
-// acc = sum (x - zx) (w - zw[m]) (+ bias[m]), 32 bits. ConvInteger gives acc; QLinearConv
+// acc = sum (x - zx) (w - zw[m]) (+ bias[m]), 32 bits that wrap. ConvInteger gives acc; QLinearConv
 // y = saturate(round(float(acc) * ((sx * sw[m]) / sy)) + zy), the products in float32 in that
 // order.
 
@@ -55,16 +55,17 @@ void evaluate_qlinear_conv(EvalContext& context) {
                                         ? read_quantized(context.input(8))
                                         : std::vector<int32_t>(static_cast<size_t>(g.out_channels));
   std::vector<int32_t> y(static_cast<size_t>(element_count(g.output)));
-  const auto store = [&](int64_t n, int64_t m, std::span<const int64_t> acc) {
+  const auto store = [&](int64_t n, int64_t m, std::span<const uint32_t> acc) {
     const float multiplier = (x_scale * w_scale[static_cast<size_t>(m)]) / y_scale;
     int32_t* to = y.data() + (n * g.out_channels + m) * g.out_area();
     for (size_t i = 0; i < acc.size(); ++i) {
-      const auto sum = static_cast<int32_t>(acc[i] + bias[static_cast<size_t>(m)]);
+      const auto sum =
+          static_cast<int32_t>(acc[i] + static_cast<uint32_t>(bias[static_cast<size_t>(m)]));
       to[i] = saturate(static_cast<float>(sum) * multiplier, y_zero, range);
     }
   };
-  convolve<int64_t, int32_t>(g, read_centered(context, 0, 2), centered_weights(context, 3, 5),
-                             store);
+  convolve<uint32_t, int32_t>(g, read_centered(context, 0, 2), centered_weights(context, 3, 5),
+                              store);
   context.set_output(0, make_quantized(dtype, g.output, y));
 }
 
@@ -88,12 +89,12 @@ void evaluate_conv_integer(EvalContext& context) {
       conv_geometry(context.attrs(), context.input(0).shape(), context.input(1).shape());
   Tensor out(DType::kI32, g.output);
   auto y = out.mutable_data<int32_t>();
-  const auto store = [&](int64_t n, int64_t m, std::span<const int64_t> acc) {
+  const auto store = [&](int64_t n, int64_t m, std::span<const uint32_t> acc) {
     const auto to = y.subspan(static_cast<size_t>((n * g.out_channels + m) * g.out_area()));
     for (size_t i = 0; i < acc.size(); ++i) to[i] = static_cast<int32_t>(acc[i]);
   };
-  convolve<int64_t, int32_t>(g, read_centered(context, 0, 2), centered_weights(context, 1, 3),
-                             store);
+  convolve<uint32_t, int32_t>(g, read_centered(context, 0, 2), centered_weights(context, 1, 3),
+                              store);
   context.set_output(0, std::move(out));
 }
 

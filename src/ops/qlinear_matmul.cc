@@ -3,8 +3,8 @@
 #include "src/ops/matmul.h"
 #include "src/ops/quant.h"
 
-// acc = sum (a - za) (b - zb[n]), 32 bits; MatMulInteger gives acc, the others scale it in float32:
-// QLinearMatMul         y = saturate(round(float(acc) * ((sa * sb[n]) / sy)) + zy)
+// acc = sum (a - za) (b - zb[n]), 32 bits that wrap; MatMulInteger gives acc, the others scale it
+// in float32: QLinearMatMul         y = saturate(round(float(acc) * ((sa * sb[n]) / sy)) + zy)
 // QGemm                 the same with alpha sa sb and an int32 C inside acc; without sy a float
 // MatMulIntegerToFloat  y = float(acc) * (sa * sb[n]) + bias[n]
 
@@ -40,7 +40,7 @@ void multiply(const EvalContext& context, const MatMulGeometry& g, Operands at, 
   if (g.k == 0 || g.n == 0 || g.m == 0) return;
   const std::vector<int32_t> a = centered_rows(context, at.a, at.a_zero, g.m, g.k);
   const std::vector<int32_t> b = centered_columns(context, at.b, at.b_zero, g.n);
-  matmul<int64_t, int32_t>(g, a, b, [&](int64_t row, std::span<const int64_t> acc) {
+  matmul<uint32_t, int32_t>(g, a, b, [&](int64_t row, std::span<const uint32_t> acc) {
     for (size_t n = 0; n < acc.size(); ++n) store(row, n, static_cast<int32_t>(acc[n]));
   });
 }
@@ -194,10 +194,11 @@ void evaluate_qgemm(EvalContext& context) {
   const DType dtype = quantized ? context.input(8).dtype() : DType::kF32;
   std::vector<float> y(c.size());
   std::vector<int32_t> q(c.size());
-  matmul<int64_t, int32_t>(g, left, right, [&](int64_t row, std::span<const int64_t> acc) {
+  matmul<uint32_t, int32_t>(g, left, right, [&](int64_t row, std::span<const uint32_t> acc) {
     for (size_t n = 0; n < acc.size(); ++n) {
       const size_t at = static_cast<size_t>(row * g.n) + n;
-      const auto sum = static_cast<float>(static_cast<int32_t>(acc[n] + c[at]));
+      const auto sum =
+          static_cast<float>(static_cast<int32_t>(acc[n] + static_cast<uint32_t>(c[at])));
       const float scale = alpha * a_scale * b_scale[n];
       if (quantized)
         q[at] = saturate(sum * (scale / y_scale), y_zero, quant_range(dtype));

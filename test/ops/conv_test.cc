@@ -80,5 +80,73 @@ TEST(Conv, RefusesWhatIsNoConvolution) {
                ErrorCode::kInvalid, "the input has 3");
 }
 
+// Two times 2^31 - 1 on each side: the planes have 2^64 elements.
+TEST(Conv, OutputsBeyondMemoryAreAResourceError) {
+  const int64_t most = INT32_MAX;
+  expect_error(OpCase("Conv")
+                   .in<float>({1, 1, 1, 1}, {1})
+                   .in<float>({1, 1, 1, 1}, {1})
+                   .ints("pads", {most, most, most, most})
+                   .run_error(),
+               ErrorCode::kResource, "");
+}
+
+TEST(Conv, WeightAndBiasMustFit) {
+  const auto conv = [](std::vector<Dim> w, std::vector<Dim> b) {
+    return OpCase("Conv")
+        .in_type(DType::kF32, {1, 4, 8, 8})
+        .in_type(DType::kF32, std::move(w))
+        .in_type(DType::kF32, std::move(b))
+        .infer_error();
+  };
+  expect_error(conv({6, 4, 3}, {6}), ErrorCode::kInvalid, "ranks must be equal");
+  expect_error(conv({}, {6}), ErrorCode::kInvalid, "rank");
+  expect_error(conv({6, 4, 3, 3}, {5}), ErrorCode::kInvalid, "5 elements");
+  expect_error(conv({6, 4, 9, 3}, {6}), ErrorCode::kInvalid, "does not fit");
+  EXPECT_FALSE(conv({6, 4, 3, 3}, {6}).has_value());
+}
+
+TEST(ConvTranspose, RefusesWhatIsNoConvolution) {
+  const auto wrong = [](auto&& change) {
+    OpCase c("ConvTranspose");
+    c.in_type(DType::kF32, {1, 4, 8, 8}).in_type(DType::kF32, {4, 6, 3, 3});
+    change(c);
+    return c.infer_error();
+  };
+  EXPECT_FALSE(wrong([](OpCase&) {}).has_value());
+  expect_error(wrong([](OpCase& c) { c.attr("group", int64_t{0}); }), ErrorCode::kInvalid, "group");
+  expect_error(wrong([](OpCase& c) { c.attr("group", int64_t{3}); }), ErrorCode::kInvalid, "group");
+  expect_error(wrong([](OpCase& c) { c.ints("strides", {0, 1}); }), ErrorCode::kInvalid, "strides");
+  expect_error(wrong([](OpCase& c) {
+                 c.ints("pads", {9, 9, 9, 9});
+               }),
+               ErrorCode::kInvalid, "the output along spatial axis 0");
+  expect_error(wrong([](OpCase& c) {
+                 c.ints("output_padding", {1, 0});
+               }),
+               ErrorCode::kInvalid, "output_padding");
+  expect_error(wrong([](OpCase& c) {
+                 c.ints("output_shape", {-4, 8});
+               }),
+               ErrorCode::kInvalid, "output_shape");
+  expect_error(wrong([](OpCase& c) {
+                 c.ints("kernel_shape", {2, 2});
+               }),
+               ErrorCode::kInvalid, "kernel_shape");
+  expect_error(wrong([](OpCase& c) { c.in_type(DType::kF32, {5}); }), ErrorCode::kInvalid, "bias");
+}
+
+TEST(ConvTranspose, Shapes) {
+  const auto infer = [](GraphBuilder::Attrs attrs) {
+    OpCase c("ConvTranspose");
+    c.in_type(DType::kF32, {Dim::named("N"), 4, 8, Dim::named("W")});
+    c.in_type(DType::kF32, {4, 3, 3, 3});
+    for (const auto& [name, value] : attrs) c.attr(name, value);
+    return c.infer();
+  };
+  EXPECT_EQ(infer({{"strides", std::vector<int64_t>{2, 2}}}), "float32[N,3,17,?]");
+  EXPECT_EQ(infer({{"output_shape", std::vector<int64_t>{20, 30}}}), "float32[N,3,20,30]");
+}
+
 }  // namespace
 }  // namespace lapidary
