@@ -2,6 +2,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <limits>
 #include <map>
@@ -179,6 +180,7 @@ struct ModelInfo {
 
 /// Nodes and values with stable ids; nodes are listed in topological order. Copies are independent and
 /// cheap (tensors are shared). Def-use lists are right at every moment; `verify` checks everything.
+/// References to a node or value stay valid until it is removed, whatever is added meanwhile.
 class LAPIDARY_API Graph {
  public:
   std::string name;
@@ -273,8 +275,9 @@ class LAPIDARY_API Graph {
   void drop_use(ValueId value, Use use);
   std::string cycle_text(const std::vector<size_t>& waits) const;
 
-  std::vector<NodeSlot> nodes_;
-  std::vector<ValueSlot> values_;
+  // Deques: what was handed out by reference stays where it is when more is added.
+  std::deque<NodeSlot> nodes_;
+  std::deque<ValueSlot> values_;
   struct NameHash {
     using is_transparent = void;
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
