@@ -71,9 +71,11 @@ void evaluate_binary(EvalContext& context, F make) {
 void evaluate_add(EvalContext& context) {
   evaluate_binary(context, [](const BinaryParams& p) {
     const float ra = p.a_scale / p.c_scale, rb = p.b_scale / p.c_scale;
-    const float from_a = ra * static_cast<float>(p.a_zero),
-                from_b = rb * static_cast<float>(p.b_zero);
-    const float fixed = static_cast<float>(p.c_zero) - (from_a + from_b);
+    // One product of the sum is fused, as in ONNX Runtime's kernel: rounded apart, 1 in 800,000
+    // results differ.
+    const float from_b = rb * static_cast<float>(p.b_zero);
+    const float fixed =
+        static_cast<float>(p.c_zero) - std::fma(ra, static_cast<float>(p.a_zero), from_b);
     return [=](int32_t a, int32_t b) {
       return std::fma(static_cast<float>(a), ra, std::fma(static_cast<float>(b), rb, fixed));
     };
