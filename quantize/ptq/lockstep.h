@@ -44,7 +44,7 @@ class Lockstep {
   bool needed_later(ValueId id, const std::unordered_set<uint32_t>& done) const;
   bool free_node(NodeId id) const;
   double sample_bytes(ValueId id) const;
-  void execute(const Segment& segment);
+  void execute(const Segment& segment, const std::vector<ValueId>& released);
   void load(int64_t samples, const Segment& first);
 
   QdqGraph& qdq_;

@@ -58,29 +58,7 @@ void refine_layers(QdqGraph& qdq, const Graph& form, const Statistics& statistic
     const IntegerWindows windows = integer_windows(qdq.graph, layer, input, options.threads);
     if (windows.positions == 0) return;
     auto bias = corrected_bias(qdq.graph, layer, at->second, windows);
-    if (!getenv("NOSKIP")) add_skip_error(qdq.graph, layer, lockstep, means.impl(), bias);
-    if (getenv("DBG")) {
-      auto old = layer_bias(qdq.graph, layer);
-      double d2 = 0, b2 = 0;
-      for (size_t i = 0; i < bias.size(); i++)
-        d2 += (bias[i] - old[i]) * (bias[i] - old[i]), b2 += old[i] * old[i];
-      double ef = 0, ea = 0, er = 0;
-      for (size_t i = 0; i < windows.sums.size(); i++) {
-        double f = at->second.sums[i].value() / at->second.positions,
-               q = windows.sums[i] * (double)layer.input_params.scale[0] / windows.positions;
-        ef += f * f;
-        ea += (q - f) * (q - f);
-        er += (q - f) * f;
-      }
-      fprintf(stderr, "in rms %.4f err %.4f gain %.4f ", sqrt(ef / windows.sums.size()),
-              sqrt(ea / windows.sums.size()), er / ef);
-      fprintf(stderr, "DBG %s delta %.4f bias %.4f pos %ld %ld  col0 %.5f %.5f\n",
-              layer.key.c_str(), sqrt(d2 / bias.size()), sqrt(b2 / bias.size()),
-              at->second.positions, windows.positions,
-              at->second.sums[0].value() / at->second.positions,
-              windows.sums[0] * (double)layer.input_params.scale[0] / windows.positions);
-    }
-    if (getenv("NOSET")) return;
+    add_skip_error(qdq.graph, layer, lockstep, means.impl(), bias);
     if (set_layer_bias(qdq.graph, layer, bias, target.integer_bias)) ++log.corrected_biases;
   });
   log.correction_samples = held;
