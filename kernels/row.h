@@ -7,6 +7,14 @@
 
 #include "src/base/isa.h"
 
+// What holds for every family:
+// - Arrays are row-major without gaps unless a stride says otherwise; activations are NHWC.
+// - Every input array has 64 readable bytes after its last element, as Tensor has: vectors are
+// loaded
+//   whole. Nothing is written outside the asked range.
+// - Packed weights and scratch are 64-byte aligned. Packing is done once per plan, with the row
+// that runs.
+// - Calls never allocate, throw or lock; calls on disjoint ranges of one output may run at once.
 namespace lapidary::kernels {
 
 /// One line of a family's kernels.def.

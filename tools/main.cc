@@ -47,7 +47,8 @@ int explain_parse_error(const CLI::App& app, const CLI::ParseError& error, int a
 }
 
 int run_cli(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);  // a closed stdout is a failed write, not a death
+  std::signal(SIGPIPE, SIG_IGN);  // a closed stdout is a failed write, not a death;
+  std::signal(SIGXFSZ, SIG_IGN);  // so is a file over the size limit
   CLI::App app("Lapidary: compresses and quantizes ONNX models, and measures what that did to them",
                "lapidary");
   app.set_version_flag("--version", "lapidary " + version());

@@ -78,9 +78,9 @@ enum class Layout { kNchw, kNhwc };
 
 /// What a graph input asks of its samples.
 struct InputRequest {
-  /// kUndefined: float32 for pictures (images, cifar10, idx, raw and npy of uint8 with `scale`,
-  /// `mean` or `std`), otherwise the stored type. Any number converts to float32, float16 and
-  /// bfloat16.
+  /// kUndefined: float32 for pictures (images, cifar10, idx, and raw or npy of uint8 with `layout`)
+  /// and where `scale`, `mean` or `std` is given, otherwise the stored type. Numbers convert to
+  /// float32, float16 and bfloat16; anything else that differs throws Error{kInvalid}.
   DType dtype = DType::kUndefined;
   Layout layout = Layout::kNchw;
   Shape shape;  ///< of one sample, -1: any; empty: unchecked

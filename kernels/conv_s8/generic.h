@@ -43,41 +43,55 @@ __attribute__((noinline)) void after_u8(const ConvS8Args& p, const IgemmTile& t,
   }
 }
 
-template <class V, int MR, int NV>
-LAPIDARY_INLINE void store_u8(const ConvS8Args& p, const IgemmTile& t, int64_t y_stride,
-                              typename V::I (&acc)[MR][NV]) {
-  const float* multipliers = view_packed(p.packed).multipliers + t.at;
-  const auto lo = V::set(static_cast<float>(p.lo - p.y_zero));
-  const auto hi = V::set(static_cast<float>(p.hi - p.y_zero));
-  const auto zero = V::set16(p.y_zero);
-  uint8_t* y = static_cast<uint8_t*>(p.y) + t.pixel * y_stride + t.channel;
+/// Requantization of NV vectors of channels, its constants held in registers.
+template <class V, int NV>
+struct StoreU8 {
+  typename V::F multipliers[NV], lo, hi;
+  typename V::I zero;
+  int64_t channels, y_stride;
+
+  __attribute__((always_inline)) inline StoreU8(const ConvS8Args& p, int64_t at, int64_t channels,
+                                                int64_t y_stride)
+      : lo(V::set(static_cast<float>(p.lo - p.y_zero))),
+        hi(V::set(static_cast<float>(p.hi - p.y_zero))),
+        zero(V::set16(p.y_zero)),
+        channels(channels),
+        y_stride(y_stride) {
+    const float* from = view_packed(p.packed).multipliers + at;
 #pragma GCC unroll 4
-  for (int v = 0; v < NV; ++v) {
-    const auto multiplier = V::load(multipliers + v * V::kLanes);
+    for (int v = 0; v < NV; ++v) multipliers[v] = V::load(from + v * V::kLanes);
+  }
+
+  template <int MR>
+  __attribute__((always_inline)) inline void operator()(uint8_t* y,
+                                                        typename V::I (&acc)[MR][NV]) const {
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) {
 #pragma GCC unroll 14
-    for (int m = 0; m < MR; ++m) {
-      const auto scaled = V::mul(V::to_float(acc[m][v]), multiplier);
-      acc[m][v] = V::to_int(V::min(V::max(scaled, lo), hi));
+      for (int m = 0; m < MR; ++m) {
+        const auto scaled = V::mul(V::to_float(acc[m][v]), multipliers[v]);
+        acc[m][v] = V::to_int(V::min(V::max(scaled, lo), hi));
+      }
+    }
+    // Four vectors make one of bytes: 4 / NV pixels.
+    constexpr int kPixels = 4 / NV;
+#pragma GCC unroll 14
+    for (int m = 0; m < MR; m += kPixels) {
+      typename V::I q[4];
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i)
+        q[i] = m + i / NV < MR ? acc[(m + i / NV) % MR][i % NV] : V::set(0);
+      const auto bytes = V::pack(q[0], q[1], q[2], q[3], zero);
+      V::template store_part<NV, 0>(y + m * y_stride, bytes, channels);
+      if constexpr (kPixels > 1)
+        if (m + 1 < MR) V::template store_part<NV, 1>(y + (m + 1) * y_stride, bytes, channels);
+      if constexpr (kPixels > 2) {
+        if (m + 2 < MR) V::template store_part<NV, 2>(y + (m + 2) * y_stride, bytes, channels);
+        if (m + 3 < MR) V::template store_part<NV, 3>(y + (m + 3) * y_stride, bytes, channels);
+      }
     }
   }
-  // Four vectors make one of bytes: 4 / NV pixels.
-  constexpr int kPixels = 4 / NV;
-#pragma GCC unroll 14
-  for (int m = 0; m < MR; m += kPixels) {
-    typename V::I q[4];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) q[i] = m + i / NV < MR ? acc[(m + i / NV) % MR][i % NV] : V::set(0);
-    const auto bytes = V::pack(q[0], q[1], q[2], q[3], zero);
-    V::template store_part<NV, 0>(y + m * y_stride, bytes, t.channels);
-    if constexpr (kPixels > 1)
-      if (m + 1 < MR) V::template store_part<NV, 1>(y + (m + 1) * y_stride, bytes, t.channels);
-    if constexpr (kPixels > 2) {
-      if (m + 2 < MR) V::template store_part<NV, 2>(y + (m + 2) * y_stride, bytes, t.channels);
-      if (m + 3 < MR) V::template store_part<NV, 3>(y + (m + 3) * y_stride, bytes, t.channels);
-    }
-  }
-  if (p.table != nullptr || p.residual.data != nullptr) after_u8<V>(p, t, MR, y, y_stride);
-}
+};
 
 /// One accumulator after another, for int32 and float results.
 template <class V>
@@ -104,7 +118,12 @@ template <class V, int MR, int NV>
 LAPIDARY_INLINE void finish_s8(const IgemmTile& t, typename V::I (&acc)[MR][NV]) {
   const auto& p = *static_cast<const ConvS8Args*>(t.args);
   const int64_t y_stride = p.y_stride > 0 ? p.y_stride : p.shape.out_c;
-  if (p.output == ConvS8Output::kU8) return store_u8<V, MR, NV>(p, t, y_stride, acc);
+  if (p.output == ConvS8Output::kU8) {
+    uint8_t* y = static_cast<uint8_t*>(p.y) + t.pixel * y_stride + t.channel;
+    StoreU8<V, NV>(p, t.at, t.channels, y_stride)(y, acc);
+    if (p.table != nullptr || p.residual.data != nullptr) after_u8<V>(p, t, MR, y, y_stride);
+    return;
+  }
   alignas(64) int32_t words[MR * NV * V::kLanes];
 #pragma GCC unroll 14
   for (int m = 0; m < MR; ++m)

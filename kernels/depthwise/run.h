@@ -4,61 +4,88 @@
 
 // The loops of a depthwise convolution, for ISA files: lines of output, blocks of kLanes channels,
 // tiles of up to four neighbouring outputs. A policy P gives
-//   Vec, Source, Element, kTraits, convert, fill   as for run_igemm
-//   block_bytes(shape)                             weights of one block of channels
-//   tile<K, S, T>(taps, tile)   K x K taps, column step S, T outputs; K = 0: any shape, T outputs
+//   Source, Element, kTraits, convert, fill   as for run_igemm
+//   block_bytes(shape)                        weights of one block of channels
+//   square<K, S>(line, tile)   line.pixels outputs of a K x K filter with column step S, undilated
+//   any<T>(taps, tile)         T outputs of any filter, over padded input
 namespace lapidary::kernels {
 namespace {
 
-/// Distances in bytes, and what a tile of any shape must know.
+/// A run of outputs of one line: the input lines of the filter's lines, from column 0 of the image.
+/// Lines outside the image are blank; columns outside it are not read.
+struct DwLine {
+  const char* lines[5] = {};  ///< K of them, at the block's channels
+  int64_t pixel_bytes = 0;    ///< between input columns
+  int64_t in_w = 0;
+  int64_t ix = 0;      ///< input column of the first tap of the first output
+  int64_t pixels = 0;  ///< outputs
+  int fill = 0;        ///< what stands outside the image
+};
+
+/// For any filter: distances in bytes between taps.
 struct DwTaps {
-  int64_t tap_y = 0, tap_x = 0;  ///< between taps
+  int64_t tap_y = 0, tap_x = 0;
   int64_t kernel_h = 1, kernel_w = 1;
   bool has_zero_points = false;
 };
 
+/// Outputs done for all channels before the next ones, so that their input lines stay in L1.
+constexpr int64_t kDwSegmentBytes = 12 * 1024;
+
+constexpr bool dw_is_square(const ConvShape& s) {
+  return s.kernel_h == s.kernel_w && s.dilation_w == 1 && (s.kernel_w == 3 || s.kernel_w == 5) &&
+         s.stride_w <= 2;
+}
+
+/// A blank line for the square filters, or the chunks of the others.
+[[maybe_unused]] constexpr size_t dw_scratch_bytes(const ConvShape& s, const IgemmTraits& t) {
+  if (!dw_is_square(s)) return igemm_scratch_bytes(s, t);
+  const size_t line = static_cast<size_t>(s.in_w * s.in_c * t.element_bytes + 64);
+  const size_t other = igemm_scratch_bytes(s, t);  // where weights have zero points
+  return line > other ? line : other;
+}
+
 template <class P, int K, int S>
-void dw_line(const DwTaps& taps, const IgemmTile& line, int64_t pixels) {
-  IgemmTile t = line;
-  for (int64_t m = 0; m < pixels; m += 4, t.a += 4 * t.a_pixel, t.pixel += 4) {
-    switch (at_most(4, pixels - m)) {
-      case 1:
-        P::template tile<K, S, 1>(taps, t);
-        break;
-      case 2:
-        P::template tile<K, S, 2>(taps, t);
-        break;
-      case 3:
-        P::template tile<K, S, 3>(taps, t);
-        break;
-      default:
-        P::template tile<K, S, 4>(taps, t);
-        break;
+void run_dw_square(const ConvShape& s, const WorkRange& range, const IgemmOperands& o,
+                   typename P::Element fill) {
+  constexpr int64_t kBytes = sizeof(typename P::Element);
+  const int64_t pixel_bytes = s.in_c * kBytes, line_bytes = s.in_w * pixel_bytes;
+  const int64_t row_end = range.row_end < 0 ? work_rows(s) : range.row_end;
+  const int64_t segment = up_to(at_least(1, kDwSegmentBytes / (S * pixel_bytes)), 4) * 4;
+  P::fill(static_cast<typename P::Element*>(o.scratch), fill, s.in_w * s.in_c);
+  for (int64_t row = range.row_begin; row < row_end; ++row) {
+    const int64_t n = row / s.out_h, iy = row % s.out_h * s.stride_h - s.pad_top;
+    const char* image = static_cast<const char*>(o.x) + n * s.in_h * line_bytes;
+    for (int64_t ox = 0; ox < s.out_w; ox += segment) {
+      for (int64_t channel = 0; channel < s.in_c; channel += P::kTraits.lanes) {
+        DwLine line = {.pixel_bytes = pixel_bytes,
+                       .in_w = s.in_w,
+                       .ix = ox * S - s.pad_left,
+                       .pixels = at_most(segment, s.out_w - ox),
+                       .fill = static_cast<int>(fill)};
+        for (int ky = 0; ky < K; ++ky) {
+          const int64_t y = iy + ky * s.dilation_h;
+          const bool inside = y >= 0 && y < s.in_h;
+          line.lines[ky] = (inside ? image + y * line_bytes : static_cast<const char*>(o.scratch)) +
+                           channel * kBytes;
+        }
+        IgemmTile t;
+        t.w = o.weights + channel / P::kTraits.lanes * P::block_bytes(s);
+        t.channel = t.at = channel;
+        t.channels = at_most(P::kTraits.lanes, s.in_c - channel);
+        t.pixel = row * s.out_w + ox;
+        t.args = o.args;
+        P::template square<K, S>(line, t);
+      }
     }
   }
 }
 
 template <class P>
-using DwLine = void (*)(const DwTaps&, const IgemmTile&, int64_t);
-
-/// The tile made for the shape, or the one for any shape.
-template <class P>
-DwLine<P> dw_line_for(const ConvShape& s, bool has_zero_points) {
-  if (s.kernel_h == s.kernel_w && s.dilation_w == 1 && !has_zero_points) {
-    if (s.kernel_w == 3 && s.stride_w == 1) return dw_line<P, 3, 1>;
-    if (s.kernel_w == 3 && s.stride_w == 2) return dw_line<P, 3, 2>;
-    if (s.kernel_w == 5 && s.stride_w == 1) return dw_line<P, 5, 1>;
-    if (s.kernel_w == 5 && s.stride_w == 2) return dw_line<P, 5, 2>;
-  }
-  return dw_line<P, 0, 0>;
-}
-
-template <class P>
-void run_dw(const ConvShape& s, const WorkRange& range, const IgemmOperands& o,
-            typename P::Element fill) {
+void run_dw_any(const ConvShape& s, const WorkRange& range, const IgemmOperands& o,
+                typename P::Element fill) {
   constexpr int64_t kBytes = sizeof(typename P::Element);
   const IgemmPlan p = igemm_plan(s, P::kTraits);
-  const DwLine<P> line = dw_line_for<P>(s, o.needs_sums);
   const int64_t row_end = range.row_end < 0 ? work_rows(s) : range.row_end;
   for (int64_t row = range.row_begin; row < row_end;) {
     const IgemmChunk c = next_chunk<P>(s, p, static_cast<const typename P::Source*>(o.x), fill,
@@ -78,10 +105,42 @@ void run_dw(const ConvShape& s, const WorkRange& range, const IgemmOperands& o,
         t.channels = at_most(P::kTraits.lanes, s.in_c - channel);
         t.pixel = c.pixel + r * c.pixels;
         t.args = o.args;
-        line(taps, t, c.pixels);
+        int64_t m = 0;
+        for (; m + 4 <= c.pixels; m += 4, t.a += 4 * t.a_pixel, t.pixel += 4)
+          P::template any<4>(taps, t);
+        for (; m < c.pixels; ++m, t.a += t.a_pixel, ++t.pixel) P::template any<1>(taps, t);
       }
     }
     row += is_flat(s) ? c.pixels : c.rows;
+  }
+}
+
+template <class P>
+void run_dw(const ConvShape& s, const WorkRange& range, const IgemmOperands& o,
+            typename P::Element fill) {
+  if (!dw_is_square(s) || o.needs_sums) return run_dw_any<P>(s, range, o, fill);
+  if (s.kernel_w == 3 && s.stride_w == 1) return run_dw_square<P, 3, 1>(s, range, o, fill);
+  if (s.kernel_w == 3) return run_dw_square<P, 3, 2>(s, range, o, fill);
+  if (s.stride_w == 1) return run_dw_square<P, 5, 1>(s, range, o, fill);
+  return run_dw_square<P, 5, 2>(s, range, o, fill);
+}
+
+/// tile(T, edge, m) over the outputs of a line in fours; edge: some column is outside the image.
+template <int K, int S, class Tile>
+LAPIDARY_INLINE void each_dw_tile(const DwLine& line, const Tile& tile) {
+  for (int64_t m = 0; m < line.pixels; m += 4) {
+    const int64_t count = at_most(4, line.pixels - m), ix = line.ix + m * S;
+    const bool edge = ix < 0 || ix + (count - 1) * S + K > line.in_w;
+    if (count == 4 && !edge)
+      tile.template operator()<4, false>(m);
+    else if (count == 4)
+      tile.template operator()<4, true>(m);
+    else if (count == 3)
+      tile.template operator()<3, true>(m);
+    else if (count == 2)
+      tile.template operator()<2, true>(m);
+    else
+      tile.template operator()<1, true>(m);
   }
 }
 

@@ -15,38 +15,33 @@ struct DwPolicyF32 : PolicyF32<V, ConvTileF32<V>> {
 
   static int64_t block_bytes(const ConvShape& s) { return s.kernel_h * s.kernel_w * V::kLanes * 4; }
 
-  template <int K, int S, int T>
-  static void tile(const DwTaps& taps, const IgemmTile& t) {
-    Vec acc[T][1];
-    Base::template start<T, 1>(t, acc);
-    if constexpr (K > 0)
-      square<K, S, T>(taps, t, acc);
-    else
-      any<T>(taps, t, acc);
-    Base::template finish<T, 1>(t, acc);
-  }
-
- private:
-  /// Each column of a line is loaded once and serves every output whose window holds it.
-  template <int K, int S, int T>
-  LAPIDARY_INLINE void square(const DwTaps& taps, const IgemmTile& t, Vec (&acc)[T][1]) {
-    const float* w = reinterpret_cast<const float*>(t.w);
-    const char* line = t.a;
-    for (int ky = 0; ky < K; ++ky, line += taps.tap_y, w += K * V::kLanes) {
-#pragma GCC unroll 16
-      for (int column = 0; column < (T - 1) * S + K; ++column) {
-        const Vec x = V::load(reinterpret_cast<const float*>(line + column * taps.tap_x));
+  template <int K, int S>
+  static void square(const DwLine& line, const IgemmTile& t) {
+    const ConvTileF32<V> tile(t);
+    const ActivationVectors<V> act(tile.activation);
+    const Vec bias = V::load(tile.bias);
+    each_dw_tile<K, S>(line, [&]<int T, bool kEdge>(int64_t m) {
+      Vec acc[T];
 #pragma GCC unroll 4
-        for (int o = 0; o < T; ++o) {
-          const int kx = column - o * S;
-          if (kx >= 0 && kx < K) acc[o][0] = V::fma(x, V::load(w + kx * V::kLanes), acc[o][0]);
-        }
+      for (int o = 0; o < T; ++o) acc[o] = bias;
+      accumulate<K, S, T, kEdge>(line, m, reinterpret_cast<const float*>(t.w), acc);
+#pragma GCC unroll 4
+      for (int o = 0; o < T; ++o) {
+        if (tile.residual != nullptr)
+          acc[o] = V::add(acc[o], V::load(tile.residual + (m + o) * tile.residual_stride));
+        float* y = tile.y + (m + o) * tile.y_stride;
+        if (t.channels == V::kLanes)
+          V::store(y, act(acc[o]));
+        else
+          V::store(y, act(acc[o]), t.channels);
       }
-    }
+    });
   }
 
   template <int T>
-  LAPIDARY_INLINE void any(const DwTaps& taps, const IgemmTile& t, Vec (&acc)[T][1]) {
+  static void any(const DwTaps& taps, const IgemmTile& t) {
+    Vec acc[T][1];
+    Base::template start<T, 1>(t, acc);
     const float* w = reinterpret_cast<const float*>(t.w);
     for (int64_t ky = 0; ky < taps.kernel_h; ++ky) {
       for (int64_t kx = 0; kx < taps.kernel_w; ++kx, w += V::kLanes) {
@@ -58,6 +53,31 @@ struct DwPolicyF32 : PolicyF32<V, ConvTileF32<V>> {
                              acc[o][0]);
       }
     }
+    Base::template finish<T, 1>(t, acc);
+  }
+
+ private:
+  /// Each column of a line is loaded once and serves every output whose window holds it.
+  template <int K, int S, int T, bool kEdge>
+  LAPIDARY_INLINE void accumulate(const DwLine& line, int64_t m, const float* w, Vec (&acc)[T]) {
+    const int64_t ix = line.ix + m * S;
+#pragma GCC unroll 5
+    for (int ky = 0; ky < K; ++ky, w += K * V::kLanes) {
+#pragma GCC unroll 16
+      for (int column = 0; column < (T - 1) * S + K; ++column) {
+        const int64_t at = ix + column;
+        const bool outside = kEdge && (at < 0 || at >= line.in_w);
+        const Vec x =
+            outside
+                ? V::set(0.0f)
+                : V::load(reinterpret_cast<const float*>(line.lines[ky] + at * line.pixel_bytes));
+#pragma GCC unroll 4
+        for (int o = 0; o < T; ++o) {
+          const int kx = column - o * S;
+          if (kx >= 0 && kx < K) acc[o] = V::fma(x, V::load(w + kx * V::kLanes), acc[o]);
+        }
+      }
+    }
   }
 };
 
@@ -66,9 +86,7 @@ struct DwF32 {
   using Policy = DwPolicyF32<V>;
 
   static size_t packed_bytes(const ConvShape& s) { return packed_dw_f32_bytes(s, V::kLanes); }
-  static size_t scratch_bytes(const ConvShape& s) {
-    return igemm_scratch_bytes(s, Policy::kTraits);
-  }
+  static size_t scratch_bytes(const ConvShape& s) { return dw_scratch_bytes(s, Policy::kTraits); }
   static int64_t blocks(const ConvShape&) { return 1; }
   static void pack(const ConvShape& s, const ConvF32Weights& w, void* packed) {
     pack_dw_f32(s, w, V::kLanes, packed);

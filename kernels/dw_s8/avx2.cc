@@ -9,16 +9,16 @@ struct Dot2 {
   static constexpr int kTaps = 2;
 
   template <int R>
-  LAPIDARY_INLINE __m256i column(const char* p, int64_t tap_y) {
-    const __m128i first = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  LAPIDARY_INLINE __m256i column(const char* const* lines, int64_t at) {
+    const __m128i first = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(lines[0] + at));
     if constexpr (R == 1) return _mm256_cvtepu8_epi32(first);
-    const __m128i second = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + tap_y));
+    const __m128i second = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(lines[1] + at));
     return _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(first, second));
   }
   LAPIDARY_INLINE __m256i dot(__m256i acc, __m256i x, __m256i w) {
     return _mm256_add_epi32(acc, _mm256_madd_epi16(x, w));
   }
-  LAPIDARY_INLINE __m256i ones() { return _mm256_set1_epi16(1); }
+  LAPIDARY_INLINE __m256i every(int x) { return _mm256_set1_epi16(static_cast<int16_t>(x)); }
 };
 using Rows = DwS8<Avx2, Dot2>;
 

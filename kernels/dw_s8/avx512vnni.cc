@@ -9,21 +9,21 @@ struct Dot4 {
   static constexpr int kTaps = 4;
 
   template <int R>
-  LAPIDARY_INLINE __m512i column(const char* p, int64_t tap_y) {
-    if constexpr (R == 1) return _mm512_cvtepu8_epi32(line(p));
-    __m512i v = _mm512_zextsi128_si512(line(p));
-    v = _mm512_inserti32x4(v, line(p + tap_y), 1);
-    if constexpr (R > 2) v = _mm512_inserti32x4(v, line(p + 2 * tap_y), 2);
-    if constexpr (R > 3) v = _mm512_inserti32x4(v, line(p + 3 * tap_y), 3);
+  LAPIDARY_INLINE __m512i column(const char* const* lines, int64_t at) {
+    if constexpr (R == 1) return _mm512_cvtepu8_epi32(load(lines[0] + at));
+    __m512i v = _mm512_zextsi128_si512(load(lines[0] + at));
+    v = _mm512_inserti32x4(v, load(lines[1] + at), 1);
+    if constexpr (R > 2) v = _mm512_inserti32x4(v, load(lines[2] + at), 2);
+    if constexpr (R > 3) v = _mm512_inserti32x4(v, load(lines[3] + at), 3);
     return _mm512_permutexvar_epi8(interleave(), v);
   }
   LAPIDARY_INLINE __m512i dot(__m512i acc, __m512i x, __m512i w) {
     return _mm512_dpbusd_epi32(acc, x, w);
   }
-  LAPIDARY_INLINE __m512i ones() { return _mm512_set1_epi8(1); }
+  LAPIDARY_INLINE __m512i every(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }
 
  private:
-  LAPIDARY_INLINE __m128i line(const char* p) {
+  LAPIDARY_INLINE __m128i load(const char* p) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   }
   LAPIDARY_INLINE __m512i interleave() {

@@ -1,5 +1,7 @@
 #include "kernels/eltwise_s8/eltwise_s8.h"
 
+#include <cmath>
+
 #include "kernels/scalar.h"
 
 namespace lapidary::kernels {
@@ -8,9 +10,8 @@ AddU8 add_u8(float a_scale, int a_zero, float b_scale, int b_zero, float y_scale
   AddU8 p;
   p.ra = a_scale / y_scale;
   p.rb = b_scale / y_scale;
-  const float a_part = p.ra * static_cast<float>(a_zero);
   const float b_part = p.rb * static_cast<float>(b_zero);
-  p.f = static_cast<float>(y_zero) - (a_part + b_part);
+  p.f = static_cast<float>(y_zero) - std::fma(p.ra, static_cast<float>(a_zero), b_part);
   return p;
 }
 

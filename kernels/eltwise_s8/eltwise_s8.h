@@ -19,7 +19,7 @@ struct AddU8 {
   float ra = 0, rb = 0, f = 0;
   int lo = 0, hi = 255;
 };
-/// ra = sa/sy, rb = sb/sy, f = zy - (ra*za + rb*zb), each step rounded to float32.
+/// ra = sa/sy, rb = sb/sy, f = zy - fma(ra, za, rb*zb), each step rounded to float32.
 AddU8 add_u8(float a_scale, int a_zero, float b_scale, int b_zero, float y_scale, int y_zero);
 
 /// QLinearMul: y = clamp(rint(float((a - a_zero) * (b - b_zero)) * m + float(y_zero)), lo, hi).

@@ -55,7 +55,10 @@ class JpegReader {
     errors_.manager.error_exit = on_error;
     errors_.manager.emit_message = on_message;
     progress_.progress_monitor = on_progress;
-    if (!start(file)) fail_jpeg();
+    if (!start(file)) {
+      jpeg_destroy_decompress(&jpeg_);
+      fail_jpeg();
+    }
   }
   ~JpegReader() { jpeg_destroy_decompress(&jpeg_); }
   JpegReader(const JpegReader&) = delete;

@@ -154,7 +154,7 @@ std::string central_directory(const std::vector<Entry>& entries, uint64_t start)
     append(out, kCentralMagic, 4);
     append(out, 20, 2);
     out += common_fields(entry);
-    append(out, 0, 2 + 2 + 2 + 4);  // comment, disk, attributes
+    out.append(2 + 2 + 2 + 4, '\0');  // comment, disk, attributes
     append(out, entry.local, 4);
     out += entry.name;
   }

@@ -35,9 +35,8 @@ ArenaLayout lay_out_arena(std::span<const Lifetime> lifetimes) {
       offset = std::max(offset, layout.offsets[other] + padded(lifetimes[other].size_bytes));
     }
     layout.offsets[block] = offset;
-    const auto at = std::upper_bound(placed.begin(), placed.end(), offset, [&](int64_t o, size_t b) {
-      return o < layout.offsets[b];
-    });
+    const auto at = std::upper_bound(placed.begin(), placed.end(), offset,
+                                     [&](int64_t o, size_t b) { return o < layout.offsets[b]; });
     placed.insert(at, block);
     layout.size_bytes = std::max(layout.size_bytes, checked_add(offset, need));
   }

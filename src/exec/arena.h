@@ -24,9 +24,9 @@ struct ArenaLayout {
   int64_t size_bytes = 0;        ///< with slack after the last block
 };
 
-/// Places blocks so that those alive at one step never share a byte: greedy by size (largest first, at
-/// the lowest gap that holds it), as in Pisarchyk and Lee, "Efficient Memory Management for Deep Neural
-/// Net Inference" (2020), section 4.3.
+/// Places blocks so that those alive at one step never share a byte: greedy by size (largest first,
+/// at the lowest gap that holds it), as in Pisarchyk and Lee, "Efficient Memory Management for Deep
+/// Neural Net Inference" (2020), section 4.3.
 ArenaLayout lay_out_arena(std::span<const Lifetime> lifetimes);
 
 }  // namespace lapidary::exec

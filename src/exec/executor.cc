@@ -7,13 +7,12 @@
 #include "src/base/isa.h"
 #include "src/base/parallel.h"
 #include "src/base/text.h"
-#include "src/exec/inline_functions.h"
 #include "src/exec/inputs.h"
 #include "src/exec/plan.h"
 #include "src/exec/planner.h"
 #include "src/exec/prepare.h"
 #include "src/exec/support.h"
-#include "src/ops/infer.h"
+#include "src/ops/inline_functions.h"
 
 namespace lapidary {
 
@@ -39,7 +38,7 @@ class Executor::Impl {
  public:
   Impl(Graph graph, ExecOptions options) : graph_(std::move(graph)), options_(options) {
     runnable_ = graph_;
-    exec::inline_functions(runnable_);
+    inline_functions(runnable_);
     exec::check_executable(runnable_);
     if (options_.threads < 0) fail_usage("threads: {} is negative", options_.threads);
   }

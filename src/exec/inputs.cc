@@ -30,8 +30,8 @@ void check_type(const TensorType& expected, const Tensor& given,
     if (dim.known() || dim.symbol.empty()) continue;
     const auto [bound, fresh] = symbols.emplace(dim.symbol, size);
     if (!fresh && bound->second != size)
-      fail_invalid("axis {} is {}, but '{}' is {} elsewhere", axis, size, printable(dim.symbol, 100),
-                   bound->second);
+      fail_invalid("axis {} is {}, but '{}' is {} elsewhere", axis, size,
+                   printable(dim.symbol, 100), bound->second);
   }
 }
 

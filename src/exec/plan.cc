@@ -57,7 +57,9 @@ StepRun::StepRun(const Plan& plan, const Executor::Values& inputs, Tensor& arena
   for (size_t i = 0; i < plan.storages.size(); ++i) {
     const Storage& storage = plan.storages[i];
     switch (storage.kind) {
-      case Storage::Kind::kArena: pointers_[i] = base + storage.offset; break;
+      case Storage::Kind::kArena:
+        pointers_[i] = base + storage.offset;
+        break;
       case Storage::Kind::kConstant:
         pointers_[i] = const_cast<void*>(storage.constant.raw());  // steps only read it
         break;
@@ -69,7 +71,8 @@ StepRun::StepRun(const Plan& plan, const Executor::Values& inputs, Tensor& arena
         heap_[i] = Tensor(storage.dtype, storage.shape);
         pointers_[i] = heap_[i].mutable_raw();
         break;
-      case Storage::Kind::kHeap: break;
+      case Storage::Kind::kHeap:
+        break;
     }
   }
 }
@@ -83,7 +86,8 @@ Tensor StepRun::tensor(const Operand& operand) const {
       return Tensor::borrow(operand.dtype, operand.shape, pointers_[i], nullptr);
     case Storage::Kind::kConstant:
       return operand.known ? storage.constant.reshaped(operand.shape) : storage.constant;
-    default: return operand.known ? heap_[i].reshaped(operand.shape) : heap_[i];
+    default:
+      return operand.known ? heap_[i].reshaped(operand.shape) : heap_[i];
   }
 }
 
@@ -104,11 +108,12 @@ Tensor StepRun::take(const Operand& operand) const {
 
 void StepRun::parallel(int64_t count, int64_t grain,
                        const std::function<void(int64_t, int64_t)>& body) const {
-  parallel_for(count, grain, [&](int64_t begin, int64_t end, int) { body(begin, end); }, threads());
+  parallel_for(
+      count, grain, [&](int64_t begin, int64_t end, int) { body(begin, end); }, threads());
 }
 
-Executor::Values run_plan(Plan& plan, const Executor::Values& inputs, Tensor& arena, const TapFn& tap,
-                          bool profile) {
+Executor::Values run_plan(Plan& plan, const Executor::Values& inputs, Tensor& arena,
+                          const TapFn& tap, bool profile) {
   using Clock = std::chrono::steady_clock;
   const StepRun run(plan, inputs, arena);
   auto next_tap = plan.taps.begin();
@@ -125,10 +130,15 @@ Executor::Values run_plan(Plan& plan, const Executor::Values& inputs, Tensor& ar
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     Step& step = plan.steps[i];
     const auto start = profile ? Clock::now() : Clock::time_point();
-    with_context([&] { return step.info.nodes.empty() ? step.info.op : step.info.op + " '" + step.info.nodes[0] + "'"; },
-                 [&] { step.run(run); });
+    with_context(
+        [&] {
+          return step.info.nodes.empty() ? step.info.op
+                                         : step.info.op + " '" + step.info.nodes[0] + "'";
+        },
+        [&] { step.run(run); });
     if (profile)
-      step.info.milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+      step.info.milliseconds =
+          std::chrono::duration<double, std::milli>(Clock::now() - start).count();
     call_taps(static_cast<int>(i));
     for (const int storage : step.frees) run.free_heap(storage);
   }

@@ -113,9 +113,9 @@ class StepRun {
   mutable std::vector<Tensor> heap_;
 };
 
-/// Runs all steps. `inputs` were checked against the graph; `tap` may be empty. Where `profile`, each
-/// step's time is stored in its StepInfo.
-Executor::Values run_plan(Plan& plan, const Executor::Values& inputs, Tensor& arena, const TapFn& tap,
-                          bool profile);
+/// Runs all steps. `inputs` were checked against the graph; `tap` may be empty. Where `profile`,
+/// each step's time is stored in its StepInfo.
+Executor::Values run_plan(Plan& plan, const Executor::Values& inputs, Tensor& arena,
+                          const TapFn& tap, bool profile);
 
 }  // namespace lapidary::exec

@@ -8,6 +8,7 @@
 #include "src/exec/steps/convert.h"
 #include "src/exec/steps/reference.h"
 #include "src/exec/steps/steps.h"
+#include "src/ops/evaluate.h"
 
 namespace lapidary::exec {
 
@@ -86,17 +87,45 @@ bool PlanBuilder::known_and_not_empty(NodeId id) const {
   };
   const Node& n = node(id);
   for (const ValueId v : n.inputs)
-    if (v && (!usable(v) || (computed(v) && !forms_.at(v.index)[0].known))) return false;
-  return std::all_of(n.outputs.begin(), n.outputs.end(), [&](ValueId v) { return !v || usable(v); });
+    if (v && constant(v) == nullptr &&
+        (!usable(v) || (computed(v) && !forms_.at(v.index)[0].known)))
+      return false;
+  return std::all_of(n.outputs.begin(), n.outputs.end(),
+                     [&](ValueId v) { return !v || usable(v); });
 }
 
 void PlanBuilder::build_node(NodeId id) {
-  with_context([&] { return node_label(graph_, id); }, [&] {
-    const StepRule* rule =
-        options_.reference_only ? nullptr : find_step_rule(node(id).domain, node(id).op);
-    if (rule == nullptr || !known_and_not_empty(id) || !rule->build(*this, id)) emit_reference(id);
-    finish(id);
-  });
+  with_context([&] { return node_label(graph_, id); },
+               [&] {
+                 if (fold(id)) return finish(id);
+                 const StepRule* rule = options_.reference_only
+                                            ? nullptr
+                                            : find_step_rule(node(id).domain, node(id).op);
+                 if (rule == nullptr || !known_and_not_empty(id) || !rule->build(*this, id))
+                   emit_reference(id);
+                 finish(id);
+               });
+}
+
+bool PlanBuilder::fold(NodeId id) {
+  const ResolvedOp op = resolve_op(graph_, id);
+  if (options_.reference_only || !op || !op.def->foldable || !node(id).captures.empty())
+    return false;
+  std::vector<const Tensor*> inputs;
+  for (const ValueId v : node(id).inputs) {
+    inputs.push_back(constant(v));
+    if (v && inputs.back() == nullptr) return false;
+  }
+  std::vector<Tensor> made = evaluate_node(graph_, id, inputs);
+  for (size_t i = 0; i < made.size(); ++i)
+    if (output(id, i)) folded_[output(id, i).index] = std::move(made[i]);
+  return true;
+}
+
+const Tensor* PlanBuilder::constant(ValueId id) const {
+  if (!id) return nullptr;
+  const auto found = folded_.find(id.index);
+  return found != folded_.end() ? &found->second : graph_.constant(id);
 }
 
 void PlanBuilder::finish(NodeId id) {
@@ -163,7 +192,8 @@ void PlanBuilder::convert(const Operand& from, const Operand& to, ValueId id) {
 
 Operand PlanBuilder::create(ValueId id, Layout layout, bool biased) {
   const TensorType& type = graph_.value(id).type;
-  Operand lies{static_cast<int>(plan_.storages.size()), type.dtype, type.static_shape(), layout, biased};
+  Operand lies{static_cast<int>(plan_.storages.size()), type.dtype, type.static_shape(), layout,
+               biased};
   Storage storage;
   storage.size_bytes = lies.size_bytes();
   storage.first_step = static_cast<int>(plan_.steps.size());
@@ -180,7 +210,8 @@ Operand PlanBuilder::create(ValueId id, Layout layout, bool biased) {
 }
 
 bool PlanBuilder::reusable(const Operand& operand, std::span<const NodeId> nodes) const {
-  if (plan_.storages[static_cast<size_t>(operand.storage)].kind != Storage::Kind::kArena) return false;
+  if (plan_.storages[static_cast<size_t>(operand.storage)].kind != Storage::Kind::kArena)
+    return false;
   for (const ValueId sharer : sharers_.at(operand.storage)) {
     if (returned_.contains(sharer.index)) return false;
     int64_t others = pending_.at(sharer.index);
@@ -193,7 +224,8 @@ bool PlanBuilder::reusable(const Operand& operand, std::span<const NodeId> nodes
 
 Operand PlanBuilder::create_over(ValueId id, const Operand& from, std::span<const NodeId> nodes) {
   const Operand out{from.storage, dtype(id), shape(id), from.layout, from.biased};
-  if (returned_.contains(id.index) || out.size_bytes() != from.size_bytes() || !reusable(from, nodes))
+  if (returned_.contains(id.index) || out.size_bytes() != from.size_bytes() ||
+      !reusable(from, nodes))
     return create(id, from.layout, from.biased);
   created_.push_back({id, out});
   return out;
@@ -281,8 +313,10 @@ void PlanBuilder::emit(StepSpec spec) {
 }
 
 void PlanBuilder::add_step_costs(StepInfo& info, const StepSpec& spec) const {
-  for (const Operand& operand : spec.reads) info.bytes_moved += operand.known ? operand.size_bytes() : 0;
-  for (const Operand& operand : spec.writes) info.bytes_moved += operand.known ? operand.size_bytes() : 0;
+  for (const Operand& operand : spec.reads)
+    info.bytes_moved += operand.known ? operand.size_bytes() : 0;
+  for (const Operand& operand : spec.writes)
+    info.bytes_moved += operand.known ? operand.size_bytes() : 0;
   for (const NodeId id : spec.nodes) {
     const ResolvedOp op = resolve_op(graph_, id);
     if (!op) continue;
@@ -295,8 +329,10 @@ void PlanBuilder::add_step_costs(StepInfo& info, const StepSpec& spec) const {
     }
     if (op.def->macs == nullptr || !known_and_not_empty(id)) continue;
     std::vector<TensorType> inputs, outputs;
-    for (const ValueId v : node(id).inputs) inputs.push_back(v ? graph_.value(v).type : TensorType());
-    for (const ValueId v : node(id).outputs) outputs.push_back(v ? graph_.value(v).type : TensorType());
+    for (const ValueId v : node(id).inputs)
+      inputs.push_back(v ? graph_.value(v).type : TensorType());
+    for (const ValueId v : node(id).outputs)
+      outputs.push_back(v ? graph_.value(v).type : TensorType());
     info.macs += op.def->macs(attrs(id), inputs, outputs);
   }
 }
@@ -341,7 +377,8 @@ void PlanBuilder::place() {
   for (size_t i = 0; i < plan_.storages.size(); ++i) {
     Storage& storage = plan_.storages[i];
     storage.last_step = std::max(storage.last_step, storage.first_step);
-    if (storage.kind == Storage::Kind::kHeap && storage.last_step < static_cast<int>(plan_.steps.size()))
+    if (storage.kind == Storage::Kind::kHeap &&
+        storage.last_step < static_cast<int>(plan_.steps.size()))
       plan_.steps[static_cast<size_t>(storage.last_step)].frees.push_back(static_cast<int>(i));
     if (storage.kind != Storage::Kind::kArena) continue;
     lifetimes.push_back({storage.size_bytes, storage.first_step, storage.last_step});

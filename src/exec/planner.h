@@ -32,8 +32,8 @@ struct PlanOptions {
 };
 
 /// Turns a graph with bound shapes into steps, node by node in topological order. The rules of
-/// `steps/` use it: they ask for operands in the layout that they need (conversions are emitted where
-/// the value does not lie so), make the outputs, and emit a step.
+/// `steps/` use it: they ask for operands in the layout that they need (conversions are emitted
+/// where the value does not lie so), make the outputs, and emit a step.
 class PlanBuilder {
  public:
   PlanBuilder(const Graph& graph, PlanOptions options);
@@ -51,7 +51,9 @@ class PlanBuilder {
   // -- types (static wherever a rule is asked)
   DType dtype(ValueId id) const { return graph_.value(id).type.dtype; }
   Shape shape(ValueId id) const { return graph_.value(id).type.static_shape(); }
-  const Tensor* constant(ValueId id) const { return id.valid() ? graph_.constant(id) : nullptr; }
+  /// Elements known now: the graph's constants, and what was computed from constants alone (weights
+  /// behind DequantizeLinear, which passes leave as they are).
+  const Tensor* constant(ValueId id) const;
 
   // -- operands
   bool computed(ValueId id) const { return forms_.contains(id.index); }
@@ -82,7 +84,8 @@ class PlanBuilder {
   // -- layout
   /// True where consumers of the value rather have it channels last.
   bool prefers_channels_last(ValueId id) const { return prefers_.contains(id.index); }
-  /// For ops that work in any layout: channels last where an input lies so or the output prefers it.
+  /// For ops that work in any layout: channels last where an input lies so or the output prefers
+  /// it.
   Layout follow(NodeId id);
 
   // -- fusion
@@ -99,6 +102,7 @@ class PlanBuilder {
   void define(ValueId id, const Operand& operand);
   void build_node(NodeId id);
   bool known_and_not_empty(NodeId id) const;
+  bool fold(NodeId id);
   void finish(NodeId id);
   Operand constant_operand(ValueId id, Layout layout);
   void convert(const Operand& from, const Operand& to, ValueId id);
@@ -109,12 +113,13 @@ class PlanBuilder {
   const Graph& graph_;
   PlanOptions options_;
   Plan plan_;
-  std::unordered_map<uint32_t, std::vector<Operand>> forms_;      // value -> where it lies
-  std::vector<std::pair<ValueId, Operand>> created_;              // by the step being built
-  std::unordered_map<int, std::vector<ValueId>> sharers_;         // storage -> values in it
-  std::unordered_map<uint32_t, int64_t> pending_;                 // value -> reads not yet built
+  std::unordered_map<uint32_t, std::vector<Operand>> forms_;  // value -> where it lies
+  std::unordered_map<uint32_t, Tensor> folded_;
+  std::vector<std::pair<ValueId, Operand>> created_;       // by the step being built
+  std::unordered_map<int, std::vector<ValueId>> sharers_;  // storage -> values in it
+  std::unordered_map<uint32_t, int64_t> pending_;          // value -> reads not yet built
   std::unordered_set<uint32_t> prefers_, tapped_, returned_;
-  std::unordered_set<uint32_t> done_;                             // nodes
+  std::unordered_set<uint32_t> done_;  // nodes
 };
 
 /// Bound graph -> plan.

@@ -50,9 +50,10 @@ std::vector<ValueId> tapped_values(const Graph& graph, const std::vector<std::st
   for (const std::string& name : taps) {
     const ValueId id = graph.find_value(name);
     if (!id)
-      fail_usage("'{}' cannot be tapped: it is computed inside an integer kernel; tap the quantized "
-                 "tensor behind it",
-                 printable(name, 200));
+      fail_usage(
+          "'{}' cannot be tapped: it is computed inside an integer kernel; tap the quantized "
+          "tensor behind it",
+          printable(name, 200));
     ids.push_back(id);
   }
   return ids;

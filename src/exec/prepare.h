@@ -12,7 +12,7 @@ struct PrepareOptions {
   std::set<std::string> overridden;  ///< inputs with an initializer that the caller gives himself
   std::vector<std::string> taps;
   bool keep_all_values = false;
-  bool as_written = false;           ///< neither lowered nor optimised
+  bool as_written = false;  ///< neither lowered nor optimised
 };
 
 /// A private copy of the graph, ready to be bound to shapes.
@@ -21,9 +21,9 @@ struct Prepared {
   size_t outputs = 0;  ///< its first outputs are the caller's, those after them are only tapped
 };
 
-/// Lowers Q/DQ to integer ops, then optimises. Tapped values become outputs between the two, so that no
-/// later rewrite loses them: a BatchNormalization behind a tapped convolution stays unfolded. Throws
-/// Error{kUsage} for a tapped value that lowering put inside an integer op.
+/// Lowers Q/DQ to integer ops, then optimises. Tapped values become outputs between the two, so
+/// that no later rewrite loses them: a BatchNormalization behind a tapped convolution stays
+/// unfolded. Throws Error{kUsage} for a tapped value that lowering put inside an integer op.
 Prepared prepare(const Graph& graph, const PrepareOptions& options);
 
 /// Sets all types for inputs of these shapes and folds what has become constant.

@@ -62,7 +62,8 @@ bool condition(const Tensor& tensor) {
   return tensor.data<bool>()[0];
 }
 
-std::vector<Tensor> run_branch(const Graph& outer, NodeId id, std::span<const Tensor* const> inputs) {
+std::vector<Tensor> run_branch(const Graph& outer, NodeId id,
+                               std::span<const Tensor* const> inputs) {
   const Node& node = outer.node(id);
   if (inputs.empty() || inputs[0] == nullptr) fail_invalid("the condition is missing");
   const std::string_view branch = condition(*inputs[0]) ? "then_branch" : "else_branch";
@@ -76,7 +77,8 @@ std::vector<Tensor> run_branch(const Graph& outer, NodeId id, std::span<const Te
       values.set(node.captures[i].inner, *inputs[node.inputs.size() + i]);
   run_nodes(graph, values);
   if (graph.outputs().size() != node.outputs.size())
-    fail_invalid("{} has {} outputs, the node {}", branch, graph.outputs().size(), node.outputs.size());
+    fail_invalid("{} has {} outputs, the node {}", branch, graph.outputs().size(),
+                 node.outputs.size());
   std::vector<Tensor> outputs;
   for (const ValueId v : graph.outputs()) outputs.push_back(values.at(v));
   return outputs;
@@ -84,7 +86,8 @@ std::vector<Tensor> run_branch(const Graph& outer, NodeId id, std::span<const Te
 
 }  // namespace
 
-std::vector<Tensor> execute_node(const Graph& graph, NodeId id, std::span<const Tensor* const> inputs) {
+std::vector<Tensor> execute_node(const Graph& graph, NodeId id,
+                                 std::span<const Tensor* const> inputs) {
   const Node& node = graph.node(id);
   if (node.is("If"))
     return with_context([&] { return node_label(graph, id); },

@@ -21,11 +21,16 @@ using CopyRun = void (*)(const CopyAxis&, const char*, char*);
 
 CopyRun run_of(size_t element_bytes) {
   switch (element_bytes) {
-    case 1: return copy_run<uint8_t>;
-    case 2: return copy_run<uint16_t>;
-    case 4: return copy_run<uint32_t>;
-    case 8: return copy_run<uint64_t>;
-    default: fail(ErrorCode::kInternal, "no copy of elements of {} bytes", element_bytes);
+    case 1:
+      return copy_run<uint8_t>;
+    case 2:
+      return copy_run<uint16_t>;
+    case 4:
+      return copy_run<uint32_t>;
+    case 8:
+      return copy_run<uint64_t>;
+    default:
+      fail(ErrorCode::kInternal, "no copy of elements of {} bytes", element_bytes);
   }
 }
 
@@ -74,7 +79,8 @@ void copy_strided(const StridedCopy& copy, const void* x, void* y, int threads) 
         y_at += i * outer[a].y;
       }
       if (contiguous)
-        std::memcpy(to + y_at * bytes, from + x_at * bytes, static_cast<size_t>(inner.size * bytes));
+        std::memcpy(to + y_at * bytes, from + x_at * bytes,
+                    static_cast<size_t>(inner.size * bytes));
       else
         run(inner, from + x_at * bytes, to + y_at * bytes);
     }

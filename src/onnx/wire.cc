@@ -17,6 +17,7 @@ using namespace std::string_view_literals;
 constexpr int kMaxDepth = 90;
 // In memory, a node with two inputs, an output and an attribute takes about 500 bytes.
 constexpr int64_t kBytesPerNode = 512;
+constexpr int64_t kBytesAtLeast = 1 << 20;
 constexpr int64_t kBytesPerString = sizeof(std::string) + sizeof(void*);
 
 enum class Kind : uint8_t {
@@ -215,7 +216,7 @@ class Scanner {
     if (child == Kind::kTensor) limit(++tensors_, options_.max_nodes, "tensors");
     if (parent == Kind::kGraph && number >= 11 && number <= 13)
       limit(++value_infos_, 2 * options_.max_nodes, "inputs, outputs and value_infos");
-    if (bytes_needed_ > kBytesPerNode * options_.max_nodes)
+    if (bytes_needed_ > kBytesAtLeast + kBytesPerNode * options_.max_nodes)
       fail(ErrorCode::kResource,
            "the model declares so many parts ({} nodes, {} tensors, {} values so far) that its "
            "structure alone needs more than {} MiB; a limit of {} nodes allows no more",

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "src/ops/evaluate.h"
 #include "src/ops/movement.h"
 
@@ -35,7 +37,10 @@ void evaluate(EvalContext& ctx) {
   element_count(out);
   AxisTables tables = identity_tables(padded);
   for (size_t i = 0; i < out.size(); ++i)
-    if (padded[i] == 1) tables[i].assign(static_cast<size_t>(out[i]), 0);
+    if (padded[i] == 1) {
+      tables[i] = iota_table(out[i]);
+      std::ranges::fill(tables[i], 0);
+    }
   ctx.set_output(0, take_axes(x.reshaped(std::move(padded)), tables));
 }
 

@@ -85,7 +85,10 @@ std::vector<Tap> axis_taps(const Rules& rules, double coordinate, int64_t size) 
   if (!std::isfinite(x)) x = -100;  // far outside: as ATen and ONNX Runtime place such points
   if (rules.mode == Mode::kNearest) x = std::nearbyint(x);
   if (x < low || x > high) {
-    if (rules.padding == Padding::kBorder) x = std::clamp(x, 0.0, length - 1);
+    // "cubic" clamps its taps alone, as ATen and ONNX Runtime do; ONNX's reference clamps x as
+    // well.
+    if (rules.padding == Padding::kBorder && rules.mode != Mode::kCubic)
+      x = std::clamp(x, 0.0, length - 1);
     if (rules.padding == Padding::kReflection) x = reflect(x, low, high);
   }
   x = std::clamp(x, -0x1p40, 0x1p40);

@@ -11,7 +11,8 @@ namespace lapidary {
 
 namespace {
 
-constexpr int kMostCalls = 100;  // around one another: each takes some stack, and a part of every name
+constexpr int kMostCalls =
+    100;  // around one another: each takes some stack, and a part of every name
 
 using Subgraph = std::shared_ptr<const Graph>;
 using Attrs = std::vector<std::pair<std::string, Attr>>;
@@ -65,7 +66,7 @@ class Inliner {
  public:
   Inliner(const Graph& model, const InlineOptions& options)
       : functions_(model.model.functions), options_(options) {
-    for (const Function& f : functions_) ++overloads_[{f.domain, f.name}];
+    for (const Function& f : functions_) by_name_[{f.domain, f.name}].push_back(&f);
   }
 
   /// `depth`: calls around this graph.
@@ -76,29 +77,25 @@ class Inliner {
 
  private:
   const Function* called(const Node& node) const {
-    const auto found = overloads_.find({node.domain, node.op});
-    if (found == overloads_.end()) return nullptr;
-    if (found->second > 1)
+    const auto found = by_name_.find({node.domain, node.op});
+    if (found == by_name_.end()) return nullptr;
+    if (found->second.size() > 1)
       fail_unsupported("function '{}' is overloaded, which is not supported",
                        printable(node.op, 100));
-    for (const Function& f : functions_)
-      if (f.domain == node.domain && f.name == node.op) return &f;
-    return nullptr;
+    return found->second[0];
   }
 
-  /// `depth`: calls around this node. Without a circle no chain of calls is longer than the list.
-  void visit(Graph& graph, NodeId id, size_t depth) {
-    if (depth > functions_.size())
-      fail_invalid("functions of the model call each other in a circle");
-    visit_subgraphs(graph, id);
+  void visit(Graph& graph, NodeId id, int depth) {
+    if (depth > kMostCalls)
+      fail(ErrorCode::kResource, "functions call each other more than {} deep, or in a circle",
+           kMostCalls);
+    visit_subgraphs(graph, id, depth);
     const Function* function = called(graph.node(id));
     if (function == nullptr) return;
     const std::string label = node_label(graph, id);
-    with_context([&] { return label; },
-                 [&] {
-                   for (NodeId added : inline_call(graph, id, *function))
-                     visit(graph, added, depth + 1);
-                 });
+    const std::vector<NodeId> added =
+        with_context([&] { return label; }, [&] { return inline_call(graph, id, *function); });
+    for (NodeId each : added) visit(graph, each, depth + 1);
   }
 
   void visit_subgraphs(Graph& graph, NodeId id, int depth) {
@@ -210,7 +207,7 @@ class Inliner {
 
   const std::vector<Function> functions_;
   const InlineOptions options_;
-  std::map<std::pair<std::string, std::string>, int> overloads_;
+  std::map<std::pair<std::string, std::string>, std::vector<const Function*>> by_name_;
   int64_t nodes_ = 0;
 };
 

@@ -64,7 +64,7 @@ void evaluate_group_norm(EvalContext& context) {
 /// Per-group scales and biases are repeated for the group's channels.
 void upgrade_group_norm(Graph& graph, NodeId id) {
   const Node node = graph.node(id);
-  const auto& shape = graph.value(node.inputs[0]).type.shape;
+  const auto shape = graph.value(node.inputs[0]).type.shape;  // adding values moves them
   const int64_t groups = AttrView(node, 18).get_int("num_groups", 1);
   if (!shape || !(*shape)[1].known())
     fail_unsupported("{}: version 21 needs the number of channels, which is not known",

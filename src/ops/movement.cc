@@ -16,6 +16,11 @@ bool next_index(std::vector<int64_t>& index, std::span<const int64_t> shape) {
 }
 
 std::vector<int64_t> iota_table(int64_t count) {
+  // A longer axis would not fit memory: an error before allocating, not an out-of-memory kill.
+  constexpr int64_t kMaxAxis = int64_t{1} << 30;
+  if (count > kMaxAxis)
+    fail(ErrorCode::kResource, "an axis of {} elements, at most {} can be computed", count,
+         kMaxAxis);
   std::vector<int64_t> table(static_cast<size_t>(count));
   std::iota(table.begin(), table.end(), int64_t{0});
   return table;

@@ -41,7 +41,7 @@ bool next_index(std::vector<int64_t>& index, std::span<const int64_t> shape);
 /// element of from's dtype; zero where null) where any position is negative.
 using AxisTables = std::vector<std::vector<int64_t>>;
 Tensor take_axes(const Tensor& from, const AxisTables& tables, const Tensor* fill = nullptr);
-/// 0, 1, ..., count - 1.
+/// 0, 1, ..., count - 1. Throws Error{kResource} for an axis that could not be held.
 std::vector<int64_t> iota_table(int64_t count);
 /// The tables of a copy of `shape`: the start of most uses of take_axes.
 AxisTables identity_tables(std::span<const int64_t> shape);

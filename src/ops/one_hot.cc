@@ -1,4 +1,5 @@
-#include "src/base/checked.h"
+#include <algorithm>
+
 #include "src/ops/movement.h"
 
 namespace lapidary {
@@ -40,18 +41,21 @@ void evaluate(EvalContext& ctx) {
   const int64_t axis = depth_axis(ctx.attrs(), indices.rank());
   Shape shape = indices.shape();
   shape.insert(shape.begin() + axis, depth);
+  Tensor out(values.dtype(), shape);
   const std::vector<double> wanted = read_as<double>(indices);
-  std::vector<int64_t> pick(static_cast<size_t>(element_count(shape)), 0);
   const int64_t inner = row_major_strides(shape)[static_cast<size_t>(axis)];
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    if (!(wanted[i] >= static_cast<double>(-depth) && wanted[i] < static_cast<double>(depth)))
-      continue;
-    const auto index = static_cast<int64_t>(wanted[i]);
-    const auto at = static_cast<int64_t>(i);
-    const int64_t row = at / inner * depth * inner + at % inner;
-    pick[static_cast<size_t>(row + (index < 0 ? index + depth : index) * inner)] = 1;
-  }
-  ctx.set_output(0, take_flat(values, std::move(shape), pick));
+  with_storage(values.dtype(), [&]<class T>(T) {
+    const T* pair = static_cast<const T*>(values.raw());
+    T* to = static_cast<T*>(out.mutable_raw());
+    std::fill_n(to, out.size(), pair[0]);
+    for (int64_t i = 0; i < indices.size(); ++i) {
+      const double index = wanted[static_cast<size_t>(i)];
+      if (!(index >= static_cast<double>(-depth) && index < static_cast<double>(depth))) continue;
+      const auto at = static_cast<int64_t>(index) + (index < 0 ? depth : 0);
+      to[(i / inner * depth + at) * inner + i % inner] = pair[1];
+    }
+  });
+  ctx.set_output(0, std::move(out));
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ void upgrade_to_13(Graph& graph, NodeId id) {
   const Node node = graph.node(id);
   const ValueId x = node.inputs[0], y = node.outputs[0];
   const int64_t axis = AttrView(node, 11).get_int("axis", 1);
-  const auto& shape = graph.value(x).type.shape;
+  const auto shape = graph.value(x).type.shape;
   if (axis == -1 || (shape && axis + 1 == static_cast<int64_t>(shape->size()))) {
     graph.set_attr(id, "axis", int64_t{-1});
     return;

@@ -25,7 +25,8 @@ std::optional<WindowAttrs> window_of(const Graph& graph, NodeId id) {
   if (!op) return std::nullopt;
   std::vector<int64_t> kernel = ints_attr(graph, id, "kernel_shape");
   if (kernel.empty()) {
-    const auto weight = static_shape(graph, input_of(graph, id, 1));
+    const ValueId weights = input_of(graph, id, 1);
+    const auto weight = weights ? static_shape(graph, weights) : std::nullopt;
     if (!weight || weight->size() < 3) return std::nullopt;
     kernel.assign(weight->begin() + 2, weight->end());
   }

@@ -3,10 +3,12 @@
 // Reshape's target known but for one size, or for sizes that its input has at the same axis:
 //   Reshape(x: [N, 6], [N, 2, 3])   =>   Reshape(x, [0, 2, 3])
 #include <algorithm>
+#include <set>
 
 #include "src/ops/infer.h"
 #include "src/passes/edit.h"
 #include "src/passes/pass.h"
+#include "src/passes/qdq/qdq.h"
 
 namespace lapidary {
 
@@ -49,6 +51,22 @@ bool fold_reshape_target(Graph& graph, NodeId id, const InferredElements& elemen
   return true;
 }
 
+// Values that come from quantized weights: their constants are to stay integers behind
+// DequantizeLinear.
+std::set<ValueId> weight_values(const Graph& graph) {
+  std::set<ValueId> found;
+  for (NodeId id : graph.nodes()) {
+    const Node& node = graph.node(id);
+    const ResolvedOp op = resolve_op(graph, id);
+    if (op && op.def->role == QuantRole::kShapeOnly) continue;
+    if (is_quantize(graph, id) || is_dequantize(graph, id) ||
+        std::any_of(node.inputs.begin(), node.inputs.end(),
+                    [&](ValueId v) { return found.contains(v); }))
+      found.insert(node.outputs.begin(), node.outputs.end());
+  }
+  return found;
+}
+
 }  // namespace
 
 PassResult fold_shapes(Graph& graph, const PassOptions& options) {
@@ -57,11 +75,11 @@ PassResult fold_shapes(Graph& graph, const PassOptions& options) {
   InferOptions infer;
   infer.elements = &elements;
   infer_types(graph, infer);
+  const std::set<ValueId> weights = weight_values(graph);
   for (NodeId id : graph.nodes()) {
     if (!graph.alive(id)) continue;
     const Node& node = graph.node(id);
-    if (node.outputs.size() == 1 && node.outputs[0] && node.op != "DequantizeLinear" &&
-        node.op != "QuantizeLinear") {
+    if (node.outputs.size() == 1 && node.outputs[0] && !weights.contains(node.outputs[0])) {
       const ValueId out = node.outputs[0];
       const auto known = elements.tensors.find(out.index);
       if (known != elements.tensors.end() && !graph.is_output(out) && !graph.value(out).quant &&

@@ -25,6 +25,15 @@ uint64_t hash_text(uint64_t hash, std::string_view text) {
   return hash_bytes(hash, text.data(), text.size());
 }
 
+// Shape and the first bytes: weights differ early, and equal hashes are compared in full.
+uint64_t hash_tensor(const Tensor& tensor) {
+  constexpr size_t kBytes = 256;
+  const auto type = static_cast<int32_t>(tensor.dtype());
+  uint64_t hash = hash_bytes(kHashStart, &type, sizeof type);
+  hash = hash_bytes(hash, tensor.shape().data(), tensor.shape().size() * sizeof(int64_t));
+  return hash_bytes(hash, tensor.raw(), std::min(tensor.size_bytes(), kBytes));
+}
+
 int64_t merge_constants(Graph& graph, bool train_safe) {
   std::multimap<uint64_t, ValueId> seen;
   int64_t changes = 0;
@@ -35,8 +44,7 @@ int64_t merge_constants(Graph& graph, bool train_safe) {
       continue;
     // Two parameters that start equal are trained apart.
     if (train_safe && is_float(tensor->dtype()) && tensor->size() > 1) continue;
-    uint64_t hash = hash_bytes(kHashStart, tensor->shape().data(), tensor->shape().size() * 8);
-    hash = hash_bytes(hash, tensor->raw(), tensor->size_bytes());
+    const uint64_t hash = hash_tensor(*tensor);
     const auto [first, last] = seen.equal_range(hash);
     const auto same = std::find_if(first, last, [&](const auto& entry) {
       return graph.constant(entry.second)->equals(*tensor);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -28,9 +29,12 @@ class OpCase {
     types_.push_back(tensor_type(*tensors_.back()));
     return *this;
   }
+  /// As many values as the shape has elements.
   template <class T>
   OpCase& in(Shape shape, const std::vector<T>& values) {
-    return in(Tensor::of<T>(std::move(shape), values));
+    Tensor tensor(DTypeOf<T>::value, std::move(shape));
+    std::copy_n(values.begin(), tensor.size(), tensor.mutable_data<T>().begin());
+    return in(std::move(tensor));
   }
   /// An absent optional input.
   OpCase& absent() {

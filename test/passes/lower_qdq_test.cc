@@ -103,6 +103,16 @@ TEST(LowerConv, StaysFloatWithoutOutputQuantization) {
   EXPECT_THAT(g.lower().find("Conv_node")->reason, HasSubstr("not quantized"));
 }
 
+TEST(LowerConv, TakesIdentityAndZeroPaddingAlong) {
+  QdqBuilder g;
+  const ValueId pads = g.build.constant("pads", Tensor::of<int64_t>({8}, {0, 0, 1, 1, 0, 0, 1, 1}));
+  const ValueId x = g.op("Identity", {g.op("Pad", {g.input("x", {1, 1, 4, 4}), pads})});
+  const ValueId w = g.weight("w", weights_s8());
+  g.output(g.op("Conv", {x, w}), kOut);
+  EXPECT_EQ(g.lower().lowered, 1);
+  EXPECT_EQ(ints_of(g.graph, "QLinearConv", "pads"), (std::vector<int64_t>{1, 1, 1, 1}));
+}
+
 TEST(LowerConv, FoldsTheQuantizationOfAFloatWeight) {
   QdqBuilder g;
   const ValueId x = g.input("x", {1, 1, 4, 4});
@@ -126,6 +136,21 @@ TEST(LowerBias, BecomesInt32AtInputScaleTimesWeightScale) {
   const NodeId conv = find_node(g.graph, "QLinearConv");
   // 1 / (0.5 * 0.25) = 8; -0.5625 / (0.5 * 0.75) = -1.5, to even -2.
   EXPECT_THAT(g.graph.constant(g.graph.node(conv).inputs[8])->data<int32_t>(), ElementsAre(8, -2));
+}
+
+TEST(LowerBias, AFloatWeightBetweenQuantizedTensorsBecomesInt8) {
+  QdqBuilder g;
+  const ValueId x = g.input("x", {1, 1, 4, 4}, kIn);
+  const ValueId w = g.build.constant("w", Tensor::of<float>({2, 1, 1, 1}, {-0.5f, 2.05f}));
+  const ValueId b = g.build.constant("b", Tensor::of<float>({2}, {1.0f, -0.5f}));
+  g.output(g.op("Conv", {x, w, b}), kOut);
+  EXPECT_EQ(g.lower().find("Conv_node")->lowered_to, "QLinearConv");
+  const Node& conv = g.graph.node(find_node(g.graph, "QLinearConv"));
+  // (2.05 + 0.5) / 255 = 0.01; zero -128 + 50; -0.5 -> -50 - 78, 2.05 -> 205 - 78.
+  EXPECT_FLOAT_EQ(g.graph.constant(conv.inputs[4])->data<float>()[0], 0.01f);
+  EXPECT_EQ(g.graph.constant(conv.inputs[5])->data<int8_t>()[0], -78);
+  EXPECT_THAT(g.graph.constant(conv.inputs[3])->data<int8_t>(), ElementsAre(-128, 127));
+  EXPECT_THAT(g.graph.constant(conv.inputs[8])->data<int32_t>(), ElementsAre(200, -100));
 }
 
 TEST(LowerBias, StaysFloatWithoutOutputQuantization) {
@@ -362,6 +387,13 @@ TEST(LowerMover, StaysFloatWhereParametersDiffer) {
   QdqBuilder g;
   g.output(g.op("Reshape", {g.input("x", {1, 2}, kIn)}), kOut);
   EXPECT_THAT(g.lower().find("Reshape_node")->reason, HasSubstr("different parameters"));
+}
+
+TEST(LowerMover, ResizeThatInterpolatesStaysFloat) {
+  QdqBuilder g;
+  g.output(g.op("Resize", {g.input("x", {1, 1, 2, 2}, kIn)}, {{"mode", std::string("linear")}}),
+           kIn);
+  EXPECT_THAT(g.lower().find("Resize_node")->reason, HasSubstr("interpolates"));
 }
 
 TEST(LowerMover, DepthToSpaceStaysFloat) {

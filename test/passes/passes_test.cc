@@ -14,7 +14,7 @@ namespace {
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
+using testing::Not;
 
 /// A graph under construction: y is its output.
 struct Model {
@@ -148,6 +148,14 @@ TEST(FoldShapes, AnUnknownBatchIsCopied) {
   EXPECT_THAT(op_list(m.graph), ElementsAre("Reshape"));
   const ValueId folded = m.graph.node(find_node(m.graph, "Reshape")).inputs[1];
   EXPECT_THAT(m.graph.constant(folded)->data<int64_t>(), ElementsAre(0, 12));
+}
+
+TEST(FoldShapes, QuantizedWeightsStayIntegers) {
+  Model m;
+  const ValueId w = m.build.op("DequantizeLinear",
+                               {m.constant("w", Tensor(DType::kI8, {3, 2})), m.number("s", 0.5f)});
+  m.finish(m.build.op("MatMul", {m.input({4, 2}), m.build.op("Transpose", {w})}, {}, "y"));
+  expect_untouched(m, fold_shapes);
 }
 
 TEST(FoldShapes, ShapesOfUnknownSizesStay) {
@@ -522,7 +530,7 @@ TEST(FoldAffine, PerChannelConstantsGoIntoConv) {
       Model m;
       const ValueId c =
           m.build.op("Conv", {m.input({1, 2, 3, 3}), m.constant("w", ramp({3, 2, 1, 1}))});
-      const ValueId k = m.constant("k", ramp({3, 1, 1}, 2));
+      const ValueId k = m.constant("k", ramp({3, 1, 1}, 5));  // no zero among them
       m.finish(
           m.build.op(op, first ? std::vector<ValueId>{k, c} : std::vector<ValueId>{c, k}, {}, "y"));
       expect_same_results(m, fold_affine, {1, 2, 3, 3}, 1e-5f);

@@ -46,7 +46,8 @@ Operand create_over_either(PlanBuilder& b, const Tail& tail, Layout layout, cons
 bool build_binary(PlanBuilder& b, NodeId id) {
   const auto op = binary_op(b.node(id).op);
   // Before opset 7 broadcasting went by an `axis` attribute.
-  if (!op || b.node(id).inputs.size() != 2 || b.attrs(id).has("axis") || b.attrs(id).has("broadcast"))
+  if (!op || b.node(id).inputs.size() != 2 || b.attrs(id).has("axis") ||
+      b.attrs(id).has("broadcast"))
     return false;
   const ValueId a = b.input(id, 0), c = b.input(id, 1);
   if (b.dtype(a) != DType::kF32) return false;

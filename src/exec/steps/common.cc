@@ -75,7 +75,8 @@ Tail float_tail(const PlanBuilder& b, NodeId id, bool residual) {
   NodeId next = b.only_consumer(tail.output);
   if (next && residual) {
     const ValueId other = other_addend(b, next, tail.output);
-    if (other && b.computed(other) && b.constant(other) == nullptr && b.shape(other) == b.shape(tail.output)) {
+    if (other && b.computed(other) && b.constant(other) == nullptr &&
+        b.shape(other) == b.shape(tail.output)) {
       tail.residual = other;
       tail.nodes.push_back(next);
       tail.output = b.output(next);

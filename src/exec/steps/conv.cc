@@ -18,8 +18,9 @@ bool build_conv(PlanBuilder& b, NodeId id) {
   if (!shape) return false;
   shape->groups = b.attrs(id).get_int("group", 1);
 
-  const ConvF32Kernel* row = kernels::is_depthwise(*shape) ? kernels::select_dw_f32(*shape).kernel
-                                                           : kernels::select_conv_f32(*shape).kernel;
+  const ConvF32Kernel* row = kernels::is_depthwise(*shape)
+                                 ? kernels::select_dw_f32(*shape).kernel
+                                 : kernels::select_conv_f32(*shape).kernel;
   const Tail tail = float_tail(b, id, /*residual=*/true);
   Tensor packed = b.packed(static_cast<int64_t>(row->call->packed_bytes(*shape)));
   row->call->pack(*shape,

@@ -6,7 +6,8 @@
 
 namespace lapidary::exec {
 
-/// A step that brings a value into another layout, or (in the same layout) between s8 and biased u8.
+/// A step that brings a value into another layout, or (in the same layout) between s8 and biased
+/// u8.
 StepSpec conversion_step(const Operand& from, const Operand& to, const std::string& value);
 
 /// [N,C,...] as [N,...,C]: the elements move, the shape stays as it is.

@@ -49,7 +49,8 @@ void fill_all(char* y, int64_t count, const Tensor& element) {
     std::memset(y, *static_cast<const unsigned char*>(element.raw()), static_cast<size_t>(count));
     return;
   }
-  for (int64_t i = 0; i < count; ++i) std::memcpy(y + i * static_cast<int64_t>(bytes), element.raw(), bytes);
+  for (int64_t i = 0; i < count; ++i)
+    std::memcpy(y + i * static_cast<int64_t>(bytes), element.raw(), bytes);
 }
 
 }  // namespace
@@ -75,7 +76,8 @@ void emit_moves(PlanBuilder& b, NodeId id, std::vector<Move> moves, const Tensor
   spec.precision = dtype_name(moves[0].to.dtype);
   for (const Move& move : moves) {
     spec.reads.push_back(move.from);
-    if (spec.writes.empty() || spec.writes.back().storage != move.to.storage) spec.writes.push_back(move.to);
+    if (spec.writes.empty() || spec.writes.back().storage != move.to.storage)
+      spec.writes.push_back(move.to);
   }
   const Tensor element = fill ? *fill : Tensor();
   spec.run = [moves = std::move(moves), element](const StepRun& run) {

@@ -7,14 +7,15 @@
 
 namespace lapidary::exec {
 
-/// One copy of a step that moves elements: `operand` is its source (or, with one source and many targets,
-/// its target).
+/// One copy of a step that moves elements: `operand` is its source (or, with one source and many
+/// targets, its target).
 struct Move {
   Operand from, to;
   StridedCopy copy;
 };
 
-/// Appends a step of moves; `fill` elements (by their bytes) are written to all of a target first where given.
+/// Appends a step of moves; `fill` elements (by their bytes) are written to all of a target first
+/// where given.
 void emit_moves(PlanBuilder& b, NodeId id, std::vector<Move> moves, const Tensor* fill = nullptr);
 
 /// The copy of all of `from` whose axes are `axes`; simplified, innermost axis of the target last.

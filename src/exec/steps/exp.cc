@@ -12,8 +12,8 @@ namespace {
 // Fixed trip counts let the compiler vectorise at -O2.
 constexpr int64_t kLanes = 16;
 
-// e^x = 2^n e^r, n = rint(x / ln 2), |r| <= ln 2 / 2; ln 2 in two parts so that r is exact; e^r by the
-// minimax polynomial of Cephes' expf (S. Moshier).
+// e^x = 2^n e^r, n = rint(x / ln 2), |r| <= ln 2 / 2; ln 2 in two parts so that r is exact; e^r by
+// the minimax polynomial of Cephes' expf (S. Moshier).
 inline float exp_one(float x) {
   constexpr float kLog2e = 1.44269504088896341f, kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer

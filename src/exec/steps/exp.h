@@ -4,8 +4,9 @@
 
 namespace lapidary::exec {
 
-/// y[i] = e^x[i], relative error below 2e-7; 0 below -87.3, infinity above 88.72; NaN stays. Written so that
-/// compilers vectorise it; the bits do not depend on the vector's width. x may be y in all of these.
+/// y[i] = e^x[i], relative error below 2e-7; 0 below -87.3, infinity above 88.72; NaN stays.
+/// Written so that compilers vectorise it; the bits do not depend on the vector's width. x may be y
+/// in all of these.
 void exp(const float* x, float* y, int64_t count);
 /// y[i] = 1 / (1 + e^-x[i])
 void sigmoid(const float* x, float* y, int64_t count);

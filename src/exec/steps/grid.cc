@@ -30,11 +30,13 @@ GridPlan plan_grid(const Operand& a, const Operand& b, const Operand& y) {
   std::vector<Axis> axes;
   for (size_t i = 0; i < rank; ++i)
     if (y.shape[i] != 1) axes.push_back({y.shape[i], sa[i], sb[i], sy[i]});
-  std::stable_sort(axes.begin(), axes.end(), [](const Axis& p, const Axis& q) { return p.y > q.y; });
+  std::stable_sort(axes.begin(), axes.end(),
+                   [](const Axis& p, const Axis& q) { return p.y > q.y; });
   std::vector<Axis> joined;
   for (const Axis& axis : axes) {
     Axis* last = joined.empty() ? nullptr : &joined.back();
-    if (last && last->a == axis.a * axis.size && last->b == axis.b * axis.size && last->y == axis.y * axis.size)
+    if (last && last->a == axis.a * axis.size && last->b == axis.b * axis.size &&
+        last->y == axis.y * axis.size)
       *last = {last->size * axis.size, axis.a, axis.b, axis.y};
     else
       joined.push_back(axis);

@@ -8,8 +8,8 @@
 
 namespace lapidary::exec {
 
-/// Two broadcast operands and a contiguous result as a list of kernels::Grid calls: the two innermost
-/// joined axes are the grid, those outside it are steps between grids. All in elements.
+/// Two broadcast operands and a contiguous result as a list of kernels::Grid calls: the two
+/// innermost joined axes are the grid, those outside it are steps between grids. All in elements.
 struct GridPlan {
   struct Outer {
     int64_t size, a, b, y;
@@ -17,9 +17,11 @@ struct GridPlan {
   std::vector<Outer> outer;
   kernels::Grid grid;
 
-  /// Calls f(grid, a_offset, b_offset, y_offset) on pieces that cover everything, on the run's threads.
-  void for_each(const StepRun& run,
-                const std::function<void(const kernels::Grid&, int64_t, int64_t, int64_t)>& f) const;
+  /// Calls f(grid, a_offset, b_offset, y_offset) on pieces that cover everything, on the run's
+  /// threads.
+  void for_each(
+      const StepRun& run,
+      const std::function<void(const kernels::Grid&, int64_t, int64_t, int64_t)>& f) const;
 };
 
 /// `a` and `b` broadcast to the shape of `y` (numpy's rule, missing leading axes are 1).

@@ -1,8 +1,8 @@
 #include <algorithm>
 
+#include "src/exec/steps/convert.h"
 #include "src/exec/steps/copy.h"
 #include "src/exec/steps/rules.h"
-#include "src/exec/steps/convert.h"
 
 namespace lapidary::exec {
 
@@ -89,7 +89,8 @@ bool build_concat(PlanBuilder& b, NodeId id) {
   std::vector<Move> moves;
   int64_t at = 0;
   for (const Operand& from : inputs) {
-    moves.push_back(make_move(from, to, axes_of(from.shape, from.strides(), strides), 0, at * strides[axis]));
+    moves.push_back(
+        make_move(from, to, axes_of(from.shape, from.strides(), strides), 0, at * strides[axis]));
     at += from.shape[axis];
   }
   emit_moves(b, id, std::move(moves));
@@ -106,7 +107,8 @@ bool build_split(PlanBuilder& b, NodeId id) {
   int64_t at = 0;
   for (const ValueId y : b.node(id).outputs) {
     const Operand to = b.create(y, from.layout, from.biased);
-    moves.push_back(make_move(from, to, axes_of(to.shape, strides, to.strides()), at * strides[axis]));
+    moves.push_back(
+        make_move(from, to, axes_of(to.shape, strides, to.strides()), at * strides[axis]));
     at += to.shape[axis];
   }
   emit_moves(b, id, std::move(moves));
@@ -142,6 +144,27 @@ bool build_slice(PlanBuilder& b, NodeId id) {
   return true;
 }
 
+/// Elements of a constant scalar index, or of constant indices that follow each other.
+bool build_gather(PlanBuilder& b, NodeId id) {
+  const ValueId x = b.input(id, 0), y = b.output(id);
+  const auto indices = constant_ints(b, b.input(id, 1));
+  if (!indices) return false;
+  for (size_t i = 1; i < indices->size(); ++i)
+    if ((*indices)[i] != (*indices)[0] + static_cast<int64_t>(i)) return false;
+  const Shape in = b.shape(x);
+  const size_t axis = wrapped(b.attrs(id).get_int("axis", 0), in.size());
+  const int64_t first = (*indices)[0] < 0 ? (*indices)[0] + in[axis] : (*indices)[0];
+  const auto count = static_cast<int64_t>(indices->size());
+  if (first < 0 || first + count > in[axis]) return false;
+  const Operand from = as_lies(b, x, Layout::kRowMajor);
+  const Operand to = b.create(y, Layout::kRowMajor, from.biased);
+  const int64_t inner = from.strides()[axis], outer = from.count() / (inner * in[axis]);
+  emit_moves(b, id,
+             {make_move(from, to, {{outer, inner * in[axis], inner * count}, {count * inner, 1, 1}},
+                        first * inner)});
+  return true;
+}
+
 bool build_expand(PlanBuilder& b, NodeId id) {
   const Operand from = as_lies(b, b.input(id, 0), Layout::kRowMajor);
   const Operand to = b.create(b.output(id), Layout::kRowMajor, from.biased);
@@ -159,10 +182,11 @@ bool build_pad(PlanBuilder& b, NodeId id) {
   const ValueId x = b.input(id, 0), y = b.output(id);
   const AttrView attrs = b.attrs(id);
   if (attrs.get_string("mode", "constant") != "constant" || b.input(id, 3)) return false;
-  const auto pads = b.input(id, 1)   ? constant_ints(b, b.input(id, 1))
+  const auto pads = b.input(id, 1)      ? constant_ints(b, b.input(id, 1))
                     : attrs.has("pads") ? std::optional(attrs.get_ints("pads"))
                                         : std::nullopt;
-  if (!pads || std::any_of(pads->begin(), pads->end(), [](int64_t p) { return p < 0; })) return false;
+  if (!pads || std::any_of(pads->begin(), pads->end(), [](int64_t p) { return p < 0; }))
+    return false;
   Tensor value(b.dtype(x), {});
   if (b.dtype(x) == DType::kF32) value = Tensor::scalar(attrs.get_float("value", 0.0f));
   if (b.input(id, 2)) {
@@ -170,20 +194,22 @@ bool build_pad(PlanBuilder& b, NodeId id) {
     value = b.constant(b.input(id, 2))->reshaped({});
   }
   const Operand from = as_lies(b, x, b.follow(id));
-  if (from.biased) flip_bias(static_cast<const uint8_t*>(value.raw()),
-                             static_cast<uint8_t*>(value.mutable_raw()), 1);
+  if (from.biased)
+    flip_bias(static_cast<const uint8_t*>(value.raw()), static_cast<uint8_t*>(value.mutable_raw()),
+              1);
   const Operand to = b.create(y, from.layout, from.biased);
   const auto strides = to.strides();
   int64_t offset = 0;
   for (size_t i = 0; i < strides.size(); ++i) offset += (*pads)[i] * strides[i];
-  emit_moves(b, id, {make_move(from, to, axes_of(from.shape, from.strides(), strides), 0, offset)}, &value);
+  emit_moves(b, id, {make_move(from, to, axes_of(from.shape, from.strides(), strides), 0, offset)},
+             &value);
   return true;
 }
 
 namespace {
 
-/// True where output o of a k-fold axis is input o / k for every o: what these pairs of settings mean for
-/// whole factors.
+/// True where output o of a k-fold axis is input o / k for every o: what these pairs of settings
+/// mean for whole factors.
 bool repeats_elements(const AttrView& attrs, bool upsample) {
   if (attrs.get_string("mode", "nearest") != "nearest") return false;
   if (upsample || attrs.version() == 10) return true;

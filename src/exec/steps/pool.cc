@@ -13,11 +13,13 @@ namespace {
 
 using PoolFn = void (*)(const PoolArgs&);
 
-/// True where every window starts inside the image or its leading padding, so that it holds an element.
+/// True where every window starts inside the image or its leading padding, so that it holds an
+/// element.
 bool windows_hold_elements(const ConvShape& s) {
   return (s.out_h - 1) * s.stride_h - s.pad_top < s.in_h &&
          (s.out_w - 1) * s.stride_w - s.pad_left < s.in_w &&
-         s.pad_top < (s.kernel_h - 1) * s.dilation_h + 1 && s.pad_left < (s.kernel_w - 1) * s.dilation_w + 1;
+         s.pad_top < (s.kernel_h - 1) * s.dilation_h + 1 &&
+         s.pad_left < (s.kernel_w - 1) * s.dilation_w + 1;
 }
 
 void emit_pool(PlanBuilder& b, NodeId id, PoolArgs args, PoolFn call) {
@@ -61,9 +63,11 @@ std::optional<ConvShape> pool_window(const PlanBuilder& b, NodeId id) {
   return shape && windows_hold_elements(*shape) ? shape : std::nullopt;
 }
 
-/// Windows cut by ceil_mode count fewer elements than the kernel: the kernels do not know where they end.
+/// Windows cut by ceil_mode count fewer elements than the kernel: the kernels do not know where
+/// they end.
 bool counts_cut_windows(const PlanBuilder& b, NodeId id) {
-  return b.attrs(id).get_int("ceil_mode", 0) != 0 && b.attrs(id).get_int("count_include_pad", 0) != 0;
+  return b.attrs(id).get_int("ceil_mode", 0) != 0 &&
+         b.attrs(id).get_int("count_include_pad", 0) != 0;
 }
 
 }  // namespace

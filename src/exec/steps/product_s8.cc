@@ -17,7 +17,8 @@ std::optional<WeightsS8> weights_s8(const PlanBuilder& b, ValueId weights, Value
   out.weights.is_unsigned = w->dtype() == DType::kU8;
   if (!zero_point) return out;
   const Tensor* z = b.constant(zero_point);
-  if (z == nullptr || z->dtype() != w->dtype() || (z->size() != 1 && z->size() != channels)) return std::nullopt;
+  if (z == nullptr || z->dtype() != w->dtype() || (z->size() != 1 && z->size() != channels))
+    return std::nullopt;
   for (int64_t i = 0; i < z->size(); ++i) {
     const auto at = static_cast<size_t>(i);
     out.zero_points.push_back(out.weights.is_unsigned ? int32_t{z->data<uint8_t>()[at]}
@@ -29,7 +30,8 @@ std::optional<WeightsS8> weights_s8(const PlanBuilder& b, ValueId weights, Value
 std::optional<std::vector<float>> channel_scales(const PlanBuilder& b, ValueId scale,
                                                  int64_t channels) {
   const Tensor* s = b.constant(scale);
-  if (s == nullptr || s->dtype() != DType::kF32 || (s->size() != 1 && s->size() != channels)) return std::nullopt;
+  if (s == nullptr || s->dtype() != DType::kF32 || (s->size() != 1 && s->size() != channels))
+    return std::nullopt;
   return std::vector<float>(s->data<float>().begin(), s->data<float>().end());
 }
 
@@ -62,7 +64,8 @@ kernels::ConvS8Residual residual_of(const PlanBuilder& b, const ByteTail& tail) 
   const auto right = *byte_params(b, tail.add, 4, DType::kU8);
   const auto sum = *byte_params(b, tail.add, 6, DType::kU8);
   kernels::ConvS8Residual residual;
-  residual.add = kernels::add_u8(left.scale, left.zero, right.scale, right.zero, sum.scale, sum.zero);
+  residual.add =
+      kernels::add_u8(left.scale, left.zero, right.scale, right.zero, sum.scale, sum.zero);
   residual.conv_is_a = tail.add_slot == 0;
   return residual;
 }
@@ -70,8 +73,9 @@ kernels::ConvS8Residual residual_of(const PlanBuilder& b, const ByteTail& tail) 
 }  // namespace
 
 void emit_product_s8(PlanBuilder& b, const ProductS8& p) {
-  const ConvS8Kernel* row = kernels::is_depthwise(p.shape) ? kernels::select_dw_s8(p.shape).kernel
-                                                           : kernels::select_conv_s8(p.shape).kernel;
+  const ConvS8Kernel* row = kernels::is_depthwise(p.shape)
+                                ? kernels::select_dw_s8(p.shape).kernel
+                                : kernels::select_conv_s8(p.shape).kernel;
   const Tensor packed = packed_weights(b, p, *row);
   StepSpec spec;
   spec.nodes = p.tail.nodes;

@@ -8,13 +8,14 @@
 
 namespace lapidary::exec {
 
-/// What convolutions and matrix products in INT8 share: constant weights of one integer type, their zero
-/// points, and scales per output channel.
+/// What convolutions and matrix products in INT8 share: constant weights of one integer type, their
+/// zero points, and scales per output channel.
 struct WeightsS8 {
   kernels::ConvS8Weights weights;
   std::vector<int32_t> zero_points;  ///< one or OC
 };
-/// None where weights or zero points are no 8-bit constants, or the zero points are neither one nor `channels`.
+/// None where weights or zero points are no 8-bit constants, or the zero points are neither one nor
+/// `channels`.
 std::optional<WeightsS8> weights_s8(const PlanBuilder& b, ValueId weights, ValueId zero_point,
                                     int64_t channels);
 /// Elements of a constant float tensor with 1 or `channels` elements.
@@ -27,12 +28,12 @@ std::optional<int> byte_zero(const PlanBuilder& b, ValueId zero, DType storage);
 struct ProductS8 {
   kernels::ConvShape shape;
   WeightsS8 weights;
-  const int32_t* bias = nullptr;       ///< [OC] or null
-  std::vector<float> multipliers;      ///< empty: kI32
+  const int32_t* bias = nullptr;   ///< [OC] or null
+  std::vector<float> multipliers;  ///< empty: kI32
   int x_zero = 0, y_zero = 0;
   kernels::ConvS8Output output = kernels::ConvS8Output::kU8;
-  Tensor float_bias;                   ///< kF32, or empty
-  Layout layout = Layout::kRowMajor;   ///< of x and y
+  Tensor float_bias;                  ///< kF32, or empty
+  Layout layout = Layout::kRowMajor;  ///< of x and y
   ValueId x;
   ByteTail tail;
 };

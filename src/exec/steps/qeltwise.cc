@@ -32,7 +32,8 @@ void emit_binary_s8(PlanBuilder& b, NodeId id, std::string kernel, const BinaryB
   spec.kernel = std::move(kernel);
   spec.precision = "int8";
   const bool over_biased = step.a.biased == step.b.biased;
-  step.y = over_biased ? create_over_either(b, tail, layout, step.a, step.b) : b.create_u8(y, layout);
+  step.y =
+      over_biased ? create_over_either(b, tail, layout, step.a, step.b) : b.create_u8(y, layout);
   step.grid = plan_grid(step.a, step.b, step.y);
   spec.reads = {step.a, step.b};
   spec.writes = {step.y};
@@ -40,8 +41,8 @@ void emit_binary_s8(PlanBuilder& b, NodeId id, std::string kernel, const BinaryB
   b.emit(std::move(spec));
 }
 
-/// A [256, 256] table of a node of two s8 operands, by its reference: the formulas round differently on
-/// operands shifted by 128.
+/// A [256, 256] table of a node of two s8 operands, by its reference: the formulas round
+/// differently on operands shifted by 128.
 Tensor pair_table(const PlanBuilder& b, NodeId id) {
   Tensor left(DType::kI8, {256, 1}), right(DType::kI8, {1, 256});
   for (int i = 0; i < 256; ++i) {
@@ -56,18 +57,19 @@ Tensor pair_table(const PlanBuilder& b, NodeId id) {
 }
 
 void emit_by_table(PlanBuilder& b, NodeId id) {
-  emit_binary_s8(b, id, "table_s8s8", [table = pair_table(b, id)](const StepRun& run, const BinaryS8& s) {
-    const auto* t = static_cast<const uint8_t*>(table.raw());
-    s.grid.for_each(run, [&](const kernels::Grid& g, int64_t a_at, int64_t b_at, int64_t y_at) {
-      const auto* a = run.data<const uint8_t>(s.a) + a_at;
-      const auto* c = run.data<const uint8_t>(s.b) + b_at;
-      auto* y = run.data<uint8_t>(s.y) + y_at;
-      for (int64_t r = 0; r < g.rows; ++r)
-        for (int64_t i = 0; i < g.cols; ++i)
-          y[r * g.y_row + i] = static_cast<uint8_t>(
-              0x80 ^ t[a[r * g.a_row + i * g.a_step] * 256 + c[r * g.b_row + i * g.b_step]]);
-    });
-  });
+  emit_binary_s8(
+      b, id, "table_s8s8", [table = pair_table(b, id)](const StepRun& run, const BinaryS8& s) {
+        const auto* t = static_cast<const uint8_t*>(table.raw());
+        s.grid.for_each(run, [&](const kernels::Grid& g, int64_t a_at, int64_t b_at, int64_t y_at) {
+          const auto* a = run.data<const uint8_t>(s.a) + a_at;
+          const auto* c = run.data<const uint8_t>(s.b) + b_at;
+          auto* y = run.data<uint8_t>(s.y) + y_at;
+          for (int64_t r = 0; r < g.rows; ++r)
+            for (int64_t i = 0; i < g.cols; ++i)
+              y[r * g.y_row + i] = static_cast<uint8_t>(
+                  0x80 ^ t[a[r * g.a_row + i * g.a_step] * 256 + c[r * g.b_row + i * g.b_step]]);
+        });
+      });
 }
 
 struct BinaryParams {
@@ -127,7 +129,8 @@ bool build_table(PlanBuilder& b, NodeId id) {
   spec.kernel = kernel->row.name;
   spec.precision = "int8";
   const Operand in = b.get_u8(x, b.follow(id));
-  const Operand out = in.dtype == b.dtype(y) ? b.create_over(y, in, spec.nodes) : b.create_u8(y, in.layout);
+  const Operand out =
+      in.dtype == b.dtype(y) ? b.create_over(y, in, spec.nodes) : b.create_u8(y, in.layout);
   spec.reads = {in};
   spec.writes = {out};
   spec.run = [=, table = *table, count = in.count()](const StepRun& run) {

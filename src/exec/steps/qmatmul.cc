@@ -8,8 +8,8 @@ using kernels::ConvS8Output;
 namespace {
 
 /// y [.., M, N] of a [.., M, K] and constant b [K, N] (or [N, K]).
-bool read_product(const PlanBuilder& b, NodeId id, ValueId weights, ValueId zero_point, bool transposed,
-                  ProductS8& p) {
+bool read_product(const PlanBuilder& b, NodeId id, ValueId weights, ValueId zero_point,
+                  bool transposed, ProductS8& p) {
   p.x = b.input(id, 0);
   const Tensor* w = b.constant(weights);
   const Shape a = b.shape(p.x);
@@ -47,8 +47,8 @@ bool build_qlinear_matmul(PlanBuilder& b, NodeId id) {
   return true;
 }
 
-/// com.microsoft: a, a_scale, a_zero, b, b_scale, b_zero, c (int32), y_scale, y_zero; without the last two the
-/// output is float(acc) * (alpha * a_scale * b_scale)
+/// com.microsoft: a, a_scale, a_zero, b, b_scale, b_zero, c (int32), y_scale, y_zero; without the
+/// last two the output is float(acc) * (alpha * a_scale * b_scale)
 bool build_qgemm(PlanBuilder& b, NodeId id) {
   ProductS8 p;
   const AttrView attrs = b.attrs(id);
@@ -58,7 +58,8 @@ bool build_qgemm(PlanBuilder& b, NodeId id) {
   const auto a = byte_params(b, id, 1, b.dtype(p.x));
   const auto scales = channel_scales(b, b.input(id, 4), p.shape.out_c);
   const Tensor* bias = b.constant(b.input(id, 6));
-  if (!a || !scales || (b.input(id, 6) && (bias == nullptr || bias->size() != p.shape.out_c))) return false;
+  if (!a || !scales || (b.input(id, 6) && (bias == nullptr || bias->size() != p.shape.out_c)))
+    return false;
   p.bias = bias ? bias->data<int32_t>().data() : nullptr;
   p.x_zero = a->zero;
   if (b.input(id, 7)) {
@@ -84,7 +85,8 @@ bool build_matmul_integer_to_float(PlanBuilder& b, NodeId id) {
   const auto a = byte_params(b, b.input(id, 2), b.input(id, 4), b.dtype(p.x));
   const auto scales = channel_scales(b, b.input(id, 3), p.shape.out_c);
   const Tensor* bias = b.constant(b.input(id, 6));
-  if (!a || !scales || (b.input(id, 6) && (bias == nullptr || bias->size() != p.shape.out_c))) return false;
+  if (!a || !scales || (b.input(id, 6) && (bias == nullptr || bias->size() != p.shape.out_c)))
+    return false;
   for (const float scale : *scales) p.multipliers.push_back(a->scale * scale);
   if (bias != nullptr) p.float_bias = owned_floats(*bias);
   p.x_zero = a->zero;

@@ -48,7 +48,8 @@ int64_t aligned(size_t bytes) { return static_cast<int64_t>((bytes + 63) / 64 * 
 /// QLinearMatMul of two computed tensors (attention).
 bool build_qlinear_matmul_of_two(PlanBuilder& b, NodeId id) {
   const ValueId left = b.input(id, 0), right = b.input(id, 3), result = b.output(id);
-  if (!is_byte(b.dtype(left)) || !is_byte(b.dtype(right)) || !is_byte(b.dtype(result))) return false;
+  if (!is_byte(b.dtype(left)) || !is_byte(b.dtype(right)) || !is_byte(b.dtype(result)))
+    return false;
   const Shape ls = b.shape(left), rs = b.shape(right), ys = b.shape(result);
   const auto x = byte_params(b, id, 1, b.dtype(left)), w = byte_params(b, id, 4, b.dtype(right)),
              y = byte_params(b, id, 6, b.dtype(result));

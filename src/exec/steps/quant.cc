@@ -10,7 +10,8 @@ namespace lapidary::exec {
 std::optional<ByteParams> byte_params(const PlanBuilder& b, ValueId scale, ValueId zero,
                                       DType storage) {
   const Tensor* s = b.constant(scale);
-  if (!is_byte(storage) || s == nullptr || s->dtype() != DType::kF32 || s->size() != 1) return std::nullopt;
+  if (!is_byte(storage) || s == nullptr || s->dtype() != DType::kF32 || s->size() != 1)
+    return std::nullopt;
   ByteParams p{s->data<float>()[0], storage == DType::kI8 ? 128 : 0};
   if (!zero) return p;
   const Tensor* z = b.constant(zero);
@@ -57,8 +58,8 @@ bool is_table_op(const Node& node) {
   return node.is("QLinearSigmoid", "com.microsoft") || node.is("QLinearLeakyRelu", "com.microsoft");
 }
 
-/// True where the value is operand A (slot 0) or B (slot 3), and the other is u8, of the same shape and
-/// computed before.
+/// True where the value is operand A (slot 0) or B (slot 3), and the other is u8, of the same shape
+/// and computed before.
 bool adds_computed(const PlanBuilder& b, NodeId add, ValueId value, size_t* slot) {
   if (!b.node(add).is("QLinearAdd", "com.microsoft") || b.dtype(value) != DType::kU8) return false;
   *slot = b.input(add, 0) == value ? 0 : 3;

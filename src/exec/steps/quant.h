@@ -22,7 +22,8 @@ std::optional<ByteParams> byte_params(const PlanBuilder& b, ValueId scale, Value
                                       DType storage);
 
 /// Scale and zero point of inputs `at`, `at` + 1, for a tensor of that type.
-inline std::optional<ByteParams> byte_params(const PlanBuilder& b, NodeId id, size_t at, DType storage) {
+inline std::optional<ByteParams> byte_params(const PlanBuilder& b, NodeId id, size_t at,
+                                             DType storage) {
   return byte_params(b, b.input(id, at), b.input(id, at + 1), storage);
 }
 
@@ -30,7 +31,8 @@ inline std::optional<ByteParams> byte_params(const PlanBuilder& b, NodeId id, si
 using Table = std::array<uint8_t, 256>;
 
 /// The table of a node that computes each element of its output from the same element of its input
-/// `slot` and constants alone, by its reference evaluation. None where another input is not constant.
+/// `slot` and constants alone, by its reference evaluation. None where another input is not
+/// constant.
 std::optional<Table> table_by_reference(const PlanBuilder& b, NodeId id, size_t slot);
 /// y = sat(rint((q - zx) * sx / sy) + zy), true division.
 Table requantize_table(const ByteParams& x, const ByteParams& y);
@@ -41,8 +43,8 @@ struct ByteTail {
   std::vector<NodeId> nodes;  ///< the node itself first
   ValueId output;
   std::optional<Table> table;
-  NodeId add;                 ///< the QLinearAdd, or none
-  size_t add_slot = 0;        ///< of the tail's own value among the add's inputs: 0 or 3
+  NodeId add;           ///< the QLinearAdd, or none
+  size_t add_slot = 0;  ///< of the tail's own value among the add's inputs: 0 or 3
 };
 ByteTail byte_tail(const PlanBuilder& b, NodeId id, bool residual);
 

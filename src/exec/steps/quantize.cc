@@ -9,7 +9,8 @@ namespace {
 
 constexpr int64_t kGrainElements = 16384;
 
-/// Where source and target lie; matrices where the layouts differ, one row of all elements where not.
+/// Where source and target lie; matrices where the layouts differ, one row of all elements where
+/// not.
 struct Geometry {
   Operand from, to;
   int64_t batch = 1, rows = 1, cols = 0;
@@ -50,7 +51,8 @@ void split(const StepRun& run, const Geometry& g, Args args, F f) {
   });
 }
 
-/// The layout of the result: the one that its readers prefer, where the step can change it on the way.
+/// The layout of the result: the one that its readers prefer, where the step can change it on the
+/// way.
 Layout result_layout(PlanBuilder& b, ValueId x, ValueId y) {
   const Operand& lies = b.operand(x);
   if (lies.shape.size() < 3) return Layout::kRowMajor;
@@ -69,7 +71,9 @@ void emit(PlanBuilder& b, NodeId id, const Geometry& g, std::function<void(const
   b.emit(std::move(spec));
 }
 
-bool by_blocks(const PlanBuilder& b, NodeId id) { return b.attrs(id).get_int("block_size", 0) != 0; }
+bool by_blocks(const PlanBuilder& b, NodeId id) {
+  return b.attrs(id).get_int("block_size", 0) != 0;
+}
 
 }  // namespace
 

@@ -13,8 +13,8 @@ enum class LayoutRole {
   kFollows,  ///< works in any layout
 };
 
-/// How nodes of one op become steps. A rule is asked only where all types are static and no tensor is
-/// empty; false: the node is left to the reference evaluation.
+/// How nodes of one op become steps. A rule is asked only where all types are static and no tensor
+/// is empty; false: the node is left to the reference evaluation.
 struct StepRule {
   std::string_view domain, op;
   LayoutRole layout;

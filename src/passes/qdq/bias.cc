@@ -1,4 +1,9 @@
-// bias_q[c] = rint(bias[c] / (sx * sw[c])) as int32, with sx * sw[c] and the quotient in float32.
+// Float parameters of a Conv, ConvTranspose or Gemm between DQ and Q, as ONNX Runtime quantizes
+// them:
+//   bias_q[c] = rint(bias[c] / (sx * sw[c])) as int32, with sx * sw[c] and the quotient in float32
+//   w_q = sat(rint(w / sw) + zw) as int8, sw = (max - min) / 255 with 0 in [min, max],
+//         zw = rint(-128 - min / sw)
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -34,49 +39,100 @@ int64_t scale_axis(const Graph& graph, NodeId node) {
   return int_attr(graph, node, "transB", 0) != 0 ? 0 : 1;
 }
 
-bool quantize_bias(Graph& graph, NodeId node) {
-  const ValueId bias = input_of(graph, node, 2);
-  const Tensor* values = bias ? graph.constant(bias) : nullptr;
-  if (values == nullptr || values->dtype() != DType::kF32 || values->rank() != 1) return false;
-  const auto x = dequantized(graph, input_of(graph, node, 0));
-  const auto w = dequantized(graph, input_of(graph, node, 1));
-  if (!x || !w || !x->constant_scalar() || !w->scales || w->scales->dtype() != DType::kF32 ||
-      x->scales->dtype() != DType::kF32 || !ends_quantized(graph, node))
-    return false;
-  const Tensor& ws = *w->scales;
-  const bool per_channel = !w->one_scale(graph);
-  const int64_t rank = rank_of(graph, w->data);
-  if (per_channel && (ws.rank() != 1 || ws.size() != values->size() || w->block_size != 0 ||
-                      wrap_axis(w->axis, rank) != scale_axis(graph, node)))
-    return false;
-  Tensor scales(DType::kF32, ws.shape()), codes(DType::kI32, values->shape());
-  const auto s = scales.mutable_data<float>();
-  const auto q = codes.mutable_data<int32_t>();
-  for (size_t c = 0; c < s.size(); ++c) s[c] = x->scale_value() * ws.data<float>()[c];
-  for (size_t c = 0; c < q.size(); ++c)
-    q[c] = to_int32(std::rint(values->data<float>()[c] / s[per_channel ? c : 0]));
+bool is_float_constant(const Graph& graph, ValueId value) {
+  const Tensor* t = value ? graph.constant(value) : nullptr;
+  return t && t->dtype() == DType::kF32;
+}
 
-  const std::string name = graph.value(bias).name;
+ValueId add_dequantize(Graph& graph, ValueId real, std::vector<ValueId> inputs, bool per_channel,
+                       NodeId before) {
   Node dq;
   dq.op = "DequantizeLinear";
-  dq.inputs = {add_constant(graph, name + "_int32", std::move(codes)),
-               add_constant(graph, name + "_scale", std::move(scales))};
+  dq.inputs = std::move(inputs);
   if (per_channel) dq.attrs.emplace_back("axis", int64_t{0});
-  const ValueId real = graph.add_value(graph.unique_name(name + "_dq"), graph.value(bias).type);
-  dq.outputs = {real};
-  graph.add_node(std::move(dq), node);
-  graph.set_input(node, 2, real);
+  const ValueId out =
+      graph.add_value(graph.unique_name(graph.value(real).name + "_dq"), graph.value(real).type);
+  dq.outputs = {out};
+  graph.add_node(std::move(dq), before);
+  return out;
+}
+
+void quantize_weight(Graph& graph, NodeId node) {
+  const ValueId weight = graph.node(node).inputs[1];
+  const auto values = graph.constant(weight)->data<float>();
+  float low = 0, high = 0;
+  for (float v : values) {
+    low = std::min(low, v);
+    high = std::max(high, v);
+  }
+  const float scale = high == low ? 1.0f : (high - low) / 255.0f;
+  const float zero = std::rint(std::clamp(-128.0f - low / scale, -128.0f, 127.0f));
+  Tensor codes(DType::kI8, graph.constant(weight)->shape());
+  const auto q = codes.mutable_data<int8_t>();
+  for (size_t i = 0; i < q.size(); ++i)
+    q[i] = static_cast<int8_t>(std::clamp(std::rint(values[i] / scale) + zero, -128.0f, 127.0f));
+  const std::string name = graph.value(weight).name;
+  const ValueId integers = add_constant(graph, name + "_int8", std::move(codes));
+  const ValueId s = add_constant(graph, name + "_scale", Tensor::scalar(scale));
+  const ValueId z = add_constant(graph, name + "_zero", Tensor::scalar(static_cast<int8_t>(zero)));
+  graph.set_input(node, 1, add_dequantize(graph, weight, {integers, s, z}, false, node));
+  drop_unused(graph, weight);
+}
+
+void quantize_bias(Graph& graph, NodeId node, const QdqNode& x, const QdqNode& w) {
+  const ValueId bias = graph.node(node).inputs[2];
+  const Tensor &values = *graph.constant(bias), &ws = *w.scales;
+  const bool per_channel = ws.size() > 1;
+  Tensor scales(DType::kF32, ws.shape()), codes(DType::kI32, values.shape());
+  const auto s = scales.mutable_data<float>();
+  const auto q = codes.mutable_data<int32_t>();
+  for (size_t c = 0; c < s.size(); ++c) s[c] = x.scale_value() * ws.data<float>()[c];
+  for (size_t c = 0; c < q.size(); ++c)
+    q[c] = to_int32(std::rint(values.data<float>()[c] / s[per_channel ? c : 0]));
+  const std::string name = graph.value(bias).name;
+  const ValueId integers = add_constant(graph, name + "_int32", std::move(codes));
+  const ValueId scale = add_constant(graph, name + "_scale", std::move(scales));
+  graph.set_input(node, 2, add_dequantize(graph, bias, {integers, scale}, per_channel, node));
   drop_unused(graph, bias);
+}
+
+// Scales that a bias can follow: one, or one per output channel.
+bool gives_bias_scale(const Graph& graph, NodeId node, const QdqNode& w, int64_t channels) {
+  if (!w.scales || w.scales->dtype() != DType::kF32) return false;
+  if (w.one_scale(graph)) return true;
+  return w.scales->rank() == 1 && w.scales->size() == channels && w.block_size == 0 &&
+         wrap_axis(w.axis, rank_of(graph, w.data)) == scale_axis(graph, node);
+}
+
+bool quantize_parameters_of(Graph& graph, NodeId node) {
+  const auto x = dequantized(graph, input_of(graph, node, 0));
+  if (!x || !x->constant_scalar() || x->scales->dtype() != DType::kF32 ||
+      !ends_quantized(graph, node))
+    return false;
+  const ValueId weight = input_of(graph, node, 1), bias = input_of(graph, node, 2);
+  const bool float_weight = is_float_constant(graph, weight);
+  const auto stored = dequantized(graph, weight);
+  if (!float_weight && !stored) return false;
+  if (bias) {
+    // A bias that is no float vector (it may be dequantized already) leaves the node as it is,
+    // unless both are: then nothing is to do either.
+    if (!is_float_constant(graph, bias) || graph.constant(bias)->rank() != 1) return false;
+    if (stored && !gives_bias_scale(graph, node, *stored, graph.constant(bias)->size()))
+      return false;
+  }
+  if (!float_weight && !bias) return false;
+  if (float_weight) quantize_weight(graph, node);
+  if (bias) quantize_bias(graph, node, *x, *dequantized(graph, graph.node(node).inputs[1]));
   return true;
 }
 
 }  // namespace
 
-int64_t quantize_biases(Graph& graph) {
+int64_t quantize_parameters(Graph& graph) {
   int64_t changes = 0;
   for (NodeId id : graph.nodes())
     if (is_op(graph, id, "Conv") || is_op(graph, id, "ConvTranspose") || is_op(graph, id, "Gemm"))
-      changes += quantize_bias(graph, id);
+      changes += quantize_parameters_of(graph, id);
   return changes;
 }
 

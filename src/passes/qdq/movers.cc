@@ -61,6 +61,8 @@ RuleResult lower_extremum(Graph& graph, const NodeGroup& group, const LoweringOp
 }
 
 RuleResult lower_resize(Graph& graph, const NodeGroup& group, const LoweringOptions&) {
+  if (string_attr(graph, group.node, "mode", "nearest") != "nearest")
+    return stays("it interpolates; on integers that would round once more");
   if (auto bad = check_mover(graph, group); !bad.empty()) return stays(bad);
   if (auto bad = check_8bit(group.input(0), "its input"); !bad.empty()) return stays(bad);
   return move_integers(graph, group);

@@ -20,8 +20,8 @@ int64_t matmul_add_to_gemm(Graph& graph, std::vector<LoweringNote>& notes);
 /// DQ moves forward and Q backward through data movers, so that what stands behind or before them
 /// meets its Q/DQ.
 int64_t propagate_pairs(Graph& graph);
-/// A float bias of a Conv, ConvTranspose or Gemm that ends in Q becomes int32.
-int64_t quantize_biases(Graph& graph);
+/// Float bias and weight of a Conv, ConvTranspose or Gemm between DQ and Q become int32 and int8.
+int64_t quantize_parameters(Graph& graph);
 /// Relu and Clip before Q go where saturation does the same.
 int64_t drop_redundant_clamps(Graph& graph, std::vector<LoweringNote>& notes);
 

@@ -1,0 +1,228 @@
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "lapidary/compress.h"
+#include "lapidary/passes.h"
+#include "src/base/half.h"
+#include "src/ir/patterns.h"
+#include "src/ops/opdef.h"
+#include "src/passes/regions.h"
+
+namespace lapidary {
+
+namespace {
+
+constexpr float kHalfMax = 65504;
+
+/// Ops with float32 inputs that FP16 is not allowed for, or whose result is decided by fine differences.
+constexpr std::array<std::string_view, 20> kStayFloat = {
+    "Cast",  "CumSum", "DequantizeLinear", "DynamicQuantizeLinear", "If",     "Loop",  "NonMaxSuppression",
+    "Pow",   "QuantizeLinear", "RandomNormal", "RandomNormalLike", "RandomUniform", "Range",
+    "ReduceL2", "ReduceSumSquare", "Resize", "RoiAlign", "Scan",   "TopK", "Upsample"};
+
+Tensor halved(const Tensor& t) {
+  Tensor out(DType::kF16, t.shape());
+  const auto from = t.data<float>();
+  auto to = out.mutable_data<Half>();
+  for (size_t i = 0; i < from.size(); ++i) to[i] = to_half(from[i]);
+  return out;
+}
+
+bool fits_half(const Tensor& t) {
+  for (float x : t.data<float>())
+    if (std::abs(x) > kHalfMax && std::isfinite(x)) return false;
+  return true;
+}
+
+bool is_f32(const Graph& g, ValueId v) { return v && g.value(v).type.dtype == DType::kF32; }
+
+/// Rewrites a graph so that the nodes chosen compute in FP16; Casts stand where the two meet.
+class HalfGraph {
+ public:
+  HalfGraph(Graph graph, const Fp16Options& options, std::vector<KeptFloat>* kept)
+      : g_(std::move(graph)), options_(options), kept_(kept) {}
+
+  Graph run() {
+    choose();
+    for (NodeId id : g_.nodes())
+      if (chosen_.contains(id)) convert(id);
+    if (!options_.keep_io) convert_ends();
+    drop_unused_constants();
+    g_.verify();
+    return std::move(g_);
+  }
+
+ private:
+  void keep(NodeId id, std::string reason) {
+    if (kept_ != nullptr) kept_->push_back({node_key(g_, id), g_.node(id).op, std::move(reason)});
+  }
+
+  /// Why a node stays float32, or nothing.
+  std::string reason_to_stay(NodeId id, const NodeSet& skipped, const std::set<NodeId>& in_region) const {
+    const Node& n = g_.node(id);
+    if (skipped.contains(id.index)) return "skipped by a pattern";
+    if (!resolve_op(g_, id)) return "the op is not known";
+    if (std::find(kStayFloat.begin(), kStayFloat.end(), n.op) != kStayFloat.end() || !n.captures.empty())
+      return "has no FP16 form";
+    if (in_region.contains(id)) return "normalization: squares and sums leave FP16's range";
+    for (ValueId v : n.inputs)
+      if (const Tensor* t = g_.constant(v); t != nullptr && is_f32(g_, v) && !fits_half(*t))
+        return "a constant is beyond 65504";
+    return {};
+  }
+
+  void choose() {
+    std::set<NodeId> in_region;
+    for (const Region& region : find_regions(g_))
+      if (region.kind == RegionKind::kLayerNorm || region.kind == RegionKind::kRmsNorm)
+        in_region.insert(region.nodes.begin(), region.nodes.end());
+    const NodeSet skipped = match_nodes(g_, options_.skip);
+    for (NodeId id : g_.nodes()) {
+      const Node& n = g_.node(id);
+      const auto f32 = [&](ValueId v) { return is_f32(g_, v); };
+      if (std::none_of(n.inputs.begin(), n.inputs.end(), f32)) continue;
+      const std::string reason = reason_to_stay(id, skipped, in_region);
+      if (reason.empty())
+        chosen_.insert(id);
+      else
+        keep(id, reason);
+    }
+  }
+
+  /// The FP16 twin of a float32 value, made before `user` where it does not exist yet.
+  ValueId half_of(ValueId v, NodeId user) {
+    if (const auto found = half_.find(v); found != half_.end()) return found->second;
+    const Value& value = g_.value(v);
+    const std::string name = g_.unique_name(value.name + "_fp16");
+    ValueId twin;
+    if (const Tensor* t = g_.constant(v)) {
+      twin = g_.add_constant(name, halved(*t));
+    } else {
+      twin = g_.add_value(name, {DType::kF16, value.type.shape});
+      add_cast(v, twin, user);
+    }
+    half_.emplace(v, twin);
+    return twin;
+  }
+
+  void add_cast(ValueId from, ValueId to, NodeId before) {
+    Node cast;
+    cast.op = "Cast";
+    cast.name = g_.value(to).name + "_cast";
+    cast.inputs = {from};
+    cast.outputs = {to};
+    cast.attrs = {{"to", static_cast<int64_t>(g_.value(to).type.dtype)}};
+    g_.add_node(std::move(cast), before);
+  }
+
+  bool read_as_f32(ValueId v) const {
+    if (g_.is_output(v)) return true;
+    const auto& uses = g_.value(v).uses;
+    return std::any_of(uses.begin(), uses.end(),
+                       [&](const Use& use) { return use.capture || !chosen_.contains(use.node); });
+  }
+
+  void convert(NodeId id) {
+    const std::vector<ValueId> inputs = g_.node(id).inputs, outputs = g_.node(id).outputs;
+    for (size_t i = 0; i < inputs.size(); ++i)
+      if (is_f32(g_, inputs[i])) g_.set_input(id, i, half_of(inputs[i], id));
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (!is_f32(g_, outputs[i])) continue;
+      const ValueId v = outputs[i];
+      const ValueId twin = g_.add_value(g_.unique_name(g_.value(v).name + "_fp16"),
+                                        {DType::kF16, g_.value(v).type.shape});
+      const bool wanted = read_as_f32(v);
+      g_.set_output(id, i, twin);
+      half_.emplace(v, twin);
+      if (wanted) add_cast(twin, v, g_.next(id));
+    }
+  }
+
+  /// Graph inputs and outputs become FP16 under their own names.
+  void convert_ends() {
+    for (ValueId v : g_.inputs()) {
+      if (!is_f32(g_, v) || g_.constant(v) != nullptr) continue;
+      const std::string name = g_.value(v).name;
+      const auto found = half_.find(v);
+      const NodeId first = g_.nodes().empty() ? NodeId{} : g_.nodes().front();
+      const ValueId full = g_.add_value(g_.unique_name(name + "_fp32"), g_.value(v).type);
+      if (found != half_.end()) {
+        g_.remove_node(g_.value(found->second).producer);
+        g_.replace_uses(found->second, v);
+      }
+      const std::vector<Use> uses = g_.value(v).uses;
+      for (const Use& use : uses)
+        if (!use.capture && !chosen_.contains(use.node)) g_.set_input(use.node, use.slot, full);
+      g_.mutable_value(v).type.dtype = DType::kF16;
+      if (!g_.value(full).uses.empty()) add_cast(v, full, first);
+    }
+    std::vector<ValueId> outputs = g_.outputs();
+    for (ValueId& v : outputs) {
+      const auto found = half_.find(v);
+      if (!is_f32(g_, v) || found == half_.end() || g_.constant(found->second) != nullptr) continue;
+      const std::string name = g_.value(v).name;
+      g_.rename_value(v, g_.unique_name(name + "_fp32"));
+      g_.rename_value(found->second, name);
+      v = found->second;
+    }
+    g_.set_outputs(std::move(outputs));
+  }
+
+  void drop_unused_constants() {
+    for (ValueId v : g_.values())
+      if (g_.value(v).constant && g_.use_count(v) == 0 && !g_.is_input(v)) g_.remove_value(v);
+  }
+
+  Graph g_;
+  const Fp16Options& options_;
+  std::vector<KeptFloat>* kept_;
+  std::set<NodeId> chosen_;
+  std::map<ValueId, ValueId> half_;
+};
+
+/// FP16 initializers, each behind a Cast; constants beyond FP16's range stay.
+Graph halve_weights(Graph g, const Fp16Options& options, std::vector<KeptFloat>* kept) {
+  const NodeSet skipped = match_nodes(g, options.skip);
+  for (ValueId v : g.values()) {
+    const Tensor* t = g.constant(v);
+    if (t == nullptr || !is_f32(g, v) || g.value(v).uses.empty() || t->size() < 2) continue;
+    const NodeId first = g.value(v).uses.front().node;
+    const auto& uses = g.value(v).uses;
+    if (std::any_of(uses.begin(), uses.end(), [&](const Use& u) { return skipped.contains(u.node.index); })) {
+      if (kept) kept->push_back({node_key(g, first), g.node(first).op, "skipped by a pattern"});
+      continue;
+    }
+    if (!fits_half(*t)) {
+      if (kept) kept->push_back({node_key(g, first), g.node(first).op, "a constant is beyond 65504"});
+      continue;
+    }
+    const std::string name = g.value(v).name;
+    const ValueId stored = g.add_constant(g.unique_name(name + "_fp16"), halved(*t));
+    const ValueId full = g.add_value(g.unique_name(name + "_fp32"), g.value(v).type);
+    Node cast;
+    cast.op = "Cast";
+    cast.name = name + "_cast";
+    cast.inputs = {stored};
+    cast.outputs = {full};
+    cast.attrs = {{"to", static_cast<int64_t>(DType::kF32)}};
+    g.add_node(std::move(cast), g.nodes().front());
+    g.replace_uses(v, full);
+    if (!g.is_input(v) && !g.is_output(v)) g.remove_value(v);
+  }
+  g.verify();
+  return g;
+}
+
+}  // namespace
+
+Graph convert_to_fp16(const Graph& graph, const Fp16Options& options, std::vector<KeptFloat>* kept) {
+  Graph g = graph;
+  optimize(g, {.log = options.log});
+  return options.weights_only ? halve_weights(std::move(g), options, kept)
+                              : HalfGraph(std::move(g), options, kept).run();
+}
+
+}  // namespace lapidary

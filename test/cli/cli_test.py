@@ -1,0 +1,334 @@
+#!/usr/bin/env python3
+"""The command line as scripts see it: exit codes, one JSON object, messages, files.
+
+usage: cli_test.py LAPIDARY SOURCE_DIR
+"""
+import gzip
+import json
+import os
+import re
+import resource
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+LAPIDARY = SOURCE = None
+FASHION = Path("/usr/share/datasets/fashion-mnist")
+
+
+def run(*args, env=None, cwd=None, **kw):
+    return subprocess.run([LAPIDARY, *map(str, args)], capture_output=True, text=True, timeout=240, cwd=cwd,
+                          env={**os.environ, **(env or {})}, **kw)
+
+
+def idx(path, array, dims):
+    path.write_bytes(struct.pack(">BBBB", 0, 0, 8, len(dims)) + struct.pack(f">{len(dims)}I", *dims) + bytes(array))
+
+
+class Fixture(unittest.TestCase):
+    """The trained example model and 64 test images."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.tmp = Path(cls.folder.name)
+        cls.model = SOURCE / "examples/fashion_mnist/fashion_resnet.onnx"
+        with gzip.open(FASHION / "t10k-images-idx3-ubyte.gz") as f:
+            pixels = f.read()[16:16 + 64 * 784]
+        with gzip.open(FASHION / "t10k-labels-idx1-ubyte.gz") as f:
+            labels = f.read()[8:8 + 64]
+        idx(cls.tmp / "images", pixels, (64, 28, 28))
+        idx(cls.tmp / "labels", labels, (64,))
+        norm = "scale: 0.00392156862745098, mean: [0.286], std: [0.353]"
+        cls.calib = f"{{kind: idx, path: {cls.tmp}/images, {norm}}}"
+        cls.eval = f"{{kind: idx, path: {cls.tmp}/images, labels: {cls.tmp}/labels, {norm}}}"
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def quantize(self, out, *more):
+        return run("quantize", self.model, "-o", out, "--calib", self.calib, "--eval", self.eval, *more)
+
+
+class CommandLine(Fixture):
+    def test_version(self):
+        done = run("--version")
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stdout, r"^lapidary \d+\.\d+\.\d+\n$")
+
+    def test_version_loads_no_training_library(self):
+        done = subprocess.run(["ldd", LAPIDARY], capture_output=True, text=True, check=True)
+        self.assertNotIn("torch", done.stdout)
+
+    def test_mistyped_command(self):
+        done = run("quantise", "m.onnx")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("did you mean 'quantize'", done.stderr)
+        self.assertEqual(done.stdout, "")
+
+    def test_mistyped_option(self):
+        done = run("quantize", "m.onnx", "--claib", "x")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--calib", done.stderr)
+
+    def test_threads_out_of_range(self):
+        for threads in ("0", "-1", "1000000000", "two"):
+            self.assertEqual(run("doctor", "--threads", threads).returncode, 2, threads)
+
+    def test_missing_file_is_6(self):
+        done = run("inspect", self.tmp / "none.onnx")
+        self.assertEqual(done.returncode, 6)
+        self.assertIn("none.onnx", done.stderr)
+
+    def test_not_onnx_is_3(self):
+        for name, content in {"empty": b"", "html": b"<!doctype html><html>", "zip": b"PK\3\4" + bytes(40),
+                              "random": bytes(range(256)) * 16}.items():
+            path = self.tmp / f"{name}.onnx"
+            path.write_bytes(content)
+            done = run("inspect", path)
+            self.assertEqual(done.returncode, 3, f"{name}: {done.stderr}")
+            self.assertIn(path.name, done.stderr)
+
+    def test_truncated_model_is_3(self):
+        whole = self.model.read_bytes()
+        path = self.tmp / "cut.onnx"
+        for size in (1, 10, 100, 5000, len(whole) // 2, len(whole) - 1):
+            path.write_bytes(whole[:size])
+            self.assertEqual(run("inspect", path).returncode, 3, size)
+
+    def test_inspect_json_is_one_object(self):
+        done = run("inspect", self.model, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        seen = json.loads(done.stdout)
+        self.assertEqual(seen["ops"]["Conv"], 12)
+        self.assertGreater(seen["macs"], 10_000_000)
+
+    def test_every_list(self):
+        for kind in ("steps", "ops", "passes", "calibrators", "targets", "metrics"):
+            done = run("list", kind, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertTrue(json.loads(done.stdout)[kind], kind)
+        self.assertEqual(run("list", "calibrator").returncode, 2)
+
+    def test_doctor(self):
+        self.assertIn("isa", json.loads(run("doctor", "--json").stdout))
+
+    def test_unknown_isa(self):
+        done = run("doctor", env={"LAPIDARY_ISA": "avx513"})
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("did you mean 'avx512'", done.stderr)
+
+    def test_quantize_writes_model_and_reports(self):
+        out = self.tmp / "q.onnx"
+        done = self.quantize(out, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads(done.stdout)
+        self.assertEqual(report["schema"], "lapidary.report/1")
+        self.assertEqual([s["name"] for s in report["stages"]], ["fp32", "quantize"])
+        self.assertLess(report["stages"][1]["size_bytes"] * 3, report["stages"][0]["size_bytes"])
+        self.assertGreater(report["stages"][1]["metrics"]["sqnr_db"], 25)
+        for form in ("json", "md", "html"):
+            self.assertTrue((self.tmp / f"q.onnx.report.{form}").stat().st_size > 500)
+        html = (self.tmp / "q.onnx.report.html").read_text()
+        self.assertNotRegex(html, r"(src|href)\s*=\s*[\"']?(https?:)?//")
+        self.assertEqual(report["kept_float"], [])
+
+    def test_quantize_is_reproducible(self):
+        a, b = self.tmp / "a.onnx", self.tmp / "b.onnx"
+        self.assertEqual(self.quantize(a, "--threads", 1).returncode, 0)
+        self.assertEqual(self.quantize(b, "--threads", 2).returncode, 0)
+        self.assertEqual(a.read_bytes(), b.read_bytes())
+
+    def test_isas_agree_bit_for_bit(self):
+        out = self.tmp / "isa.onnx"
+        self.assertEqual(self.quantize(out).returncode, 0)
+        usable = json.loads(run("doctor", "--json").stdout)["isa_usable"].split()
+        seen = {}
+        for isa in usable:
+            npy = self.tmp / f"{isa}.npy"
+            done = run("eval", out, "--data", self.eval, "--outputs", npy, env={"LAPIDARY_ISA": isa})
+            self.assertEqual(done.returncode, 0, done.stderr)
+            seen[isa] = npy.read_bytes()
+        self.assertGreaterEqual(len(seen), 1)
+        for isa, content in seen.items():
+            self.assertEqual(content, seen["scalar"], isa)
+
+    def test_output_is_not_the_input(self):
+        copy = self.tmp / "copy.onnx"
+        copy.write_bytes(self.model.read_bytes())
+        done = run("quantize", copy, "-o", copy, "--calib", self.calib)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertEqual(copy.read_bytes(), self.model.read_bytes())
+
+    def test_output_folder_missing_is_6(self):
+        self.assertEqual(self.quantize(self.tmp / "no/such/out.onnx").returncode, 6)
+
+    def test_full_disk_leaves_nothing(self):
+        out = self.tmp / "limited.onnx"
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+        done = subprocess.run([LAPIDARY, "quantize", self.model, "-o", out, "--calib", self.calib],
+                              capture_output=True, text=True, preexec_fn=limit, timeout=240)
+        self.assertEqual(done.returncode, 6, done.stderr)
+        self.assertEqual(list(self.tmp.glob("*limited*")), [])
+
+    def test_already_quantized_is_refused(self):
+        out = self.tmp / "once.onnx"
+        self.assertEqual(self.quantize(out).returncode, 0)
+        done = run("quantize", out, "-o", self.tmp / "twice.onnx", "--calib", self.calib)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("requantize", done.stderr)
+
+    def test_pattern_that_matches_nothing(self):
+        done = self.quantize(self.tmp / "p.onnx", "--skip", "op:Convv")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("Conv", done.stderr)
+
+    def test_missed_limit_is_5_and_keeps_everything(self):
+        out = self.tmp / "limit.onnx"
+        done = self.quantize(out, "--min-sqnr", "200")
+        self.assertEqual(done.returncode, 5)
+        self.assertIn("MISSED", done.stdout)
+        self.assertTrue(out.exists())
+
+    def test_statistics_of_an_earlier_run(self):
+        stats, out, again = self.tmp / "s.lpstat", self.tmp / "s.onnx", self.tmp / "t.onnx"
+        done = run("calibrate", self.model, "--data", self.calib, "-o", stats)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.quantize(out).returncode, 0)
+        done = self.quantize(again, "--stats", stats)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_dry_run_writes_nothing(self):
+        out = self.tmp / "dry.onnx"
+        done = self.quantize(out, "--dry-run", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertFalse(out.exists())
+        report = json.loads(done.stdout)
+        self.assertGreaterEqual(len(report["quantized"]), 12)
+        self.assertGreater(report["estimate"]["memory_bytes"], 0)
+
+    def test_eval_and_compare(self):
+        out = self.tmp / "e.onnx"
+        self.assertEqual(self.quantize(out).returncode, 0)
+        seen = json.loads(run("eval", out, "--data", self.eval, "--against", self.model, "--json").stdout)
+        self.assertEqual(seen["samples"], 64)
+        self.assertGreater(seen["metrics"]["agreement_with_fp32"], 0.9)
+        done = run("compare", out, self.model, "--data", self.eval, "--json")
+        layers = json.loads(done.stdout)["layers"]
+        self.assertGreaterEqual(len(layers), 12)
+        self.assertTrue(all(l["sqnr_db"] > 15 for l in layers), layers)
+
+    def test_no_color_and_json_hold_no_escape_codes(self):
+        done = run("inspect", self.model, env={"NO_COLOR": "1"})
+        self.assertNotIn("\x1b", done.stdout + done.stderr)
+
+    def test_numbers_do_not_depend_on_the_locale(self):
+        a = run("inspect", self.model, "--layers", env={"LC_ALL": "C"}).stdout
+        b = run("inspect", self.model, "--layers", env={"LC_ALL": "de_DE.UTF-8", "LC_NUMERIC": "de_DE.UTF-8"}).stdout
+        self.assertEqual(a, b)
+
+    def test_closed_stdout(self):
+        done = subprocess.run(f"'{LAPIDARY}' inspect '{self.model}' --layers >&-", shell=True,
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 6, done.stderr)
+
+    def test_no_home(self):
+        env = {k: v for k, v in os.environ.items() if k != "HOME"}
+        done = subprocess.run([LAPIDARY, "doctor"], env=env, capture_output=True, timeout=60)
+        self.assertEqual(done.returncode, 0)
+
+    def test_argument_that_is_not_utf8(self):
+        done = subprocess.run([LAPIDARY.encode() if isinstance(LAPIDARY, str) else bytes(LAPIDARY),
+                               b"inspect", b"\xff\xfe.onnx"], capture_output=True, timeout=60)
+        self.assertEqual(done.returncode, 6)
+
+
+RECIPE = """lapidary: 1
+model: {model}
+output: {tmp}/recipe_out
+data:
+  calib: {calib}
+  eval: {eval}
+steps:
+  - quantize: {{calibrator: minmax}}
+evaluate: {{bench: {{seconds: 0.05}}}}
+"""
+
+
+class Recipes(Fixture):
+    def recipe(self, text):
+        path = self.tmp / "recipe.yaml"
+        path.write_text(text if isinstance(text, str) else "")
+        return path
+
+    def whole(self):
+        return RECIPE.format(model=self.model, tmp=self.tmp, calib=self.calib, eval=self.eval)
+
+    def refused(self, text, *parts):
+        path = self.recipe(text)
+        done = run("recipe", "validate", path)
+        self.assertEqual(done.returncode, 2, f"{text}\n{done.stdout}{done.stderr}")
+        for part in parts:
+            self.assertIn(part, done.stderr)
+
+    def test_run(self):
+        done = run("run", self.recipe(self.whole()))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        made = {p.name for p in (self.tmp / "recipe_out").iterdir()}
+        self.assertLessEqual({"model.onnx", "1-quantize.onnx", "report.html", "report.json", "report.md",
+                              "recipe.effective.yaml"}, made)
+        again = run("run", self.tmp / "recipe_out/recipe.effective.yaml", "--out", self.tmp / "second")
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertEqual((self.tmp / "second/model.onnx").read_bytes(),
+                         (self.tmp / "recipe_out/model.onnx").read_bytes())
+
+    def test_explain_and_set(self):
+        done = run("recipe", "explain", self.recipe(self.whole()), "--set", "steps.quantize.target=tensorrt")
+        self.assertIn("tensorrt", done.stdout)
+
+    def test_schema_is_json(self):
+        schema = json.loads(run("recipe", "schema").stdout)
+        self.assertIn("quantize", json.dumps(schema["properties"]["steps"]))
+
+    def test_unknown_key(self):
+        self.refused(self.whole().replace("calibrator:", "calibratr:"), "calibratr", "did you mean 'calibrator'",
+                     "recipe.yaml:8:")
+
+    def test_duplicate_key(self):
+        self.refused(self.whole() + "model: other.onnx\n", "stands twice", ":10:1", ":2:1")
+
+    def test_wrong_values(self):
+        whole = self.whole()
+        self.refused(whole.replace("minmax", "maxmin"), "minmax")
+        self.refused(whole + "seed: -1\n", "seed")
+        self.refused(whole + "seed: 010\n", "decimal")
+        self.refused(whole + "seed: 99999999999999999999\n", "64 bits")
+        self.refused(whole + "limits: {min_sqnr_db: .nan}\n", "finite")
+        self.refused(whole + "limits: {min_sqnr_db: 1e400}\n", "min_sqnr_db")
+        self.refused(whole + "limits: {min_agreement: 1.5}\n", "0..1")
+        self.refused(whole.replace("lapidary: 1", "lapidary: 2"), "1..1")
+
+    def test_broken_yaml(self):
+        self.refused('lapidary: 1\nmodel: "never closed\n', "quote")
+        self.refused(self.whole() + "---\nlapidary: 1\n", "second document")
+        self.refused("a: &a [*a]\n", "")
+        self.refused("\tlapidary: 1\n", "")
+        self.refused("[" * 600, "")
+        bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+            f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(9))
+        self.refused(bomb, "settings")
+
+    def test_contradictions(self):
+        no_calib = re.sub(r"  calib:.*\n", "", self.whole())
+        self.refused(no_calib, "calib")
+        self.refused(self.whole() + "limits: {max_latency_ms: 1, threads: 7}\n", "threads")
+        self.refused(self.whole().replace("- quantize:", "- quantise:"), "did you mean 'quantize'")
+
+
+if __name__ == "__main__":
+    LAPIDARY, SOURCE = sys.argv[1], Path(sys.argv[2])
+    unittest.main(argv=[sys.argv[0]], verbosity=1)

@@ -1,0 +1,274 @@
+#include "lapidary/error.h"
+#include "test/exec/compare.h"
+
+namespace lapidary::exec {
+namespace {
+
+using Ints = std::vector<int64_t>;
+
+/// Builds QDQ graphs: float x -> Q -> DQ -> op -> Q -> DQ -> y, activations of one 8-bit type.
+struct QdqNet {
+  DType type;
+  Graph graph = new_graph();
+  GraphBuilder b{graph};
+  Executor::Values inputs;
+
+  explicit QdqNet(DType activation) : type(activation) {}
+
+  Tensor zero(int u8) const {
+    return type == DType::kU8 ? Tensor::scalar(static_cast<uint8_t>(u8))
+                              : Tensor::scalar(static_cast<int8_t>(u8 - 128));
+  }
+  /// Q and DQ of a value; zero points as for uint8.
+  ValueId quantized(ValueId x, float scale, int zero_point, const std::string& name = {}) {
+    const ValueId s = b.constant("scale", Tensor::scalar(scale));
+    const ValueId z = b.constant("zero", zero(zero_point));
+    const ValueId q = b.op("QuantizeLinear", {x, s, z}, {}, name);
+    return b.op("DequantizeLinear", {q, s, z});
+  }
+  ValueId input(const std::string& name, Shape shape, uint64_t seed = 1) {
+    inputs.emplace(name, random_floats(shape, seed));
+    return quantized(b.input(name, DType::kF32, std::vector<Dim>(shape.begin(), shape.end())),
+                     0.03f, 131);
+  }
+  /// Weights s8 with a scale per slice of `axis`.
+  ValueId weights(Shape shape, int64_t axis, uint64_t seed = 2) {
+    const int64_t channels = shape[static_cast<size_t>(axis)];
+    Tensor scales(DType::kF32, {channels});
+    for (int64_t c = 0; c < channels; ++c)
+      scales.mutable_data<float>()[static_cast<size_t>(c)] =
+          0.004f + 0.0007f * static_cast<float>(c);
+    return b.op("DequantizeLinear",
+                {b.constant("w", random_bytes(DType::kI8, std::move(shape), seed)),
+                 b.constant("ws", scales), b.constant("wz", Tensor(DType::kI8, {channels}))},
+                {{"axis", axis}});
+  }
+  ValueId bias(int64_t channels) {
+    Tensor values(DType::kI32, {channels}), scales(DType::kF32, {channels});
+    for (int64_t c = 0; c < channels; ++c) {
+      values.mutable_data<int32_t>()[static_cast<size_t>(c)] = static_cast<int32_t>(100 * c - 350);
+      scales.mutable_data<float>()[static_cast<size_t>(c)] =
+          0.03f * (0.004f + 0.0007f * static_cast<float>(c));
+    }
+    return b.op("DequantizeLinear",
+                {b.constant("bias", values), b.constant("bs", scales),
+                 b.constant("bz", Tensor(DType::kI32, {channels}))},
+                {{"axis", int64_t{0}}});
+  }
+  void output(ValueId y, float scale = 0.05f, int zero_point = 117) {
+    b.output(quantized(y, scale, zero_point, "yq"));
+  }
+  void expect(const std::string& op, const std::string& kernel) {
+    SCOPED_TRACE(dtype_name(type));
+    expect_same_bits(graph, inputs, op, kernel);
+  }
+};
+
+const DType kBoth[] = {DType::kU8, DType::kI8};
+
+TEST(QLinearConvStep, KnownValues) {
+  // x = {1, -2} as q = round(x / 0.5) + 10 = {12, 6}; w = {3, -1} (scale 0.25);
+  // acc = 2*3 + (-4)*(-1) = 10, y = round(10 * 0.125 / 0.1) + 5: 12.5 (0.125 / 0.1f is exactly
+  // 1.25f) rounds half to even to 12, + 5 = 17; real 1.2.
+  Graph graph = new_graph();
+  GraphBuilder b(graph);
+  const ValueId x = b.input("x", DType::kF32, {1, 2, 1, 1});
+  const auto f = [&](float v) { return b.constant("s", Tensor::scalar(v)); };
+  const auto u = [&](uint8_t v) { return b.constant("z", Tensor::scalar(v)); };
+  const ValueId sx = f(0.5f), zx = u(10), sy = f(0.1f), zy = u(5), sw = f(0.25f);
+  const ValueId q = b.op("DequantizeLinear", {b.op("QuantizeLinear", {x, sx, zx}), sx, zx});
+  const ValueId w =
+      b.op("DequantizeLinear", {b.constant("w", Tensor::of<int8_t>({1, 2, 1, 1}, {3, -1})), sw,
+                                b.constant("z", Tensor::scalar<int8_t>(0))});
+  const ValueId yq = b.op("QuantizeLinear", {b.op("Conv", {q, w}), sy, zy}, {}, "yq");
+  b.output(yq);
+  Executor fast(graph);
+  const auto got = fast.run({{"x", Tensor::of<float>({1, 2, 1, 1}, {1, -2})}});
+  EXPECT_TRUE(got.at("yq").equals(Tensor::of<uint8_t>({1, 1, 1, 1}, {17})));
+}
+
+TEST(QLinearConvStep, SameBitsEverywhere) {
+  struct Case {
+    Shape x, w;
+    GraphBuilder::Attrs attrs;
+    const char* kernel;
+  };
+  const Ints same = {1, 1, 1, 1};
+  for (const DType type : kBoth)
+    for (const Case& c :
+         {Case{{2, 19, 7, 5}, {21, 19, 1, 1}, {}, "conv_s8"},
+          Case{{1, 3, 9, 10}, {20, 3, 3, 3}, {{"pads", same}, {"strides", Ints{2, 2}}}, "conv_s8"},
+          Case{{1, 8, 8, 8}, {12, 4, 3, 3}, {{"pads", same}, {"group", int64_t{2}}}, "conv_s8"},
+          Case{{1, 6, 9, 9}, {5, 6, 3, 3}, {{"dilations", Ints{2, 2}}}, "conv_s8"},
+          Case{{2, 35, 9, 8}, {35, 1, 3, 3}, {{"pads", same}, {"group", int64_t{35}}}, "dw_s8"},
+          Case{{1, 16, 9, 8},
+               {16, 1, 5, 5},
+               {{"strides", Ints{2, 2}}, {"group", int64_t{16}}},
+               "dw_s8"}}) {
+      QdqNet net(type);
+      const ValueId x = net.input("x", c.x);
+      net.output(net.b.op("Conv", {x, net.weights(c.w, 0), net.bias(c.w[0])}, c.attrs), 0.11f);
+      net.expect("QLinearConv", c.kernel);
+    }
+}
+
+TEST(QLinearConvStep, ResidualAndTableAreFused) {
+  for (const DType type : kBoth)
+    for (const std::string activation : {"", "LeakyRelu", "Sigmoid"}) {
+      QdqNet net(type);
+      const ValueId x = net.input("x", {1, 16, 6, 6});
+      ValueId y = net.b.op("Conv", {x, net.weights({16, 16, 1, 1}, 0), net.bias(16)});
+      y = net.quantized(y, 0.08f, 120);
+      if (!activation.empty()) y = net.quantized(net.b.op(activation, {y}), 0.04f, 90);
+      net.output(net.b.op("Add", {y, x}), 0.07f, 125);
+      net.expect("QLinearAdd", "conv_s8");
+      Executor fast(net.graph);
+      std::string all;
+      for (const StepInfo& step : fast.steps()) all += step.op + " ";
+      const std::string table = activation.empty() ? "" : "+QLinear" + activation;
+      const std::string add = type == DType::kU8 ? "+QLinearAdd " : " ";
+      EXPECT_NE(all.find("QLinearConv" + table + add), std::string::npos) << all;
+    }
+}
+
+TEST(QuantizedSteps, ElementwiseSameBits) {
+  for (const DType type : kBoth) {
+    for (const std::string op : {"Add", "Mul"})
+      for (const Shape& other : std::vector<Shape>{{2, 18, 5, 4}, {1, 18, 1, 1}, {2, 1, 5, 4}}) {
+        QdqNet net(type);
+        const ValueId a = net.input("a", {2, 18, 5, 4}), c = net.input("c", other, 3);
+        net.output(net.b.op(op, {a, c}), 0.06f);
+        net.expect("QLinear" + op, type == DType::kU8 ? "eltwise_s8" : "table_s8s8");
+      }
+    for (const std::string op : {"Sigmoid", "LeakyRelu"}) {
+      QdqNet net(type);
+      net.output(net.b.op(op, {net.input("x", {2, 18, 5, 4})}), 0.004f, 3);
+      net.expect("QLinear" + op, "eltwise_s8");
+    }
+    QdqNet net(type);
+    net.output(net.b.op("Softmax", {net.input("x", {3, 4, 40})}), 1.0f / 256, 0);
+    net.expect("QLinearSoftmax", "softmax_u8");
+  }
+}
+
+TEST(QuantizedSteps, PoolsAndConcatSameBits) {
+  for (const DType type : kBoth) {
+    {
+      QdqNet net(type);
+      const ValueId x = net.input("x", {2, 18, 7, 7});
+      net.output(net.b.op(
+          "AveragePool", {x},
+          {{"kernel_shape", Ints{3, 3}}, {"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}}));
+      net.expect("QLinearAveragePool", "pool");
+    }
+    {
+      QdqNet net(type);
+      net.output(net.b.op("GlobalAveragePool", {net.input("x", {2, 33, 7, 7})}), 0.01f);
+      net.expect("QLinearGlobalAveragePool", "pool");
+    }
+    for (const int64_t axis : {1, 2, -1}) {
+      QdqNet net(type);
+      const ValueId x = net.input("x", {2, 18, 5, 5}), z = net.input("z", {2, 18, 5, 5}, 4);
+      const ValueId scaled = net.quantized(net.b.op("LeakyRelu", {z}), 0.02f, 44);
+      net.output(net.b.op("Concat", {x, scaled}, {{"axis", axis}}), 0.04f);
+      net.expect("QLinearConcat", "eltwise_s8");
+    }
+    {
+      // MaxPool keeps scale and zero point: it runs on the bytes.
+      QdqNet net(type);
+      const ValueId x = net.input("x", {1, 18, 6, 6});
+      const ValueId pooled =
+          net.b.op("MaxPool", {x}, {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}});
+      net.output(pooled, 0.03f, 131);
+      net.expect("MaxPool", "pool");
+    }
+  }
+}
+
+TEST(QuantizedSteps, MatrixProductsSameBits) {
+  for (const DType type : kBoth) {
+    for (const int64_t transposed : {0, 1}) {
+      QdqNet net(type);
+      const ValueId x = net.input("x", {5, 37});
+      const ValueId w = transposed ? net.weights({22, 37}, 0) : net.weights({37, 22}, 1);
+      net.output(net.b.op("Gemm", {x, w, net.bias(22)}, {{"transB", transposed}}), 0.2f);
+      net.expect("QGemm", "conv_s8");
+    }
+    {
+      QdqNet net(type);
+      net.output(net.b.op("MatMul", {net.input("x", {2, 3, 37}), net.weights({37, 22}, 1)}), 0.2f);
+      net.expect("QLinearMatMul", "conv_s8");
+    }
+    {
+      QdqNet net(type);
+      const ValueId a = net.input("a", {2, 3, 7, 20}), c = net.input("c", {1, 3, 20, 9}, 5);
+      net.output(net.b.op("MatMul", {a, c}), 0.4f);
+      net.expect("QLinearMatMul", "conv_s8");
+    }
+    {
+      QdqNet net(type);
+      net.b.output(
+          net.b.op("MatMul", {net.input("x", {4, 37}), net.weights({37, 22}, 1)}, {}, "y"));
+      net.expect("MatMulIntegerToFloat", "conv_s8");
+    }
+  }
+}
+
+TEST(IntegerProducts, GiveInt32) {
+  for (const DType type : kBoth) {
+    Graph graph = new_graph();
+    GraphBuilder b(graph);
+    const ValueId x = b.input("x", type, {2, 6, 5, 5});
+    const ValueId zero = b.constant(
+        "z", type == DType::kU8 ? Tensor::scalar<uint8_t>(7) : Tensor::scalar<int8_t>(-7));
+    b.output(b.op("ConvInteger", {x, b.constant("w", random_bytes(type, {4, 6, 3, 3}, 3)), zero},
+                  {}, "y"));
+    const ValueId flat = b.op("Reshape", {x, b.constant("s", Tensor::of<int64_t>({2}, {2, 150}))});
+    b.output(b.op("MatMulInteger", {flat, b.constant("w", random_bytes(type, {150, 9}, 4)), zero},
+                  {}, "m"));
+    under_each_isa([&] {
+      expect_same(graph, {{"x", random_bytes(type, {2, 6, 5, 5}, 8)}}, "conv_s8", 0);
+    });
+  }
+}
+
+TEST(IntegerTaps, SeeTheQuantizedTensorNotTheFloatInside) {
+  for (const DType type : kBoth) {
+    QdqNet net(type);
+    const ValueId x = net.input("x", {1, 8, 4, 4});
+    net.output(net.b.op("Conv", {x, net.weights({8, 8, 1, 1}, 0), net.bias(8)}, {}, "inside"),
+               0.1f);
+    Executor plain(net.graph, {.keep_all_values = true});
+    const Tensor expected = plain.run(net.inputs).at("yq");
+    Executor fast(net.graph);
+    int calls = 0;
+    fast.tap({"yq"}, [&](const TapView& view) {
+      ++calls;
+      ASSERT_EQ(view.tensor.dtype, type);
+      ASSERT_TRUE(view.channels_last);
+      for (int64_t c = 0; c < 8; ++c)
+        for (int64_t p = 0; p < 16; ++p)
+          EXPECT_EQ(view.tensor.as<uint8_t>()[p * 8 + c],
+                    static_cast<const uint8_t*>(expected.raw())[c * 16 + p]);
+    });
+    fast.run(net.inputs);
+    EXPECT_EQ(calls, 1);
+    fast.tap({"inside"}, [](const TapView&) {});
+    EXPECT_THROW(fast.run(net.inputs), Error);
+  }
+}
+
+TEST(QuantizedWeights, OfFloatLayersAreConstants) {
+  // Weights quantized, activations float: a float convolution on dequantized weights.
+  Graph graph = new_graph();
+  GraphBuilder b(graph);
+  const ValueId x = b.input("x", DType::kF32, {1, 6, 5, 5});
+  const ValueId w =
+      b.op("DequantizeLinear", {b.constant("w", random_bytes(DType::kI8, {4, 6, 3, 3}, 3)),
+                                b.constant("s", Tensor::scalar(0.01f))});
+  b.output(b.op("Conv", {x, w}, {}, "y"));
+  expect_same(graph, {{"x", random_floats({1, 6, 5, 5}, 1)}}, "conv_f32");
+}
+
+}  // namespace
+}  // namespace lapidary::exec

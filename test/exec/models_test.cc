@@ -1,0 +1,49 @@
+#include <filesystem>
+
+#include "lapidary/model_io.h"
+#include "test/exec/compare.h"
+
+namespace lapidary::exec {
+namespace {
+
+// Float models as they are trained: fast against reference, on noise of the inputs' scale.
+class Models : public testing::TestWithParam<const char*> {};
+
+TEST_P(Models, FastAgreesWithTheReference) {
+  const auto path =
+      std::filesystem::path(LAPIDARY_ASSETS_DIR) / "models" / (std::string(GetParam()) + ".onnx");
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is not there";
+  const Graph graph = load_onnx(path);
+  Executor::Values inputs;
+  Rng rng(3);
+  for (const ValueId id : graph.inputs()) {
+    const Value& value = graph.value(id);
+    if (value.constant) continue;
+    Shape shape;
+    for (const Dim& dim : *value.type.shape)
+      shape.push_back(dim.known() ? dim.value : shape.empty() ? 1 : 9);
+    Tensor tensor(value.type.dtype, shape);
+    if (tensor.dtype() == DType::kI64)
+      for (int64_t& v : tensor.mutable_data<int64_t>()) v = static_cast<int64_t>(rng.below(512));
+    else
+      for (float& v : tensor.mutable_data<float>()) v = static_cast<float>(4 * rng.uniform() - 2);
+    inputs.emplace(value.name, std::move(tensor));
+  }
+  expect_same(graph, inputs, "", 1e-4);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Assets, Models,
+    testing::Values("resnet20_cifar10_fp32_bn", "resnet8_mlperftiny_cifar10_fp32",
+                    "fmnist_dscnn_fp32", "fmnist_vit_fp32", "mnist_cntk_opset7",
+                    "mobilenet_v1_0.25_224_imagenet_fp32", "squeezenet_imagenet_fp32",
+                    "mobilenet_v2_1.0_224_imagenet_deq_fp32", "vww_mobilenetv1_025_96_fp32",
+                    "stories260K_llama_fp32", "tiny_darknet_imagenet_fp32", "yolox_nano_coco_fp32"),
+    [](const auto& info) {
+      std::string name = info.param;
+      for (char& c : name) c = c == '.' ? '_' : c;
+      return name;
+    });
+
+}  // namespace
+}  // namespace lapidary::exec

@@ -1,0 +1,67 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "lapidary/evaluate.h"
+#include "src/pipeline/metric.h"
+#include "src/pipeline/signal.h"
+
+namespace lapidary {
+namespace {
+
+Batch labelled(std::vector<int64_t> labels) {
+  Batch b;
+  for (size_t i = 0; i < labels.size(); ++i) b.indices.push_back(static_cast<int64_t>(i));
+  b.labels = std::move(labels);
+  return b;
+}
+
+double measure(const char* name, const Batch& data, const Tensor& output, const Tensor* reference = nullptr) {
+  auto metric = find_metric(name)->make();
+  metric->see({data, output, reference});
+  return metric->value();
+}
+
+TEST(Metrics, Top1CountsTheFirstOfEqualOutputs) {
+  const Tensor y = Tensor::of<float>({3, 2}, {1, 0, 2, 2, 2, 2});
+  EXPECT_DOUBLE_EQ(measure("top1", labelled({0, 0, 1}), y), 2.0 / 3);
+}
+
+TEST(Metrics, Top5NeedsMoreThanFiveClasses) {
+  const Tensor five = Tensor::of<float>({1, 5}, {1, 2, 3, 4, 5});
+  EXPECT_TRUE(std::isnan(measure("top5", labelled({0}), five)));
+  const Tensor six = Tensor::of<float>({2, 6}, {0, 1, 2, 3, 4, 5, 9, 1, 2, 3, 4, 5});
+  EXPECT_DOUBLE_EQ(measure("top5", labelled({0, 1}), six), 0.0);  // both labels rank sixth
+  EXPECT_DOUBLE_EQ(measure("top5", labelled({1, 0}), six), 1.0);
+}
+
+TEST(Metrics, Top1OfOutputsWithTrailingOnes) {
+  const Tensor y = Tensor::of<float>({1, 3, 1, 1}, {0, 7, 1});
+  EXPECT_DOUBLE_EQ(measure("top1", labelled({1}), y), 1.0);
+}
+
+TEST(Metrics, AgreementHoldsTwoModelsTogether) {
+  const Tensor y = Tensor::of<float>({2, 2}, {1, 0, 0, 1});
+  const Tensor f = Tensor::of<float>({2, 2}, {3, 2, 5, 1});
+  EXPECT_DOUBLE_EQ(measure("agreement_with_fp32", labelled({-1, -1}), y, &f), 0.5);
+}
+
+// By hand: sample 1: 10 log10(25 / 0.25) = 20; sample 2: 10 log10(100 / 1) = 20; sample 3: 40.
+TEST(Metrics, SqnrIsTheMeanOverSamples) {
+  const Tensor f = Tensor::of<float>({3, 2}, {3, 4, 10, 0, 0, 100});
+  const Tensor y = Tensor::of<float>({3, 2}, {3.5f, 4, 10, 1, 0, 99});
+  EXPECT_NEAR(measure("sqnr_db", labelled({-1, -1, -1}), y, &f), (20 + 20 + 40) / 3.0, 1e-9);
+}
+
+TEST(Signal, Ends) {
+  const std::vector<float> zero = {0, 0}, one = {1, 0}, other = {0, 1};
+  EXPECT_EQ(sqnr_db(one, one), kMaxSqnrDb);
+  EXPECT_EQ(sqnr_db(zero, one), 0);
+  EXPECT_EQ(cosine(one, other), 0);
+  EXPECT_EQ(cosine(zero, zero), 1);
+  EXPECT_EQ(cosine(zero, one), 0);
+  EXPECT_NEAR(cosine(std::vector<float>{1, 1}, one), std::sqrt(0.5), 1e-12);
+}
+
+}  // namespace
+}  // namespace lapidary

@@ -1,0 +1,112 @@
+#include "lapidary/report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "src/pipeline/limits.h"
+
+namespace lapidary {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+/// A report in which every string is hostile.
+Report hostile() {
+  const std::string evil = "<script>alert(1)</script>\x1b[31m|`\n\xff";
+  Report r;
+  r.title = evil;
+  r.version = "0";
+  r.environment = {{evil, evil}};
+  r.provenance = {{evil, evil}};
+  StageRecord a, b;
+  a.name = b.name = evil;
+  a.size_bytes = 4000;
+  b.size_bytes = 1000;
+  a.metrics = {{"top1", 0.5}};
+  b.metrics = {{"top1", std::numeric_limits<double>::quiet_NaN()}, {"sqnr_db", 31.25}};
+  r.stages = {a, b};
+  r.layers = {{evil, evil, 1, 2, 30.0, 0.99, 0.5, evil, evil}, {evil, evil, 0, 0, {}, {}, {}, "", ""}};
+  r.kept_float = {{evil, evil, evil}};
+  r.histograms = {{evil, -1, 0.5, {1, 0, 4}, {-0.5, 0.5}}};
+  r.limits = {{evil, 1, 2, false}};
+  r.warnings = {evil};
+  return r;
+}
+
+TEST(Report, NoStringOfAModelEscapes) {
+  const std::string html = report_html(hostile()), md = report_markdown(hostile());
+  EXPECT_THAT(html, Not(HasSubstr("<script")));
+  EXPECT_THAT(html, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(html, Not(HasSubstr("\xff")));
+  EXPECT_THAT(html, HasSubstr("&lt;script&gt;"));
+  EXPECT_THAT(md, Not(HasSubstr("<script")));
+  EXPECT_THAT(report_console(hostile(), false), Not(HasSubstr("\x1b")));
+}
+
+TEST(Report, JsonIsValidAndKeepsItsShape) {
+  const auto json = nlohmann::json::parse(report_json(hostile()));
+  EXPECT_EQ(json["schema"], "lapidary.report/1");
+  EXPECT_TRUE(json["stages"][1]["metrics"]["top1"].is_null());
+  EXPECT_EQ(json["stages"][1]["metrics"]["sqnr_db"], 31.25);
+  EXPECT_TRUE(json["layers"][1]["sqnr_db"].is_null());
+  EXPECT_EQ(json["limits"][0]["met"], false);
+  for (const char* key : {"version", "seed", "environment", "kept_float", "frozen_axes", "warnings"})
+    EXPECT_TRUE(json.contains(key)) << key;
+}
+
+TEST(Report, MissedLimitsStandOut) {
+  EXPECT_THAT(report_console(hostile(), false), HasSubstr("MISSED"));
+  EXPECT_THAT(report_html(hostile()), HasSubstr("class=\"missed\""));
+}
+
+TEST(Report, EmptyReportPrints) {
+  EXPECT_THAT(report_html({}), HasSubstr("</html>"));
+  EXPECT_NO_THROW(report_markdown({}));
+  EXPECT_NO_THROW(report_console({}, true));
+}
+
+Report two_stages() {
+  Report r;
+  StageRecord a, b;
+  a.metrics = {{"top1", 0.920}, {"sqnr_db", 40}};
+  b.metrics = {{"top1", 0.915}, {"agreement_with_fp32", 0.98}, {"sqnr_db", 30}};
+  a.latency = {{.threads = 2, .median_ms = 3}};
+  b.latency = {{.threads = 2, .median_ms = 1}};
+  b.size_bytes = 2'000'000;
+  r.stages = {a, b};
+  return r;
+}
+
+TEST(Limits, EachIsHeldAgainstTheLastStage) {
+  LimitsParams limits;
+  limits.max_drop_points = {{"top1", 0.4}};
+  limits.min_agreement = 0.98;
+  limits.min_sqnr_db = 31;
+  limits.max_size_mb = 2;
+  limits.max_latency_ms = 1;
+  limits.min_speedup = 3.5;
+  limits.threads = 2;
+  const auto got = check_limits(limits, two_stages());
+  ASSERT_EQ(got.size(), 6u);
+  EXPECT_NEAR(got[0].got, 0.5, 1e-9);
+  std::vector<bool> met;
+  for (const auto& l : got) met.push_back(l.met);
+  EXPECT_EQ(met, (std::vector<bool>{false, true, false, true, true, false}));
+}
+
+TEST(Limits, WhatWasNotMeasuredIsMissed) {
+  LimitsParams limits;
+  limits.max_latency_ms = 100;  // of one thread; only two were timed
+  limits.max_accuracy_drop = 0.6;
+  const auto got = check_limits(limits, two_stages());
+  ASSERT_EQ(got.size(), 2u);
+  EXPECT_TRUE(got[0].met);   // top-1 fell by 0.5 points
+  EXPECT_FALSE(got[1].met);
+}
+
+}  // namespace
+}  // namespace lapidary
