@@ -6,6 +6,7 @@
 #include "kernels/dw_s8/dw_s8.h"
 #include "kernels/eltwise_f32/eltwise_f32.h"
 #include "kernels/eltwise_s8/eltwise_s8.h"
+#include "kernels/exp_f32/exp_f32.h"
 #include "kernels/gemm_f32/gemm_f32.h"
 #include "kernels/pool/pool.h"
 #include "kernels/quantize/quantize.h"
@@ -31,6 +32,7 @@ std::vector<RowInfo> all_rows() {
   append(dw_s8_kernels());
   append(eltwise_f32_kernels());
   append(eltwise_s8_kernels());
+  append(exp_f32_kernels());
   append(gemm_f32_kernels());
   append(pool_kernels());
   append(quantize_kernels());

@@ -21,7 +21,9 @@ enum class ExecutorKind {
 struct ExecOptions {
   ExecutorKind executor = ExecutorKind::kFast;
   int threads = 0;              ///< 0: the process's thread count
-  bool keep_all_values = false; ///< `run` returns every value of the graph, not only its outputs
+  /// `run` returns every computed value, not only the outputs: of the graph as written (reference) or as
+  /// lowered to integer ops (fast); nothing is fused then.
+  bool keep_all_values = false;
   bool profile = false;         ///< fill StepInfo::milliseconds
 };
 
@@ -61,11 +63,15 @@ class LAPIDARY_API Executor {
   /// Inputs by name -> outputs by name. Throws Error{kInvalid} for missing, unknown or mis-shaped inputs.
   Values run(const Values& inputs);
 
-  /// `fn` is called for each of `values` (names) whenever it was computed, in execution order, from the
-  /// calling thread. Tapped values are not fused away. Replaces earlier taps; empty: none.
+  /// `fn` is called for each of `values` (names of the graph given) whenever it was computed, in execution
+  /// order, from the calling thread; not for constants. A tapped value is computed as such: nothing is
+  /// fused or folded across it (tap the result of a BatchNormalization, not of the convolution before it,
+  /// to keep the two merged). Replaces earlier taps; empty: none. Throws Error{kUsage} for an unknown name
+  /// and for a float value of a QDQ graph that only exists inside an integer kernel.
   void tap(std::vector<std::string> values, TapFn fn);
 
-  /// Steps of the most recent plan (of the graph's own static shapes before any run).
+  /// Steps of the most recent plan; before any run those for the graph's own shapes, an unknown leading axis
+  /// taken as 1 (empty where other sizes are unknown).
   const std::vector<StepInfo>& steps() const;
   /// Bytes of the most recent plan's activation arena, and of its packed weights.
   int64_t arena_bytes() const;

@@ -1,5 +1,6 @@
 #include "lapidary/exec.h"
 
+#include <algorithm>
 #include <set>
 
 #include "lapidary/passes.h"
@@ -26,10 +27,13 @@ struct Bound {
   Plan plan;
 };
 
-std::string shapes_key(const Executor::Values& inputs) {
-  std::string key;
-  for (const auto& [name, tensor] : inputs) key += name + shape_text(tensor.shape()) + ";";
-  return key;
+/// Plans kept, the most recently used last: every length of a sequence is another plan.
+constexpr size_t kMostPlans = 16;
+
+exec::InputShapes shapes_of(const Executor::Values& inputs) {
+  exec::InputShapes shapes;
+  for (const auto& [name, tensor] : inputs) shapes.emplace(name, tensor.shape());
+  return shapes;
 }
 
 }  // namespace
@@ -45,7 +49,8 @@ class Executor::Impl {
 
   Values run(const Values& inputs) {
     exec::check_inputs(graph_, inputs);
-    current_ = &bound(inputs);
+    current_ = nullptr;  // may be the plan that makes room
+    current_ = &bound(shapes_of(inputs));
     infos_.reset();
     return exec::run_plan(current_->plan, inputs, arena_, tap_, options_.profile);
   }
@@ -55,10 +60,10 @@ class Executor::Impl {
       if (!graph_.find_value(name))
         fail_usage("the model has no value '{}' to tap", printable(name, 200));
     if (values != taps_) {
-      prepared_.clear();
-      plans_.clear();
-      current_ = nullptr;
-      infos_.reset();
+      auto prepared =
+          exec::prepare(runnable_, prepare_options({}, values));  // throws before anything changes
+      forget_plans();
+      prepared_.emplace(std::set<std::string>(), std::move(prepared));
     }
     taps_ = std::move(values);
     tap_ = std::move(fn);
@@ -72,7 +77,7 @@ class Executor::Impl {
   /// The most recent plan, or that of the graph's own shapes; null where those are not known.
   const Plan* plan() {
     if (current_ == nullptr)
-      if (const auto inputs = own_shapes()) current_ = &bound(*inputs);
+      if (const auto shapes = own_shapes()) current_ = &bound(*shapes);
     return current_ ? &current_->plan : nullptr;
   }
   const Graph& graph() const { return graph_; }
@@ -80,9 +85,9 @@ class Executor::Impl {
  private:
   bool reference() const { return options_.executor == ExecutorKind::kReference; }
 
-  /// Inputs of the shapes that the graph states, an unknown leading axis as 1.
-  std::optional<Values> own_shapes() const {
-    Values inputs;
+  /// The shapes that the graph states, an unknown leading axis as 1.
+  std::optional<exec::InputShapes> own_shapes() const {
+    exec::InputShapes shapes;
     for (const ValueId id : graph_.inputs()) {
       const Value& value = graph_.value(id);
       if (value.constant) continue;
@@ -92,51 +97,70 @@ class Executor::Impl {
         if (!dim.known() && !shape.empty()) return std::nullopt;
         shape.push_back(dim.known() ? dim.value : 1);
       }
-      inputs.emplace(value.name, Tensor(value.type.dtype, shape));
+      shapes.emplace(value.name, std::move(shape));
     }
-    return inputs;
+    return shapes;
+  }
+
+  exec::PrepareOptions prepare_options(const std::set<std::string>& overridden,
+                                       const std::vector<std::string>& taps) const {
+    return {overridden, taps, options_.keep_all_values, /*as_written=*/reference()};
+  }
+  void forget_plans() {
+    prepared_.clear();
+    plans_.clear();
+    current_ = nullptr;
+    infos_.reset();
   }
 
   /// The graph that is planned, where the caller gives those of the initializers' inputs.
   const exec::Prepared& prepared(const std::set<std::string>& overridden) {
     const auto found = prepared_.find(overridden);
     if (found != prepared_.end()) return found->second;
-    exec::PrepareOptions options;
-    options.overridden = overridden;
-    options.taps = taps_;
-    options.keep_all_values = options_.keep_all_values;
-    options.as_written = reference();
-    return prepared_.emplace(overridden, exec::prepare(runnable_, options)).first->second;
+    return prepared_
+        .emplace(overridden, exec::prepare(runnable_, prepare_options(overridden, taps_)))
+        .first->second;
   }
 
-  Bound& bound(const Values& inputs) {
+  Bound& bound(const exec::InputShapes& shapes) {
     std::set<std::string> overridden;
-    for (const auto& [name, tensor] : inputs)
+    for (const auto& [name, shape] : shapes)
       if (graph_.value(graph_.find_value(name)).constant) overridden.insert(name);
-    std::string key = reference() ? std::string() : shapes_key(inputs);
-    for (const std::string& name : overridden) key += "|" + name;
-    const auto found = plans_.find(key);
-    if (found != plans_.end()) return *found->second;
+    PlanKey key{reference() ? exec::InputShapes() : shapes, overridden};
+    const auto found = std::find_if(plans_.begin(), plans_.end(),
+                                    [&](const auto& plan) { return plan.first == key; });
+    if (found != plans_.end()) {
+      std::rotate(found, found + 1, plans_.end());
+    } else {
+      if (plans_.size() >= kMostPlans) plans_.erase(plans_.begin());
+      plans_.emplace_back(std::move(key), make_plan(shapes, overridden));
+    }
+    return *plans_.back().second;
+  }
 
+  std::unique_ptr<Bound> make_plan(const exec::InputShapes& shapes,
+                                   const std::set<std::string>& overridden) {
     const exec::Prepared& source = prepared(overridden);
     auto made = std::make_unique<Bound>();
     made->graph = source.graph;
-    if (!reference()) exec::bind_shapes(made->graph, inputs);
+    if (!reference()) exec::bind_shapes(made->graph, shapes);
     exec::PlanOptions options;
     options.threads = options_.threads > 0 ? options_.threads : thread_count();
     options.reference_only = reference();
     options.taps = taps_;
     options.outputs = source.outputs;
     made->plan = exec::build_plan(made->graph, std::move(options));
-    return *plans_.emplace(std::move(key), std::move(made)).first->second;
+    return made;
   }
+
+  using PlanKey = std::pair<exec::InputShapes, std::set<std::string>>;
 
   Graph graph_, runnable_;
   ExecOptions options_;
   std::vector<std::string> taps_;
   TapFn tap_;
   std::map<std::set<std::string>, exec::Prepared> prepared_;
-  std::map<std::string, std::unique_ptr<Bound>> plans_;
+  std::vector<std::pair<PlanKey, std::unique_ptr<Bound>>> plans_;
   Bound* current_ = nullptr;
   std::optional<std::vector<StepInfo>> infos_;
   Tensor arena_;

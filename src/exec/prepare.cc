@@ -74,12 +74,12 @@ Prepared prepare(const Graph& graph, const PrepareOptions& options) {
   return out;
 }
 
-void bind_shapes(Graph& graph, const Executor::Values& inputs) {
+void bind_shapes(Graph& graph, const InputShapes& shapes) {
   InferOptions options;
   options.replace_declared = true;
   for (const ValueId id : graph.inputs()) {
     const std::string& name = graph.value(id).name;
-    options.input_shapes.emplace(name, inputs.at(name).shape());
+    options.input_shapes.emplace(name, shapes.at(name));
   }
   infer_types(graph, options);
   optimize(graph);

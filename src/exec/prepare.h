@@ -1,10 +1,11 @@
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "lapidary/exec.h"
+#include "lapidary/graph.h"
 
 namespace lapidary::exec {
 
@@ -26,7 +27,8 @@ struct Prepared {
 /// unfolded. Throws Error{kUsage} for a tapped value that lowering put inside an integer op.
 Prepared prepare(const Graph& graph, const PrepareOptions& options);
 
+using InputShapes = std::map<std::string, Shape>;
 /// Sets all types for inputs of these shapes and folds what has become constant.
-void bind_shapes(Graph& graph, const Executor::Values& inputs);
+void bind_shapes(Graph& graph, const InputShapes& shapes);
 
 }  // namespace lapidary::exec

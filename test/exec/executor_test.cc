@@ -46,6 +46,16 @@ TEST(Executor, EveryBatchSizeGetsItsPlan) {
   }
 }
 
+TEST(Executor, ManySizesComeAndGo) {
+  const Small net;
+  Executor fast(net.graph), reference(net.graph, {.executor = ExecutorKind::kReference});
+  for (int round = 0; round < 2; ++round)
+    for (int64_t batch = 1; batch <= 20; ++batch)
+      EXPECT_LE(relative_difference(fast.run(input_of(batch)).at("y"),
+                                    reference.run(input_of(batch)).at("y")),
+                1e-6);
+}
+
 TEST(Executor, RepeatedRunsGiveTheSameBits) {
   const Small net;
   Executor one(net.graph, {.threads = 1});

@@ -141,8 +141,9 @@ TEST(PoolSteps, AgreeWithTheReference) {
 }
 
 TEST(BinarySteps, BroadcastInBothLayouts) {
-  const std::vector<Shape> others = {{2, 6, 5, 4}, {6, 1, 1}, {1, 6, 1, 1}, {},          {1},
-                                     {4},          {5, 1},    {2, 1, 1, 4}, {2, 1, 5, 4}};
+  const std::vector<Shape> others = {{2, 6, 5, 4}, {6, 1, 1}, {1, 6, 1, 1}, {},
+                                     {1},          {4},       {5, 1},       {2, 1, 1, 4},
+                                     {2, 1, 5, 4}, {6, 5, 4}, {6, 1, 4}};
   for (const bool behind_conv : {false, true})
     for (const std::string op : {"Add", "Sub", "Mul", "Div", "Min", "Max"})
       for (const Shape& shape : others)

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -6,6 +5,21 @@
 #include "src/exec/steps/rules.h"
 
 namespace lapidary::exec {
+
+namespace {
+
+/// y[i] = activation(a x[i] + b), a and b `step` apart: 1, or 0 for one of each.
+void affine(const float* x, float* y, int64_t count, const float* a, const float* b, int64_t step,
+            const kernels::ActivationF32& p) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float v = a[i * step] * x[i] + b[i * step];
+    const float t = v < 0.0f ? p.slope * v : v;
+    const float low = t < p.lo ? p.lo : t;
+    y[i] = low > p.hi ? p.hi : low;
+  }
+}
+
+}  // namespace
 
 /// y = (x - mean) / sqrt(var + epsilon) * scale + bias per channel, as a[c] x + b[c]; only where no
 /// pass folded it into a convolution.
@@ -36,20 +50,17 @@ bool build_batch_norm(PlanBuilder& b, NodeId id) {
   const Operand out = b.create_over(tail.output, in, spec.nodes);
   spec.reads = {in};
   spec.writes = {out};
-  // [outer, channels, inner] as the elements lie.
-  const int64_t inner = in.strides()[1], rows = in.count() / inner;
+  // As the elements lie: [outer, channels, inner], channels the last axis where inner is 1.
+  const int64_t inner = in.strides()[1], rows = in.count() / (inner * channels);
   spec.run = [=, p = tail.activation](const StepRun& run) {
-    const auto one = [&p](float v) {
-      const float t = v < 0.0f ? p.slope * v : v;
-      return std::min(p.hi, std::max(p.lo, t));
-    };
-    run.parallel(rows, 1 + 16384 / inner, [&](int64_t begin, int64_t end) {
+    run.parallel(rows, 1 + 16384 / (inner * channels), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
-        const float a = factor[static_cast<size_t>(r % channels)];
-        const float c = offset[static_cast<size_t>(r % channels)];
-        const float* from = run.data<const float>(in) + r * inner;
-        float* to = run.data<float>(out) + r * inner;
-        for (int64_t i = 0; i < inner; ++i) to[i] = one(a * from[i] + c);
+        const float* from = run.data<const float>(in) + r * channels * inner;
+        float* to = run.data<float>(out) + r * channels * inner;
+        if (inner == 1) affine(from, to, channels, factor.data(), offset.data(), 1, p);
+        for (int64_t c = 0; inner > 1 && c < channels; ++c)
+          affine(from + c * inner, to + c * inner, inner, &factor[static_cast<size_t>(c)],
+                 &offset[static_cast<size_t>(c)], 0, p);
       }
     });
   };

@@ -51,7 +51,7 @@ bool build_binary(PlanBuilder& b, NodeId id) {
     return false;
   const ValueId a = b.input(id, 0), c = b.input(id, 1);
   if (b.dtype(a) != DType::kF32) return false;
-  const Layout layout = b.follow(id);
+  const Layout layout = broadcast_layout(b, a, c, b.output(id), b.follow(id));
   const Tail tail = float_tail(b, id, /*residual=*/false);
   const Operand left = broadcast_operand(b, a, tail.output, layout, false);
   const Operand right = broadcast_operand(b, c, tail.output, layout, false);

@@ -26,12 +26,11 @@ std::optional<TransposeArgs> as_transpose(const StridedCopy& copy) {
   return args;
 }
 
-void run_move(const StepRun& run, const Move& move) {
+void run_move(const StepRun& run, const Move& move, const kernels::TransposeFunctions& kernel) {
   const char* x = run.data<const char>(move.from);
   char* y = run.data<char>(move.to);
   const auto args = as_transpose(move.copy);
   if (!args) return copy_strided(move.copy, x, y, run.threads());
-  const auto* call = kernels::select_transpose().kernel->call;
   const auto bytes = static_cast<int64_t>(move.copy.element_bytes);
   run.parallel(args->batch, 1, [&](int64_t begin, int64_t end) {
     TransposeArgs part = *args;
@@ -39,7 +38,7 @@ void run_move(const StepRun& run, const Move& move) {
     part.batch_end = end;
     part.x = x + move.copy.x_offset * bytes;
     part.y = y + move.copy.y_offset * bytes;
-    (bytes == 1 ? call->bytes1 : call->bytes4)(part);
+    (bytes == 1 ? kernel.bytes1 : kernel.bytes4)(part);
   });
 }
 
@@ -80,9 +79,10 @@ void emit_moves(PlanBuilder& b, NodeId id, std::vector<Move> moves, const Tensor
       spec.writes.push_back(move.to);
   }
   const Tensor element = fill ? *fill : Tensor();
-  spec.run = [moves = std::move(moves), element](const StepRun& run) {
+  spec.run = [moves = std::move(moves), element,
+              kernel = kernels::select_transpose().kernel->call](const StepRun& run) {
     if (!element.empty()) fill_all(run.data<char>(moves[0].to), moves[0].to.count(), element);
-    for (const Move& move : moves) run_move(run, move);
+    for (const Move& move : moves) run_move(run, move, *kernel);
   };
   b.emit(std::move(spec));
 }

@@ -63,6 +63,16 @@ GridPlan plan_grid(const Operand& a, const Operand& b, const Operand& y) {
   return plan;
 }
 
+Layout broadcast_layout(const PlanBuilder& b, ValueId left, ValueId right, ValueId y,
+                        Layout wanted) {
+  const auto lies = [&](ValueId v) {
+    const bool same_rank = b.shape(v).size() == b.shape(y).size();
+    return Operand{0, b.dtype(v), b.shape(v), same_rank ? wanted : Layout::kRowMajor};
+  };
+  const kernels::Grid grid = plan_grid(lies(left), lies(right), lies(y)).grid;
+  return grid.a_step <= 1 && grid.b_step <= 1 ? wanted : Layout::kRowMajor;
+}
+
 void GridPlan::for_each(
     const StepRun& run,
     const std::function<void(const kernels::Grid&, int64_t, int64_t, int64_t)>& f) const {

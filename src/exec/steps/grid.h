@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "kernels/eltwise_s8/eltwise_s8.h"
-#include "src/exec/plan.h"
+#include "src/exec/planner.h"
 
 namespace lapidary::exec {
 
@@ -23,6 +23,11 @@ struct GridPlan {
       const StepRun& run,
       const std::function<void(const kernels::Grid&, int64_t, int64_t, int64_t)>& f) const;
 };
+
+/// The layout of a step that broadcasts two values into a third: `wanted`, or row-major where an
+/// operand would not be read one element after the other.
+Layout broadcast_layout(const PlanBuilder& b, ValueId left, ValueId right, ValueId y,
+                        Layout wanted);
 
 /// `a` and `b` broadcast to the shape of `y` (numpy's rule, missing leading axes are 1).
 GridPlan plan_grid(const Operand& a, const Operand& b, const Operand& y);

@@ -22,7 +22,7 @@ using BinaryBody = std::function<void(const StepRun&, const BinaryS8&)>;
 /// Both operands in the step's layout, the result over one of them; `body` computes it.
 void emit_binary_s8(PlanBuilder& b, NodeId id, std::string kernel, const BinaryBody& body) {
   const ValueId y = b.output(id);
-  const Layout layout = b.follow(id);
+  const Layout layout = broadcast_layout(b, b.input(id, 0), b.input(id, 3), y, b.follow(id));
   const Tail tail{.nodes = {id}, .output = y};
   BinaryS8 step;
   step.a = broadcast_operand(b, b.input(id, 0), y, layout, true);

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/exp_f32/exp_f32.h"
 #include "src/exec/steps/common.h"
-#include "src/exec/steps/exp.h"
 #include "src/exec/steps/rules.h"
 
 namespace lapidary::exec {
@@ -22,9 +22,10 @@ float sum_of(const float* x, int64_t count) {
   return sum;
 }
 
-void softmax_row(const float* x, float* y, int64_t count) {
+void softmax_row(const kernels::ExpF32Functions& kernel, const float* x, float* y, int64_t count) {
   const float top = *std::max_element(x, x + count);
-  const float sum = exp_minus(x, top, y, count);
+  kernel.exp({.count = count, .x = x, .y = y, .shift = top});
+  const float sum = sum_of(y, count);
   for (int64_t i = 0; i < count; ++i) y[i] /= sum;
 }
 
@@ -75,9 +76,10 @@ bool build_softmax(PlanBuilder& b, NodeId id) {
   const int64_t cols = (rank == 0 ? 1 : shape[static_cast<size_t>(axis)]) * inner;
   const Operand in = b.row_major(x);
   const Operand out = b.create_over(y, in, std::span(&id, 1));
+  const auto* kernel = kernels::select_exp_f32().kernel;
   emit_rows(b, id, in, out, in.count() / cols, cols, "softmax_f32",
-            [cols](const float* from, float* to, int64_t row) {
-              softmax_row(from + row * cols, to + row * cols, cols);
+            [cols, kernel](const float* from, float* to, int64_t row) {
+              softmax_row(*kernel->call, from + row * cols, to + row * cols, cols);
             });
   return true;
 }

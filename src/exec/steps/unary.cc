@@ -3,8 +3,8 @@
 #include <numbers>
 
 #include "kernels/eltwise_f32/eltwise_f32.h"
+#include "kernels/exp_f32/exp_f32.h"
 #include "src/exec/steps/common.h"
-#include "src/exec/steps/exp.h"
 #include "src/exec/steps/rules.h"
 
 namespace lapidary::exec {
@@ -15,6 +15,7 @@ constexpr int64_t kGrainElements = 16384;
 
 struct UnaryParams {
   float alpha = 0, beta = 0;
+  const kernels::ExpF32Functions* exp = kernels::select_exp_f32().kernel->call;
   bool times_x = false;  ///< y = f(x) * x: SiLU, HardSwish
 };
 using UnaryFn = void (*)(const float* x, float* y, int64_t count, const UnaryParams& p);
@@ -43,9 +44,11 @@ float negate(float x) { return -x; }
 float reciprocal(float x) { return 1.0f / x; }
 
 void sigmoid_of(const float* x, float* y, int64_t count, const UnaryParams& p) {
-  p.times_x ? silu(x, y, count) : sigmoid(x, y, count);
+  (p.times_x ? p.exp->silu : p.exp->sigmoid)({.count = count, .x = x, .y = y});
 }
-void exp_of(const float* x, float* y, int64_t count, const UnaryParams&) { exp(x, y, count); }
+void exp_of(const float* x, float* y, int64_t count, const UnaryParams& p) {
+  p.exp->exp({.count = count, .x = x, .y = y});
+}
 
 const std::map<std::string_view, UnaryFn>& functions() {
   static const std::map<std::string_view, UnaryFn> kFunctions = {

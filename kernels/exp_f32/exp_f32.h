@@ -1,0 +1,31 @@
+#pragma once
+
+#include "kernels/row.h"
+
+namespace lapidary::kernels {
+
+/// exp:     y[i] = e^(x[i] - shift)
+/// sigmoid: y[i] = 1 / (1 + e^-x[i])
+/// silu:    y[i] = x[i] / (1 + e^-x[i])
+/// Relative error of e^v below 2e-7; 0 for v < -86.6, infinity for v > 88.72; NaN stays NaN.
+struct ExpF32Args {
+  int64_t count = 0;
+  const float* x = nullptr;  ///< 64 readable bytes after it
+  float* y = nullptr;        ///< may be x
+  float shift = 0;           ///< exp only
+};
+
+struct ExpF32Functions {
+  void (*exp)(const ExpF32Args&);
+  void (*sigmoid)(const ExpF32Args&);
+  void (*silu)(const ExpF32Args&);
+};
+struct ExpF32Kernel {
+  RowInfo row;
+  const ExpF32Functions* call;
+};
+
+std::span<const ExpF32Kernel> exp_f32_kernels();
+Choice<ExpF32Kernel> select_exp_f32();
+
+}  // namespace lapidary::kernels

@@ -1,0 +1,59 @@
+#pragma once
+
+#include "kernels/exp_f32/exp_f32.h"
+#include "kernels/exp_f32/formula.h"
+#include "kernels/simd.h"
+
+namespace lapidary::kernels {
+namespace {
+
+template <class V>
+LAPIDARY_INLINE typename V::F exp_vector(typename V::F x) {
+  using C = ExpConstants;
+  using F = typename V::F;
+  const F v = V::min(V::max(x, V::set(C::kLow)), V::set(C::kHigh));
+  const auto n = V::to_int(V::mul(v, V::set(C::kLog2e)));
+  const F whole = V::to_float(n);
+  const F r =
+      V::sub(V::sub(v, V::mul(whole, V::set(C::kLn2High))), V::mul(whole, V::set(C::kLn2Low)));
+  F p = V::set(C::kP[0]);
+  for (int i = 1; i < 6; ++i) p = V::add(V::mul(p, r), V::set(C::kP[i]));
+  const F e = V::add(V::add(V::mul(p, V::mul(r, r)), r), V::set(1.0f));
+  // 2^(n-1) by its exponent bits, then once more 2: n reaches 128.
+  const auto bits = V::mul(V::add(n, V::set(126)), V::set(1 << 23));
+  F y = V::mul(V::mul(e, reinterpret_cast<F>(bits)), V::set(2.0f));
+  y = V::where_negative(V::sub(x, V::set(C::kLow)), V::set(0.0f), y);
+  y = V::where_negative(V::sub(V::set(C::kHigh), x), V::set(C::kInfinity), y);
+  return V::where_nan(x, x, y);
+}
+
+template <class V, class Value>
+LAPIDARY_INLINE void map_vectors(const ExpF32Args& p, Value value) {
+  for (int64_t i = 0; i < p.count; i += V::kLanes)
+    V::store(p.y + i, value(V::load(p.x + i)), p.count - i);
+}
+
+template <class V>
+struct ExpF32 {
+  using F = typename V::F;
+
+  static void exp(const ExpF32Args& p) {
+    const F shift = V::set(p.shift);
+    map_vectors<V>(p, [shift](F x) { return exp_vector<V>(V::sub(x, shift)); });
+  }
+  static void sigmoid(const ExpF32Args& p) {
+    map_vectors<V>(p, [](F x) { return logistic(x); });
+  }
+  static void silu(const ExpF32Args& p) {
+    map_vectors<V>(p, [](F x) { return V::mul(x, logistic(x)); });
+  }
+
+ private:
+  LAPIDARY_INLINE F logistic(F x) {
+    const F one = V::set(1.0f);
+    return V::div(one, V::add(one, exp_vector<V>(V::sub(V::set(0.0f), x))));
+  }
+};
+
+}  // namespace
+}  // namespace lapidary::kernels

@@ -1,0 +1,79 @@
+#include "kernels/exp_f32/exp_f32.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <vector>
+
+#include "src/base/rng.h"
+
+namespace lapidary::kernels {
+namespace {
+
+std::vector<float> inputs() {
+  std::vector<float> x = {0.0f,      -0.0f, 1.0f,   -1.0f, -86.59f,    -86.61f,
+                          -100.0f,   88.7f, 88.73f, 1e30f, -1e30f,     INFINITY,
+                          -INFINITY, NAN,   1e-30f, 64.0f, 0.34657359f};
+  Rng rng(5);
+  while (x.size() < 3001) x.push_back(static_cast<float>(rng.uniform() * 180 - 90));
+  return x;
+}
+
+std::vector<float> run(void (*call)(const ExpF32Args&), const std::vector<float>& x,
+                       float shift = 0) {
+  std::vector<float> in = x, y(x.size());
+  in.resize(x.size() + 16);
+  call({.count = static_cast<int64_t>(x.size()), .x = in.data(), .y = y.data(), .shift = shift});
+  return y;
+}
+
+TEST(ExpF32, RowsGiveTheBitsOfTheScalarRow) {
+  const ExpF32Functions* scalar = exp_f32_kernels().back().call;
+  for (const ExpF32Kernel& kernel : exp_f32_kernels()) {
+    if (!cpu_has(kernel.row.isa)) continue;
+    for (const auto member :
+         {&ExpF32Functions::exp, &ExpF32Functions::sigmoid, &ExpF32Functions::silu}) {
+      const auto expected = run(scalar->*member, inputs()),
+                 got = run(kernel.call->*member, inputs());
+      for (size_t i = 0; i < got.size(); ++i)
+        EXPECT_TRUE(std::bit_cast<uint32_t>(got[i]) == std::bit_cast<uint32_t>(expected[i]) ||
+                    (std::isnan(got[i]) && std::isnan(expected[i])))
+            << kernel.row.name << " of " << inputs()[i] << ": " << got[i] << ", not "
+            << expected[i];
+    }
+  }
+}
+
+TEST(ExpF32, AgreesWithFloat64) {
+  const ExpF32Functions* call = select_exp_f32().kernel->call;
+  const auto x = inputs();
+  const auto e = run(call->exp, x), s = run(call->sigmoid, x), u = run(call->silu, x);
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double v = x[i];
+    if (std::isnan(v)) {
+      EXPECT_TRUE(std::isnan(e[i]) && std::isnan(s[i]) && std::isnan(u[i]));
+      continue;
+    }
+    if (v < -86.6)
+      EXPECT_EQ(e[i], 0.0f) << v;
+    else if (v > 88.7228394)
+      EXPECT_EQ(e[i], INFINITY) << v;
+    else
+      EXPECT_NEAR(e[i] / std::exp(v), 1.0, 2e-7) << v;
+    if (std::fabs(v) < 80) {
+      EXPECT_NEAR(s[i] * (1 + std::exp(-v)), 1.0, 4e-7) << v;
+      EXPECT_NEAR(u[i], v / (1 + std::exp(-v)), 4e-7 * std::fabs(v / (1 + std::exp(-v)))) << v;
+    }
+  }
+}
+
+TEST(ExpF32, SubtractsTheShift) {
+  // e^-1 and e^0, from numpy in float64 rounded to float32.
+  const auto y = run(select_exp_f32().kernel->call->exp, {4.0f, 5.0f}, 5.0f);
+  EXPECT_FLOAT_EQ(y[0], 0.36787945f);
+  EXPECT_EQ(y[1], 1.0f);
+}
+
+}  // namespace
+}  // namespace lapidary::kernels
