@@ -68,7 +68,8 @@ Range seen_range(const TensorStats& stats) {
   return {std::min<double>(stats.min, 0), std::max<double>(stats.max, 0)};
 }
 
-double histogram_error(const Histogram& histogram, const Range& range, const Grid& grid) {
+double histogram_error(const Histogram& histogram, const Range& range, const Grid& grid,
+                       double clip_weight) {
   const double low = grid.symmetric ? -std::max(-range.low, range.high) : range.low;
   const double high = grid.symmetric ? -low : range.high;
   const int steps = grid.symmetric ? grid.levels / 2 * 2 - 2 : grid.levels - 1;
@@ -86,6 +87,7 @@ double histogram_error(const Histogram& histogram, const Range& range, const Gri
     if (i == zero_bin) n -= static_cast<double>(histogram.zeros);
     const float x = start + width * static_cast<float>(i);
     const float d = round_even(std::min(std::max(x * inverse, least), most)) * scale - x;
+    if (x * inverse < least - 0.5f || x * inverse > most + 0.5f) n *= clip_weight;
     error += n * static_cast<double>(d * d);
   }
   return count > 0 ? error / count : 0;

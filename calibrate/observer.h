@@ -9,6 +9,10 @@
 
 namespace lapidary {
 
+/// What clipping errors count against rounding errors where both are weighed (measured: 2 to 8 are
+/// about as good, on residual networks 1 and 16 lose up to 0.7 dB).
+inline constexpr double kClipWeight = 4;
+
 /// What observers may be told.
 struct ObserverParams {
   double percentile = 99.99;  ///< percent of the values that stay inside
@@ -35,7 +39,9 @@ const Observer& find_observer(std::string_view name);
 /// their middles and its zeros for exact zeros: E[(Q(x) - x)^2] with
 ///   s = (high - low) / (levels - 1), z = rint(-low / s), Q(x) = s * (clamp(rint(x / s) + z, 0,
 ///   levels - 1) - z).
-double histogram_error(const Histogram& histogram, const Range& range, const Grid& grid);
+/// Errors of values that are clipped count `clip_weight` times.
+double histogram_error(const Histogram& histogram, const Range& range, const Grid& grid,
+                       double clip_weight = 1);
 
 /// min and max, zero included.
 Range seen_range(const TensorStats& stats);

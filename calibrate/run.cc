@@ -38,9 +38,20 @@ struct BatchPlace {
                printable(place.sources[sample]));
 }
 
+/// Axis 1 is where a tap's layout says it is; other channel axes need the elements in order.
+TapView in_order(const TapView& view, bool needed, std::vector<float>& buffer) {
+  if (!needed || !view.channels_last) return view;
+  TapView out = view;
+  out.tensor.data = row_major(view, buffer);
+  out.channels_last = false;
+  return out;
+}
+
 /// Adds a batch of one tensor to its statistics.
-void see_tensor(const TapView& view, int64_t axis, const BatchPlace& place, TensorStats& stats,
-                int threads) {
+void see_tensor(const TapView& tapped, int64_t axis, const BatchPlace& place, TensorStats& stats,
+                int threads, bool histograms) {
+  std::vector<float> buffer;
+  const TapView view = in_order(tapped, axis > 1, buffer);
   const auto samples = static_cast<int64_t>(place.indices.size());
   const SampleLayout layout = sample_layout(view, place.rows, axis);
   const auto* x = view.tensor.as<float>();
@@ -68,21 +79,24 @@ void see_tensor(const TapView& view, int64_t axis, const BatchPlace& place, Tens
     if (fresh.channel_low.empty()) {
       fresh.channel_low = scan.low;
       fresh.channel_high = scan.high;
-      continue;
+      fresh.channel_sums.resize(scan.sum.size());
     }
     for (size_t c = 0; c < scan.low.size(); ++c) {
+      fresh.channel_sums[c].add(scan.sum[c]);
       fresh.channel_low[c] = std::min(fresh.channel_low[c], scan.low[c]);
       fresh.channel_high[c] = std::max(fresh.channel_high[c], scan.high[c]);
     }
   }
   fresh.count = static_cast<uint64_t>(samples * layout.size());
   if (fresh.count == 0) return;
-  stats.histogram.add({x, fresh.count}, fresh.min, fresh.max, threads);
+  if (histograms) stats.histogram.add({x, fresh.count}, fresh.min, fresh.max, threads);
   stats.merge(fresh);
 }
 
-void see_window(const TapView& view, const WindowSpec& spec, const BatchPlace& place,
+void see_window(const TapView& tapped, const WindowSpec& spec, const BatchPlace& place,
                 WindowStats& stats, int threads) {
+  std::vector<float> buffer;
+  const TapView view = in_order(tapped, spec.matrix, buffer);
   const auto samples = static_cast<int64_t>(place.indices.size());
   const auto columns = static_cast<size_t>(spec.columns());
   const int64_t size = spec.channels * spec.input[0] * spec.input[1];
@@ -103,10 +117,10 @@ void see_window(const TapView& view, const WindowSpec& spec, const BatchPlace& p
 /// What is tapped, and what becomes of it.
 class Collector {
  public:
-  Collector(const Graph& graph, const CalibrateOptions& options, bool windows_only,
+  Collector(const Graph& graph, const CalibrateOptions& options, bool histograms,
             Statistics::Impl& stats)
-      : graph_(graph), stats_(stats), threads_(options.threads) {
-    if (!windows_only) add_tensors(graph, options);
+      : graph_(graph), stats_(stats), threads_(options.threads), histograms_(histograms) {
+    add_tensors(graph, options);
     if (!options.tensors.empty()) return;
     for (const WatchedNode& node : watched_nodes(graph))
       readers_[graph.value(node.input).name].push_back(node.node);
@@ -125,7 +139,10 @@ class Collector {
     const std::string name(view.value);
     if (const auto axis = axes_.find(name); axis != axes_.end())
       with_context([&] { return "tensor '" + name + "'"; },
-                   [&] { see_tensor(view, axis->second, place, stats_.tensors[name], threads_); });
+                   [&] {
+                     see_tensor(view, axis->second, place, stats_.tensors[name], threads_,
+                                histograms_);
+                   });
     const auto readers = readers_.find(name);
     if (readers == readers_.end()) return;
     for (const NodeId node : readers->second)
@@ -157,6 +174,7 @@ class Collector {
   const Graph& graph_;
   Statistics::Impl& stats_;
   int threads_;
+  bool histograms_;
   std::unordered_map<std::string, int64_t> axes_;
   std::unordered_map<std::string, std::vector<NodeId>> readers_;
 };
@@ -184,14 +202,14 @@ Batch subset(const Batch& batch, const std::vector<int64_t>& keep) {
 /// One calibration run over one graph and one dataset.
 class Run {
  public:
-  Run(Graph graph, const Dataset& data, const CalibrateOptions& options, bool windows_only,
+  Run(Graph graph, const Dataset& data, const CalibrateOptions& options, bool histograms,
       Statistics::Impl& stats)
       : options_(options),
         data_(data),
         feeder_(graph, data),
         stats_(stats),
         executor_(std::move(graph), {.threads = options.threads}),
-        collector_(executor_.graph(), options, windows_only, stats),
+        collector_(executor_.graph(), options, histograms, stats),
         names_(collector_.names()) {
     if (names_.empty()) fail_usage("the graph has no float activation to calibrate");
     executor_.tap(names_, [this](const TapView& view) { see(view); });
@@ -301,14 +319,14 @@ Graph calibrated_form(const Graph& graph) {
   return copy;
 }
 
-std::map<std::string, WindowStats> collect_windows(const Graph& form, const Dataset& data,
-                                                   int64_t samples, int threads) {
+Statistics collect_means(const Graph& form, const Dataset& data, int64_t samples, int threads) {
   CalibrateOptions options;
   options.threads = threads;
-  Statistics::Impl stats;
+  Statistics out;
+  Statistics::Impl& stats = out.impl();
   const int64_t batch = suitable_batch(form, data);
-  Run(form, data, options, true, stats).go(std::min(samples, data.size()), batch);
-  return std::move(stats.windows);
+  Run(form, data, options, false, stats).go(std::min(samples, data.size()), batch);
+  return out;
 }
 
 Statistics calibrate(const Graph& graph, const Dataset& data, const CalibrateOptions& options) {
@@ -330,7 +348,7 @@ Statistics calibrate(const Graph& graph, const Dataset& data, const CalibrateOpt
   if (samples == 1) options.log.warn("calibrating on a single sample: ranges will be too narrow");
   const int64_t batch = options.batch > 0 ? options.batch : suitable_batch(form, data);
   const int64_t fixed = Feeder(form, data).fixed_batch();
-  Run run(std::move(form), data, options, false, stats);
+  Run run(std::move(form), data, options, true, stats);
   run.go(samples, fixed > 0 ? fixed : batch);
   if (stats.samples() == 0) fail_usage("no calibration sample could be used");
   stats.refresh_data_hash();

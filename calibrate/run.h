@@ -33,9 +33,9 @@ class Feeder {
 /// optimized.
 Graph calibrated_form(const Graph& graph);
 
-/// Window sums alone, of the first `samples` samples, by node key. `form` is a calibrated_form.
-std::map<std::string, WindowStats> collect_windows(const Graph& form, const Dataset& data,
-                                                   int64_t samples, int threads);
+/// Statistics without histograms of the first `samples` samples: means of a held set. `form` is a
+/// calibrated_form.
+Statistics collect_means(const Graph& form, const Dataset& data, int64_t samples, int threads);
 
 /// A batch size at which the largest of `graph`'s activations stays within some 16 MB.
 int64_t suitable_batch(const Graph& graph, const Dataset& data);

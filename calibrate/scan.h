@@ -18,9 +18,13 @@ struct SampleLayout {
 /// (of the shape as the graph says it). channels = 1 where the axis says nothing about a sample.
 SampleLayout sample_layout(const TapView& view, int64_t samples, int64_t axis);
 
+/// A tapped tensor's elements in the order of its shape: `buffer` where they lay otherwise.
+const float* row_major(const TapView& view, std::vector<float>& buffer);
+
 /// What a pass over one sample's elements finds.
 struct SampleScan {
   std::vector<float> low, high;  ///< per channel
+  std::vector<double> sum;       ///< per channel
   float min = 0, max = 0;
   int64_t nonfinite = -1;  ///< offset of the first NaN or infinity, -1: none
 };

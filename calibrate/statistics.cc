@@ -101,6 +101,7 @@ void TensorStats::merge(const TensorStats& other) {
   for (size_t c = 0; c < channel_low.size(); ++c) {
     channel_low[c] = std::min(channel_low[c], other.channel_low[c]);
     channel_high[c] = std::max(channel_high[c], other.channel_high[c]);
+    channel_sums[c].add(other.channel_sums[c]);
   }
 }
 

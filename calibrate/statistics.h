@@ -50,8 +50,14 @@ struct TensorStats {
   std::map<std::string, ChunkSeries> chunks;  ///< by data hash
   int64_t channel_axis = -1;                  ///< of channel_low and channel_high; -1: none
   std::vector<float> channel_low, channel_high;
+  std::vector<FixedSum> channel_sums;
 
   bool operator==(const TensorStats&) const = default;
+  /// Mean of a channel's values.
+  double channel_mean(size_t channel) const {
+    return channel_sums[channel].value() * static_cast<double>(channel_sums.size()) /
+           static_cast<double>(count);
+  }
   void merge(const TensorStats& other);
 };
 

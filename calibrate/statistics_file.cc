@@ -41,6 +41,11 @@ class Writer {
   std::string bytes;
 };
 
+void put_sum(const FixedSum& sum, Writer& out) {
+  out.put(sum.low_bits());
+  out.put(sum.high_bits());
+}
+
 class Reader {
  public:
   Reader(const char* data, size_t size) : at_(data), left_(size) {}
@@ -102,6 +107,12 @@ void write_tensor(const TensorStats& t, Writer& out) {
     }
   for (const float low : t.channel_low) out.put(low);
   for (const float high : t.channel_high) out.put(high);
+  for (const FixedSum& sum : t.channel_sums) put_sum(sum, out);
+}
+
+FixedSum get_sum(Reader& in) {
+  const auto low = in.get<uint64_t>();
+  return FixedSum::from_bits(low, in.get<int64_t>());
 }
 
 void read_histogram(const json& j, Reader& in, Histogram& h) {
@@ -137,11 +148,13 @@ TensorStats read_tensor(const json& j, Reader& in) {
     }
   }
   t.channel_axis = j.at("channel_axis").get<int64_t>();
-  const size_t channels = in.room(j.at("channels").get<int64_t>(), 8);
+  const size_t channels = in.room(j.at("channels").get<int64_t>(), 24);
   t.channel_low.resize(channels);
   t.channel_high.resize(channels);
   for (float& low : t.channel_low) low = in.get<float>();
   for (float& high : t.channel_high) high = in.get<float>();
+  t.channel_sums.resize(channels);
+  for (FixedSum& sum : t.channel_sums) sum = get_sum(in);
   return t;
 }
 
@@ -184,10 +197,7 @@ std::string Statistics::Impl::serialize() const {
   for (const auto& [key, stats] : windows) {
     node_list.push_back(
         {{"name", key}, {"positions", stats.positions}, {"columns", stats.sums.size()}});
-    for (const FixedSum& sum : stats.sums) {
-      payload.put(sum.low_bits());
-      payload.put(sum.high_bits());
-    }
+    for (const FixedSum& sum : stats.sums) put_sum(sum, payload);
   }
   const std::string text = manifest.dump(-1, ' ', false, json::error_handler_t::replace);
   Writer out;
@@ -221,10 +231,7 @@ Statistics::Impl Statistics::Impl::parse(const std::string& bytes) {
       WindowStats& stats = out.windows[entry.at("name").get<std::string>()];
       stats.positions = entry.at("positions").get<int64_t>();
       stats.sums.resize(in.room(entry.at("columns").get<int64_t>(), 16));
-      for (FixedSum& sum : stats.sums) {
-        const auto low = in.get<uint64_t>();
-        sum = FixedSum::from_bits(low, in.get<int64_t>());
-      }
+      for (FixedSum& sum : stats.sums) sum = get_sum(in);
     }
   } catch (const json::exception& error) {
     fail_invalid("statistics file: manifest: {}", error.what());

@@ -8,6 +8,8 @@
 #include "lapidary/passes.h"
 #include "quantize/checks.h"
 #include "quantize/placement.h"
+#include "quantize/ptq/leaky_pairs.h"
+#include "quantize/ptq/range_search.h"
 #include "quantize/ptq/refine.h"
 #include "quantize/qdq_graph.h"
 #include "quantize/ranges.h"
@@ -60,6 +62,26 @@ Graph quantizable_form(const Graph& graph, const QuantizeOptions& options, Quant
   }
   form.model.ir_version = std::max<int64_t>(form.model.ir_version, 7);
   return form;
+}
+
+/// Samples that candidates for a range are tried on.
+constexpr int64_t kTrialSamples = 16;
+
+RangeMap choose_ranges(const Graph& form, const Placement& placement, const Statistics& statistics,
+                       const Dataset* samples, const QuantizeOptions& options,
+                       const RangeOptions& how) {
+  if (how.calibrator != "auto") return observe_ranges(form, placement, statistics, how);
+  if (!samples) {
+    options.log.info("auto without samples: ranges by the error in the histograms");
+    return observe_ranges(form, placement, statistics, how);
+  }
+  const int64_t trial = std::min(kTrialSamples, samples->size());
+  return search_ranges(form, placement, statistics, *samples, trial, how, options.threads);
+}
+
+/// Calibrators that look for the least error, and so may look at two tensors together.
+bool searches_error(const std::string& calibrator) {
+  return calibrator == "auto" || calibrator == "mse" || calibrator == "mse_guarded";
 }
 
 void annotate_weights(Graph& graph, const Placement& placement, const TargetRecord& target,
@@ -135,7 +157,9 @@ Graph quantize(const Graph& graph, const Statistics& statistics, const Dataset* 
                statistics.graph_hash().substr(0, 12), hash.substr(0, 12));
   const Placement placement = place(form, target, options);
   RangeOptions how{options.calibrator, {.percentile = options.percentile}, target.activation};
-  const RangeMap ranges = observe_ranges(form, placement, statistics, how);
+  RangeMap ranges = choose_ranges(form, placement, statistics, samples, options, how);
+  if (searches_error(how.calibrator))
+    pair_leaky_ranges(form, placement, statistics, target.activation, ranges);
   annotate(form, placement, ranges, target.activation);
   annotate_weights(form, placement, target, options, log);
   report(form, placement, ranges, log);

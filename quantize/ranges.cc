@@ -52,6 +52,7 @@ TensorStats group_stats(const Graph& graph, const Placement& placement, const St
     one.channel_axis = -1;
     one.channel_low.clear();
     one.channel_high.clear();
+    one.channel_sums.clear();
     merged.merge(one);
   };
   for (const ValueId id : members)

@@ -13,6 +13,7 @@ namespace {
 struct Search {
   const TensorStats& stats;
   const Grid& grid;
+  double clip_weight;
   Range best;
   double error = -1;
 
@@ -20,7 +21,7 @@ struct Search {
     const Range range{low_share * std::min<double>(stats.min, 0),
                       high_share * std::max<double>(stats.max, 0)};
     if (!(range.high > range.low)) return;
-    const double found = histogram_error(stats.histogram, range, grid);
+    const double found = histogram_error(stats.histogram, range, grid, clip_weight);
     if (error >= 0 && found >= error) return;
     error = found;
     best = range;
@@ -32,12 +33,10 @@ struct Search {
 
 constexpr int kCoarse = 32, kFine = 512;
 
-}  // namespace
-
-Range observe_mse(const TensorStats& stats, const Grid& grid, const ObserverParams&) {
+Range least_error(const TensorStats& stats, const Grid& grid, double clip_weight) {
   const Range seen = seen_range(stats);
   if (stats.histogram.empty() || !(seen.high > seen.low)) return {stats.min, stats.max};
-  Search search{stats, grid, seen};
+  Search search{stats, grid, clip_weight, seen};
   const bool low_moves =
       stats.min < 0 && (!grid.symmetric || stats.max <= 0 || -stats.min > stats.max);
   const bool high_moves = stats.max > 0 && (!grid.symmetric || !low_moves);
@@ -53,6 +52,18 @@ Range observe_mse(const TensorStats& stats, const Grid& grid, const ObserverPara
       if (a > 0 && a <= 1 && b > 0 && b <= 1) search.attempt(a, b);
     }
   return search.best;
+}
+
+}  // namespace
+
+Range observe_mse(const TensorStats& stats, const Grid& grid, const ObserverParams&) {
+  return least_error(stats, grid, 1);
+}
+
+// Rounding errors of a layer cancel in the sums of the next one; clipping errors, all of one sign
+// and made by the same large features in every block, do not.
+Range observe_mse_guarded(const TensorStats& stats, const Grid& grid, const ObserverParams&) {
+  return least_error(stats, grid, kClipWeight);
 }
 
 }  // namespace lapidary

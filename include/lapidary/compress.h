@@ -38,7 +38,7 @@ struct QuantizeLog {
 struct QuantizeOptions {
   std::string target = "onnxruntime-cpu";   ///< see list_targets
   std::string format = "qdq";               ///< qdq | qoperator
-  std::string calibrator = "auto";          ///< see list_calibrators
+  std::string calibrator = "mse_guarded";   ///< see list_calibrators
   std::string weight_calibrator = "minmax"; ///< minmax | mse
   double percentile = 99.99;
   std::vector<std::string> skip = {};       ///< node patterns: name, glob, re:REGEX, op:TYPE

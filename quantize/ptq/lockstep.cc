@@ -103,11 +103,11 @@ int64_t Lockstep::fitting_samples(double bytes, int64_t samples) const {
   std::unordered_set<uint32_t> live;
   double now = 0, peak = 1;
   for (size_t i = 0; i < segments_.size(); ++i) {
+    for (const ValueId id : released_[i])  // freed batch by batch as the segment runs
+      if (live.erase(id.index)) now -= sample_bytes(id);
     for (const ValueId id : segments_[i].outputs)
       if (live.insert(id.index).second) now += sample_bytes(id);
     peak = std::max(peak, now);
-    for (const ValueId id : released_[i])
-      if (live.erase(id.index)) now -= sample_bytes(id);
   }
   return std::clamp<int64_t>(static_cast<int64_t>(bytes / peak), 1, samples);
 }
@@ -137,7 +137,7 @@ void Lockstep::load(int64_t samples, const Segment& first) {
     fail_usage("no sample could be held for bias correction");
 }
 
-void Lockstep::execute(const Segment& segment) {
+void Lockstep::execute(const Segment& segment, const std::vector<ValueId>& released) {
   const Graph& graph = qdq_.graph;
   Executor executor(extract_subgraph(graph, segment.nodes, segment.inputs, segment.outputs),
                     {.threads = threads_});
@@ -146,6 +146,7 @@ void Lockstep::execute(const Segment& segment) {
     Executor::Values inputs;
     for (const ValueId id : segment.inputs) inputs[graph.value(id).name] = frontier_.at(id)[b];
     auto made = executor.run(inputs);
+    for (const ValueId id : released) frontier_.at(id)[b] = Tensor();
     for (const ValueId id : segment.outputs)
       frontier_[id].push_back(std::move(made.at(graph.value(id).name)));
   }
@@ -156,12 +157,12 @@ void Lockstep::run(int64_t samples, const std::function<void(QdqLayer&, const Ba
     if (i == 0)
       load(samples, segments_[0]);
     else if (!segments_[i].nodes.empty())
-      execute(segments_[i]);
+      execute(segments_[i], released_[i]);
+    for (const ValueId id : released_[i]) frontier_.erase(id);
     int64_t bytes = 0;
     for (const auto& [id, batches] : frontier_)
       for (const Tensor& tensor : batches) bytes += static_cast<int64_t>(tensor.size_bytes());
     peak_bytes_ = std::max(peak_bytes_, bytes);
-    for (const ValueId id : released_[i]) frontier_.erase(id);
     QdqLayer& layer = qdq_.layers[i];
     visit(layer, frontier_.at(layer.input));
   }

@@ -26,6 +26,11 @@ class Lockstep {
   /// Calls `visit(layer, input)` for every layer in graph order; `visit` may change the layer's
   /// weights and bias in the graph.
   void run(int64_t samples, const std::function<void(QdqLayer&, const Batches&)>& visit);
+  /// What is in memory of a value (integers), null where it is not; for use within `visit`.
+  const Batches* held(ValueId id) const {
+    const auto at = frontier_.find(id);
+    return at == frontier_.end() ? nullptr : &at->second;
+  }
   int64_t peak_bytes() const { return peak_bytes_; }
 
  private:
@@ -39,7 +44,7 @@ class Lockstep {
   bool needed_later(ValueId id, const std::unordered_set<uint32_t>& done) const;
   bool free_node(NodeId id) const;
   double sample_bytes(ValueId id) const;
-  void execute(const Segment& segment);
+  void execute(const Segment& segment, const std::vector<ValueId>& released);
   void load(int64_t samples, const Segment& first);
 
   QdqGraph& qdq_;

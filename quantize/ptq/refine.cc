@@ -1,26 +1,42 @@
 #include "quantize/ptq/refine.h"
 
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include "calibrate/run.h"
 #include "quantize/ptq/bias_correction.h"
+#include "quantize/ptq/skip_means.h"
 #include "src/base/fail.h"
 
 namespace lapidary {
 
 namespace {
 
-/// Float window sums of exactly the first `samples` of the data: from the statistics where they saw
-/// just these, else from a pass of their own.
-std::map<std::string, WindowStats> float_windows(const Graph& form, const Statistics& statistics,
-                                                 const Dataset& data, int64_t samples,
-                                                 const QuantizeOptions& options) {
+/// Float means of exactly the first `samples` of the data: the statistics where they saw just
+/// these, else a pass of its own.
+Statistics float_means(const Graph& form, const Statistics& statistics, const Dataset& data,
+                       int64_t samples, const QuantizeOptions& options) {
   const Statistics::Impl& stats = statistics.impl();
   const std::string hash = data.manifest_sha256();
   const auto seen = stats.sources.find(hash);
   const bool same = stats.sources.size() == 1 && seen != stats.sources.end() &&
                     seen->second.intervals == SampleSet{{{0, samples}}}.intervals;
-  if (same && !stats.windows.empty()) return stats.windows;
+  if (same && !stats.windows.empty()) return statistics;
   options.log.info(fmt::format("float means of {} held samples: one more pass", samples));
-  return collect_windows(form, data, samples, options.threads);
+  return collect_means(form, data, samples, options.threads);
+}
+
+/// Where the layer's output joins a skip connection that is known already, its bias also takes back
+/// the skip's own error.
+void add_skip_error(const Graph& graph, const QdqLayer& layer, const Lockstep& lockstep,
+                    const Statistics::Impl& means, std::vector<double>& bias) {
+  const auto skip = skip_input(graph, layer);
+  const auto* held = skip ? lockstep.held(skip->integers) : nullptr;
+  const auto stats = held ? means.tensors.find(skip->tensor) : means.tensors.end();
+  if (stats == means.tensors.end()) return;
+  const auto error = skip_mean_error(*skip, stats->second, *held);
+  if (error.size() != bias.size()) return;
+  for (size_t c = 0; c < bias.size(); ++c) bias[c] += error[c];
 }
 
 }  // namespace
@@ -32,7 +48,8 @@ void refine_layers(QdqGraph& qdq, const Graph& form, const Statistics& statistic
   Lockstep lockstep(qdq, samples, options.threads);
   const int64_t available = std::min(samples.size(), std::max<int64_t>(statistics.samples(), 1));
   const int64_t held = lockstep.fitting_samples(options.hold_mb * 1e6, available);
-  const auto wanted = float_windows(form, statistics, samples, held, options);
+  const Statistics means = float_means(form, statistics, samples, held, options);
+  const auto& wanted = means.impl().windows;
   int64_t done = 0;
   lockstep.run(held, [&](QdqLayer& layer, const Lockstep::Batches& input) {
     options.log.advance("correct", ++done, static_cast<int64_t>(qdq.layers.size()));
@@ -40,7 +57,8 @@ void refine_layers(QdqGraph& qdq, const Graph& form, const Statistics& statistic
     if (at == wanted.end()) return;
     const IntegerWindows windows = integer_windows(qdq.graph, layer, input, options.threads);
     if (windows.positions == 0) return;
-    const auto bias = corrected_bias(qdq.graph, layer, at->second, windows);
+    auto bias = corrected_bias(qdq.graph, layer, at->second, windows);
+    add_skip_error(qdq.graph, layer, lockstep, means.impl(), bias);
     if (set_layer_bias(qdq.graph, layer, bias, target.integer_bias)) ++log.corrected_biases;
   });
   log.correction_samples = held;
