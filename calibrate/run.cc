@@ -329,6 +329,17 @@ Statistics collect_means(const Graph& form, const Dataset& data, int64_t samples
   return out;
 }
 
+Statistics collect_tensors(const Graph& form, const Dataset& data, int64_t samples,
+                           const std::vector<std::string>& tensors, int threads) {
+  CalibrateOptions options;
+  options.threads = threads;
+  options.tensors = tensors;
+  Statistics out;
+  const int64_t batch = suitable_batch(form, data);
+  Run(form, data, options, true, out.impl()).go(std::min(samples, data.size()), batch);
+  return out;
+}
+
 Statistics calibrate(const Graph& graph, const Dataset& data, const CalibrateOptions& options) {
   if (options.samples < 0) fail_usage("samples: {} is negative", options.samples);
   if (options.batch < 0) fail_usage("batch: {} is negative", options.batch);

@@ -37,6 +37,10 @@ Graph calibrated_form(const Graph& graph);
 /// calibrated_form.
 Statistics collect_means(const Graph& form, const Dataset& data, int64_t samples, int threads);
 
+/// Statistics of the named tensors alone, without window sums.
+Statistics collect_tensors(const Graph& form, const Dataset& data, int64_t samples,
+                           const std::vector<std::string>& tensors, int threads);
+
 /// A batch size at which the largest of `graph`'s activations stays within some 16 MB.
 int64_t suitable_batch(const Graph& graph, const Dataset& data);
 

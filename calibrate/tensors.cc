@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "src/ops/opdef.h"
+#include "src/passes/regions.h"
 
 namespace lapidary {
 
@@ -61,7 +62,12 @@ std::vector<Watched> watched_tensors(const Graph& graph) {
     if (!is_float_activation(graph, id) || is_clamp(graph, only_reader(graph, id))) return;
     if (listed.insert(id.index).second) list.push_back({id, channel_axis(graph, id)});
   };
+  std::unordered_set<uint32_t> inside;  // nodes whose inputs and outputs stay float
+  for (const Region& region : find_regions(graph))
+    if (is_uncuttable(region.kind))
+      for (const NodeId id : region.nodes) inside.insert(id.index);
   for (const NodeId id : graph.nodes()) {
+    if (inside.contains(id.index)) continue;
     const Node& node = graph.node(id);
     const bool clamp = is_clamp(graph, id);
     if (!clamp && !is_compute(graph, id)) continue;

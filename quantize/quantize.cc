@@ -8,6 +8,7 @@
 #include "lapidary/passes.h"
 #include "quantize/checks.h"
 #include "quantize/placement.h"
+#include "quantize/ptq/equalize.h"
 #include "quantize/ptq/leaky_pairs.h"
 #include "quantize/ptq/range_search.h"
 #include "quantize/ptq/refine.h"
@@ -84,6 +85,20 @@ bool searches_error(const std::string& calibrator) {
   return calibrator == "auto" || calibrator == "mse" || calibrator == "mse_guarded";
 }
 
+/// Samples that give the histograms of equalized tensors.
+constexpr int64_t kHistogramSamples = 64;
+
+/// Equalizes `form` where that costs nothing in the weights; the statistics of what it became.
+Statistics equalized(Graph& form, const Statistics& statistics, const Dataset* samples,
+                     const TargetRecord& target, const QuantizeOptions& options, QuantizeLog& log) {
+  if (!options.equalize || !samples || !target.per_channel) return statistics;
+  const ChannelFactors factors = equalize_depthwise(form, statistics.impl());
+  if (factors.empty()) return statistics;
+  for (const auto& [tensor, s] : factors) log.equalized.push_back(tensor);
+  const int64_t count = std::min(kHistogramSamples, samples->size());
+  return equalized_statistics(form, statistics, factors, *samples, count, options.threads);
+}
+
 void annotate_weights(Graph& graph, const Placement& placement, const TargetRecord& target,
                       const QuantizeOptions& options, QuantizeLog& log) {
   for (const LinearLayer& layer : placement.layers) {
@@ -155,18 +170,19 @@ Graph quantize(const Graph& graph, const Statistics& statistics, const Dataset* 
   if (hash != statistics.graph_hash())
     fail_usage("the statistics belong to another graph (hash {}, this one has {})",
                statistics.graph_hash().substr(0, 12), hash.substr(0, 12));
+  const Statistics used = equalized(form, statistics, samples, target, options, log);
   const Placement placement = place(form, target, options);
   RangeOptions how{options.calibrator, {.percentile = options.percentile}, target.activation};
-  RangeMap ranges = choose_ranges(form, placement, statistics, samples, options, how);
+  RangeMap ranges = choose_ranges(form, placement, used, samples, options, how);
   if (searches_error(how.calibrator))
-    pair_leaky_ranges(form, placement, statistics, target.activation, ranges);
+    pair_leaky_ranges(form, placement, used, target.activation, ranges);
   annotate(form, placement, ranges, target.activation);
   annotate_weights(form, placement, target, options, log);
   report(form, placement, ranges, log);
   QdqGraph qdq = insert_qdq(form, placement, target);
   infer_types(qdq.graph);
   if (options.bias_correction && samples)
-    refine_layers(qdq, form, statistics, *samples, target, options, log);
+    refine_layers(qdq, form, used, *samples, target, options, log);
   if (options.bias_correction && !samples)
     log.warnings.push_back("bias correction is off: it needs samples");
   report_layers(qdq, log, options.weight_calibrator);

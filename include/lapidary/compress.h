@@ -31,6 +31,7 @@ struct QuantizeLog {
   std::vector<TensorQuant> tensors;
   std::vector<std::string> quantized;   ///< node keys
   std::vector<std::string> warnings;
+  std::vector<std::string> equalized;   ///< activations whose channels were brought to one range
   int64_t corrected_biases = 0;
   int64_t correction_samples = 0;
 };
@@ -47,6 +48,8 @@ struct QuantizeOptions {
   std::optional<std::string> activation_type = {};  ///< uint8 | int8: instead of the target's
   std::optional<bool> per_channel = {};
   std::optional<bool> symmetric = {};
+  /// Channels of activations before depthwise convolutions are brought to one range; needs samples.
+  bool equalize = true;
   bool bias_correction = true;              ///< needs samples
   double hold_mb = 256;                     ///< memory for held samples
   bool requantize = false;                  ///< accept a model that is quantized already

@@ -1,8 +1,5 @@
 #include "quantize/ptq/refine.h"
 
-#include <cmath>
-#include <cstdio>
-#include <cstdlib>
 #include "calibrate/run.h"
 #include "quantize/ptq/bias_correction.h"
 #include "quantize/ptq/skip_means.h"
