@@ -89,7 +89,7 @@ void see_tensor(const TapView& tapped, int64_t axis, const BatchPlace& place, Te
   }
   fresh.count = static_cast<uint64_t>(samples * layout.size());
   if (fresh.count == 0) return;
-  if (histograms) stats.histogram.add({x, fresh.count}, fresh.min, fresh.max, threads);
+  if (histograms) fresh.histogram.add({x, fresh.count}, fresh.min, fresh.max, threads);
   stats.merge(fresh);
 }
 
