@@ -72,7 +72,7 @@ double histogram_error(const Histogram& histogram, const Range& range, const Gri
                        double clip_weight) {
   const double low = grid.symmetric ? -std::max(-range.low, range.high) : range.low;
   const double high = grid.symmetric ? -low : range.high;
-  const int steps = grid.symmetric ? grid.levels / 2 * 2 - 2 : grid.levels - 1;
+  const int steps = grid.symmetric ? (grid.levels - 1) / 2 * 2 : grid.levels - 1;
   if (!(high > low)) return 0;
   const auto scale = static_cast<float>((high - low) / steps);
   const float zero = round_even(static_cast<float>(-low / scale));
