@@ -94,24 +94,27 @@ Range observe_entropy(const TensorStats& stats, const Grid& grid, const Observer
   const Histogram& h = stats.histogram;
   const Range seen{stats.min, stats.max};
   if (h.empty()) return seen;
-  const auto levels = static_cast<size_t>(grid.symmetric ? grid.levels / 2 : grid.levels);
-  const auto count_at = [&](int64_t bin) {
-    const int64_t i = bin - h.first;
-    if (i < 0 || i >= h.bins()) return 0.0;
+  const auto levels = static_cast<size_t>(grid.symmetric ? (grid.levels + 1) / 2 : grid.levels);
+  const auto count_of = [&](int64_t i) {
     const auto n = static_cast<double>(h.counts[static_cast<size_t>(i)]);
-    return bin == 0 ? n - static_cast<double>(h.zeros) : n;
+    return h.first + i == 0 ? n - static_cast<double>(h.zeros) : n;
   };
-  const int64_t last = h.first + h.bins() - 1;
   if (grid.symmetric || stats.min >= 0 || stats.max <= 0) {
-    const int64_t reach = std::max(last + 1, -h.first);
-    Counts magnitudes(static_cast<size_t>(std::max<int64_t>(reach, 0)));
-    for (int64_t i = 0; i < reach; ++i)
-      magnitudes[static_cast<size_t>(i)] = count_at(i) + count_at(-i - 1);
-    const double limit = static_cast<double>(best_end(magnitudes, levels)) * h.width();
+    // Values far from 0 have bins finer than kMaxBins of them from 0 on: merged by powers of two.
+    const int64_t reach = std::max(h.first + h.bins(), -h.first);
+    int merged = 0;
+    while ((reach - 1) >> merged >= Histogram::kMaxBins) ++merged;
+    Counts magnitudes(static_cast<size_t>(((reach - 1) >> merged) + 1));
+    for (int64_t i = 0; i < h.bins(); ++i) {
+      const int64_t bin = h.first + i;
+      magnitudes[static_cast<size_t>((bin < 0 ? -bin - 1 : bin) >> merged)] += count_of(i);
+    }
+    const double width = std::ldexp(h.width(), merged);
+    const double limit = static_cast<double>(best_end(magnitudes, levels)) * width;
     return {std::max(seen.low, -limit), std::min(seen.high, limit)};
   }
   Counts counts(h.counts.size());
-  for (int64_t i = 0; i < h.bins(); ++i) counts[static_cast<size_t>(i)] = count_at(h.first + i);
+  for (int64_t i = 0; i < h.bins(); ++i) counts[static_cast<size_t>(i)] = count_of(i);
   size_t begin = 0, end = counts.size();
   search_two_sided(counts, static_cast<size_t>(-h.first), levels, begin, end);
   return {std::max(seen.low, h.edge(static_cast<int64_t>(begin))),
