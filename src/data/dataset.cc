@@ -213,7 +213,26 @@ class Dataset::Impl {
     return out;
   }
 
+  /// Samples in memory have no files: their elements stand for themselves.
+  void hash_elements(Sha256& hash) const {
+    for (int64_t i = 0; i < size(); ++i) {
+      const Sample sample = load(i).sample;
+      hash.update(fmt::format("label {}\n", sample.label));
+      for (const auto& [name, tensor] : sample.inputs) {
+        hash.update(fmt::format("{} {} {}\n", name, dtype_name(tensor.dtype()),
+                                shape_text(tensor.shape())));
+        hash.update(tensor.raw(), tensor.size_bytes());
+      }
+    }
+  }
+
   std::string make_manifest() const {
+    if (spec.kind.empty() && spec.inputs.empty()) {
+      Sha256 hash;
+      hash.update("lapidary.data/1 in memory\n");
+      hash_elements(hash);
+      return hash.hex();
+    }
     std::vector<std::string> files;
     for (const Channel& channel : channels)
       for (std::string& file : channel.source->files(order)) files.push_back(std::move(file));

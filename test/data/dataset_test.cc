@@ -391,6 +391,18 @@ TEST_F(DatasetTest, ManifestFollowsContentsAndSettings) {
   EXPECT_NE(manifest(moved), first);
 }
 
+TEST_F(DatasetTest, ManifestOfTensorsInMemoryFollowsTheirElements) {
+  const auto manifest = [](std::vector<float> x, std::vector<int64_t> labels) {
+    const Shape shape = {2, static_cast<int64_t>(x.size()) / 2};
+    return dataset_of({{"x", Tensor::of<float>(shape, x)}}, std::move(labels)).manifest_sha256();
+  };
+  const std::string first = manifest({1, 2, 3, 4}, {5, 6});
+  EXPECT_EQ(manifest({1, 2, 3, 4}, {5, 6}), first);
+  EXPECT_NE(manifest({1, 2, 3, 5}, {5, 6}), first);
+  EXPECT_NE(manifest({1, 2, 3, 4}, {5, 7}), first);
+  EXPECT_NE(manifest({1, 2, 3, 4, 5, 6}, {5, 6}), first);
+}
+
 TEST_F(DatasetTest, TensorsInMemory) {
   const Dataset data = dataset_of({{"x", Tensor::of<float>({2, 2}, {1, 2, 3, 4})}}, {5, 6});
   EXPECT_EQ(data.size(), 2);
