@@ -27,6 +27,7 @@ static_assert(std::endian::native == std::endian::little, "the container is writ
 constexpr char kMagic[8] = {'L', 'A', 'P', 'S', 'T', 'A', 'T', 'S'};
 constexpr uint32_t kVersion = 1;
 constexpr size_t kHead = 20, kDigest = 32;
+constexpr int64_t kMostIndex = int64_t{1} << 24;
 
 class Writer {
  public:
@@ -121,11 +122,21 @@ void read_histogram(const json& j, Reader& in, Histogram& h) {
   h.zeros = j.at("zeros").get<uint64_t>();
   const auto bins = j.at("bins").get<int64_t>();
   if (h.exponent < Histogram::kMinExponent || h.exponent > 127 || bins > Histogram::kMaxBins ||
-      std::abs(h.first) > int64_t{1} << 24)
+      h.first < -kMostIndex || h.first > kMostIndex)
     fail_invalid("statistics file: no histogram has exponent {}, first bin {} and {} bins",
                  h.exponent, h.first, bins);
   h.counts.resize(in.room(bins, 1));
   for (uint64_t& count : h.counts) count = in.get_varint();
+}
+
+SampleSet read_samples(const json& j) {
+  SampleSet set;
+  for (const auto& [begin, end] : j.get<decltype(SampleSet::intervals)>()) {
+    if (begin < 0 || end <= begin)
+      fail_invalid("statistics file: samples from {} up to {}", begin, end);
+    set.add(begin, end);
+  }
+  return set;
 }
 
 TensorStats read_tensor(const json& j, Reader& in) {
@@ -147,6 +158,9 @@ TensorStats read_tensor(const json& j, Reader& in) {
       high = in.get<float>();
     }
   }
+  if (!t.histogram.empty() && t.histogram.total() != t.count)
+    fail_invalid("statistics file: {} values counted in a histogram of {}", t.count,
+                 t.histogram.total());
   t.channel_axis = j.at("channel_axis").get<int64_t>();
   const size_t channels = in.room(j.at("channels").get<int64_t>(), 24);
   t.channel_low.resize(channels);
@@ -223,8 +237,7 @@ Statistics::Impl Statistics::Impl::parse(const std::string& bytes) {
     out.graph_hash = manifest.at("graph").get<std::string>();
     out.data_hash = manifest.at("data").get<std::string>();
     for (const auto& [hash, intervals] : manifest.at("samples").items())
-      for (const auto& [begin, end] : intervals.get<decltype(SampleSet::intervals)>())
-        out.sources[hash].add(begin, end);
+      out.sources[hash] = read_samples(intervals);
     for (const json& entry : manifest.at("tensors"))
       out.tensors[entry.at("name").get<std::string>()] = read_tensor(entry, in);
     for (const json& entry : manifest.at("nodes")) {
