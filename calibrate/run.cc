@@ -31,10 +31,9 @@ struct BatchPlace {
   int64_t rows = 0;  ///< samples that the graph ran, padding included
 };
 
-[[noreturn]] void fail_nonfinite(const BatchPlace& place, size_t sample, std::string_view tensor,
-                                 float value) {
-  fail_invalid("tensor '{}': {} in sample {} ({}); allow_nonfinite leaves such samples out",
-               printable(tensor), std::isnan(value) ? "NaN" : "infinity", place.indices[sample],
+[[noreturn]] void fail_nonfinite(const BatchPlace& place, size_t sample, float value) {
+  fail_invalid("{} in sample {} ({}); allow_nonfinite leaves such samples out",
+               std::isnan(value) ? "NaN" : "infinity", place.indices[sample],
                printable(place.sources[sample]));
 }
 
@@ -70,8 +69,7 @@ void see_tensor(const TapView& tapped, int64_t axis, const BatchPlace& place, Te
   for (size_t i = 0; i < scans.size(); ++i) {
     SampleScan& scan = scans[i];
     if (scan.nonfinite >= 0)
-      fail_nonfinite(place, i, view.value,
-                     x[static_cast<int64_t>(i) * layout.size() + scan.nonfinite]);
+      fail_nonfinite(place, i, x[static_cast<int64_t>(i) * layout.size() + scan.nonfinite]);
     fresh.min = std::min(fresh.min, scan.min);
     fresh.max = std::max(fresh.max, scan.max);
     fresh.chunks[place.data_hash].add(place.indices[i], scan.min, scan.max);
