@@ -17,11 +17,28 @@ namespace {
 
 constexpr float kHalfMax = 65504;
 
-/// Ops with float32 inputs that FP16 is not allowed for, or whose result is decided by fine differences.
-constexpr std::array<std::string_view, 20> kStayFloat = {
-    "Cast",  "CumSum", "DequantizeLinear", "DynamicQuantizeLinear", "If",     "Loop",  "NonMaxSuppression",
-    "Pow",   "QuantizeLinear", "RandomNormal", "RandomNormalLike", "RandomUniform", "Range",
-    "ReduceL2", "ReduceSumSquare", "Resize", "RoiAlign", "Scan",   "TopK", "Upsample"};
+/// Ops with float32 inputs that FP16 is not allowed for, or whose result is decided by fine
+/// differences.
+constexpr std::array<std::string_view, 20> kStayFloat = {"Cast",
+                                                         "CumSum",
+                                                         "DequantizeLinear",
+                                                         "DynamicQuantizeLinear",
+                                                         "If",
+                                                         "Loop",
+                                                         "NonMaxSuppression",
+                                                         "Pow",
+                                                         "QuantizeLinear",
+                                                         "RandomNormal",
+                                                         "RandomNormalLike",
+                                                         "RandomUniform",
+                                                         "Range",
+                                                         "ReduceL2",
+                                                         "ReduceSumSquare",
+                                                         "Resize",
+                                                         "RoiAlign",
+                                                         "Scan",
+                                                         "TopK",
+                                                         "Upsample"};
 
 Tensor halved(const Tensor& t) {
   Tensor out(DType::kF16, t.shape());
@@ -61,11 +78,13 @@ class HalfGraph {
   }
 
   /// Why a node stays float32, or nothing.
-  std::string reason_to_stay(NodeId id, const NodeSet& skipped, const std::set<NodeId>& in_region) const {
+  std::string reason_to_stay(NodeId id, const NodeSet& skipped,
+                             const std::set<NodeId>& in_region) const {
     const Node& n = g_.node(id);
     if (skipped.contains(id.index)) return "skipped by a pattern";
     if (!resolve_op(g_, id)) return "the op is not known";
-    if (std::find(kStayFloat.begin(), kStayFloat.end(), n.op) != kStayFloat.end() || !n.captures.empty())
+    if (std::find(kStayFloat.begin(), kStayFloat.end(), n.op) != kStayFloat.end() ||
+        !n.captures.empty())
       return "has no FP16 form";
     if (in_region.contains(id)) return "normalization: squares and sums leave FP16's range";
     for (ValueId v : n.inputs)
@@ -191,12 +210,14 @@ Graph halve_weights(Graph g, const Fp16Options& options, std::vector<KeptFloat>*
     if (t == nullptr || !is_f32(g, v) || g.value(v).uses.empty() || t->size() < 2) continue;
     const NodeId first = g.value(v).uses.front().node;
     const auto& uses = g.value(v).uses;
-    if (std::any_of(uses.begin(), uses.end(), [&](const Use& u) { return skipped.contains(u.node.index); })) {
+    if (std::any_of(uses.begin(), uses.end(),
+                    [&](const Use& u) { return skipped.contains(u.node.index); })) {
       if (kept) kept->push_back({node_key(g, first), g.node(first).op, "skipped by a pattern"});
       continue;
     }
     if (!fits_half(*t)) {
-      if (kept) kept->push_back({node_key(g, first), g.node(first).op, "a constant is beyond 65504"});
+      if (kept)
+        kept->push_back({node_key(g, first), g.node(first).op, "a constant is beyond 65504"});
       continue;
     }
     const std::string name = g.value(v).name;
@@ -218,7 +239,8 @@ Graph halve_weights(Graph g, const Fp16Options& options, std::vector<KeptFloat>*
 
 }  // namespace
 
-Graph convert_to_fp16(const Graph& graph, const Fp16Options& options, std::vector<KeptFloat>* kept) {
+Graph convert_to_fp16(const Graph& graph, const Fp16Options& options,
+                      std::vector<KeptFloat>* kept) {
   Graph g = graph;
   optimize(g, {.log = options.log});
   return options.weights_only ? halve_weights(std::move(g), options, kept)
