@@ -187,7 +187,18 @@ class HalfGraph {
       g_.rename_value(found->second, name);
       v = found->second;
     }
+    const std::vector<ValueId> before = g_.outputs();
     g_.set_outputs(std::move(outputs));
+    for (ValueId v : before) drop_unread_cast(v);
+  }
+
+  /// The float32 form of an output that nothing reads any more, and the Cast that made it.
+  void drop_unread_cast(ValueId v) {
+    if (!g_.alive(v) || g_.use_count(v) > 0 || g_.is_input(v)) return;
+    const NodeId cast = g_.value(v).producer;
+    if (!cast || !g_.node(cast).is("Cast")) return;
+    g_.remove_node(cast);
+    g_.remove_value(v);
   }
 
   void drop_unused_constants() {
