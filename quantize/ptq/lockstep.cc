@@ -112,6 +112,18 @@ int64_t Lockstep::fitting_samples(double bytes, int64_t samples) const {
   return std::clamp<int64_t>(static_cast<int64_t>(bytes / peak), 1, samples);
 }
 
+Graph Lockstep::part(const Segment& segment) const {
+  const Graph& graph = qdq_.graph;
+  std::unordered_set<uint32_t> nodes = segment.nodes;
+  for (const uint32_t index : segment.nodes)
+    for (const ValueId input : graph.node(NodeId{index}).inputs) {
+      const NodeId producer = input.valid() ? graph.value(input).producer : NodeId{};
+      if (producer.valid() && free_node(producer) && graph.constant(graph.node(producer).inputs[0]))
+        nodes.insert(producer.index);
+    }
+  return extract_subgraph(graph, nodes, segment.inputs, segment.outputs);
+}
+
 void Lockstep::load(int64_t samples, const Segment& first) {
   const Graph& graph = qdq_.graph;
   const Feeder feeder(graph, data_);
@@ -122,8 +134,7 @@ void Lockstep::load(int64_t samples, const Segment& first) {
       feeder.fixed_batch() > 0
           ? feeder.fixed_batch()
           : std::clamp<int64_t>(static_cast<int64_t>(kBatchBytes / largest), 1, kMaxBatch);
-  Executor executor(extract_subgraph(graph, first.nodes, first.inputs, first.outputs),
-                    {.threads = threads_});
+  Executor executor(part(first), {.threads = threads_});
   for (int64_t begin = 0; begin < samples; begin += batch) {
     const Batch held = data_.batch(begin, std::min(batch, samples - begin));
     // A graph with a fixed batch takes whole batches only: padding would count as samples.
@@ -139,8 +150,7 @@ void Lockstep::load(int64_t samples, const Segment& first) {
 
 void Lockstep::execute(const Segment& segment, const std::vector<ValueId>& released) {
   const Graph& graph = qdq_.graph;
-  Executor executor(extract_subgraph(graph, segment.nodes, segment.inputs, segment.outputs),
-                    {.threads = threads_});
+  Executor executor(part(segment), {.threads = threads_});
   const size_t batches = frontier_.begin()->second.size();
   for (size_t b = 0; b < batches; ++b) {
     Executor::Values inputs;

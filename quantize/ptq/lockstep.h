@@ -44,6 +44,8 @@ class Lockstep {
   bool needed_later(ValueId id, const std::unordered_set<uint32_t>& done) const;
   bool free_node(NodeId id) const;
   double sample_bytes(ValueId id) const;
+  /// The segment's nodes as a graph, biases included that layers got since it was planned.
+  Graph part(const Segment& segment) const;
   void execute(const Segment& segment, const std::vector<ValueId>& released);
   void load(int64_t samples, const Segment& first);
 
