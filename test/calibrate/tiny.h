@@ -50,7 +50,8 @@ inline Graph tiny_net(float gain = 1) {
   return graph;
 }
 
-/// Samples [first, first + count) of an endless set: sample i is a ramp of its own times 1 + i / 8.
+/// Samples [first, first + count) of an endless set: sample i is a ramp of its own times
+/// 1 + (7 i mod 16) / 8.
 inline Tensor tiny_samples(int64_t count, int64_t first = 0, Shape one = {2, 6, 6}) {
   Shape shape = one;
   shape.insert(shape.begin(), count);
@@ -60,7 +61,8 @@ inline Tensor tiny_samples(int64_t count, int64_t first = 0, Shape one = {2, 6, 
     const Tensor sample = ramp(one, (first + i) * 29);
     for (int64_t j = 0; j < each; ++j)
       all.mutable_data<float>()[static_cast<size_t>(i * each + j)] =
-          sample.data<float>()[static_cast<size_t>(j)] * (1 + static_cast<float>(first + i) / 8);
+          sample.data<float>()[static_cast<size_t>(j)] *
+          (1 + static_cast<float>((first + i) * 7 % 16) / 8);
   }
   return all;
 }
