@@ -583,6 +583,64 @@ TEST(CanonicalGemm, TransposesAndFactorsGoIntoTheConstants) {
   EXPECT_EQ(gemm.attrs[0].first, "transA");
 }
 
+// -- pool_first, pointwise_gemm
+
+TEST(PoolFirst, AveragesBeforeAPointwiseConvolution) {
+  Model m;
+  const ValueId c = m.build.op(
+      "Conv",
+      {m.input({2, 4, 3, 5}), m.constant("w", ramp({6, 2, 1, 1})), m.constant("b", ramp({6}, 1))},
+      {{"group", int64_t{2}}});
+  m.finish(m.build.op("GlobalAveragePool", {c}, {}, "y"));
+  expect_same_results(m, pool_first, {2, 4, 3, 5});
+  EXPECT_THAT(op_list(m.graph), ElementsAre("GlobalAveragePool", "Conv"));
+  EXPECT_EQ(m.graph.value(m.graph.outputs()[0]).name, "y");
+}
+
+TEST(PoolFirst, LeavesWhatIsNotLinearPerPosition) {
+  const auto conv = [](Model& m, Shape kernel, GraphBuilder::Attrs attrs) {
+    return m.build.op("Conv", {m.input({1, 2, 4, 4}), m.constant("w", ramp(std::move(kernel)))},
+                      std::move(attrs));
+  };
+  const std::vector<int64_t> two{2, 2}, one{1, 1, 1, 1};
+  for (int i = 0; i < 5; ++i) {
+    Model m;
+    ValueId v = conv(m, i == 0 ? Shape{3, 2, 3, 3} : Shape{3, 2, 1, 1},
+                     i == 1   ? GraphBuilder::Attrs{{"strides", two}}
+                     : i == 2 ? GraphBuilder::Attrs{{"pads", one}}
+                              : GraphBuilder::Attrs{});
+    if (i == 3) m.build.output(v);
+    if (i == 4) v = m.build.op("Relu", {v});
+    m.finish(m.build.op("GlobalAveragePool", {v}, {}, "y"));
+    SCOPED_TRACE(i);
+    expect_untouched(m, pool_first);
+  }
+}
+
+TEST(PointwiseGemm, LastConvolutionOnOnePositionBecomesGemm) {
+  Model m;
+  const ValueId c = m.build.op("Conv", {m.input({2, 4, 1, 1}), m.constant("w", ramp({6, 4, 1, 1})),
+                                        m.constant("b", ramp({6}, 1))});
+  m.finish(m.build.op("Reshape", {c, m.ints("shape", {-1, 6})}, {}, "y"));
+  expect_same_results(m, pointwise_gemm, {2, 4, 1, 1});
+  EXPECT_THAT(op_list(m.graph), ElementsAre("Flatten", "Gemm", "Reshape", "Reshape"));
+}
+
+TEST(PointwiseGemm, LeavesConvolutionsThatOthersGoOnFrom) {
+  Model m;
+  const ValueId c =
+      m.build.op("Conv", {m.input({2, 4, 1, 1}), m.constant("w", ramp({6, 4, 1, 1}))});
+  m.finish(m.build.op("Relu", {c}, {}, "y"));
+  expect_untouched(m, pointwise_gemm);
+}
+
+TEST(PointwiseGemm, LeavesMorePositionsThanOne) {
+  Model m;
+  m.finish(
+      m.build.op("Conv", {m.input({2, 4, 1, 2}), m.constant("w", ramp({6, 4, 1, 1}))}, {}, "y"));
+  expect_untouched(m, pointwise_gemm);
+}
+
 TEST(Optimize, LeavesNothingToDoForASecondRun) {
   Model m;
   const ValueId w = m.constant("w", ramp({3, 2, 3, 3}));
