@@ -100,6 +100,10 @@ TEST(Equalize, StaysBelowTheLimitOfAClip) {
   // 6 / 1.5; beyond the limit nothing would be left of the function.
   const auto done = equalize_depthwise(graph, reaching("f", kZeros, {6, 1.5f, 3}));
   EXPECT_THAT(done.at("f"), ElementsAre(1, 4, 2));
+  // A reach beyond the limit, which statistics of another graph could claim, counts as the limit.
+  Graph claimed = Blocks("Clip").finish({});
+  EXPECT_THAT(equalize_depthwise(claimed, reaching("f", kZeros, {12, 1.5f, 3})).at("f"),
+              ElementsAre(1, 4, 2));
   Graph full = Blocks("Clip").finish({});
   EXPECT_THAT(equalize_depthwise(full, reaching("f", kZeros, {6, 6, 6})), IsEmpty());
 }
