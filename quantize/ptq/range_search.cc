@@ -99,6 +99,7 @@ class Reader {
 };
 
 constexpr std::string_view kUsual = "mse_guarded";
+constexpr int64_t kChunk = 4;
 
 struct Candidate {
   ChosenRange range;
@@ -210,9 +211,11 @@ RangeMap search_ranges(const Graph& graph, const Placement& placement, const Sta
     trials.at(std::string(view.value)).see(Tensor::of<float>(shape, std::span(x, count)));
   });
   const Feeder feeder(graph, data);
-  const int64_t batch = suitable_batch(graph, data);
-  for (int64_t begin = 0; begin < samples && !names.empty(); begin += batch) {
-    const Batch held = data.batch(begin, std::min(batch, samples - begin));
+  // Chunks spread over the data: samples at its start may be alike.
+  const int64_t batch = std::min<int64_t>({suitable_batch(graph, data), samples, kChunk});
+  const int64_t chunks = (samples + batch - 1) / batch;
+  for (int64_t chunk = 0; chunk < chunks && !names.empty(); ++chunk) {
+    const Batch held = data.batch(chunk * data.size() / chunks, batch);
     if (held.size() > 0) executor.run(feeder.inputs(held));
   }
   RangeMap ranges;
