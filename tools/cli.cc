@@ -26,6 +26,13 @@ void Common::apply() const {
   isa_cap();  // an impossible LAPIDARY_ISA is told before any work
 }
 
+void Common::warn_about(const Dataset& data) const {
+  const LogSink sink = log();
+  for (const std::string& warning : data.warnings()) sink.warn(warning);
+  for (const SkippedSample& s : data.skipped())
+    sink.warn(fmt::format("sample skipped: {}: {}", s.source, s.reason));
+}
+
 LogSink Common::log() const {
   if (quiet) return {};
   auto printer = std::make_shared<ProgressPrinter>(verbose);

@@ -29,6 +29,8 @@ struct Common {
   void apply() const;
   /// Progress and messages on stderr.
   LogSink log() const;
+  /// What a data set had to say, once it was read.
+  void warn_about(const Dataset& data) const;
 };
 
 /// What the chosen command does, after parsing; returns the exit code.

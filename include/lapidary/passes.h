@@ -31,8 +31,12 @@ struct PassRecord {
   std::vector<std::string> notes;
 };
 
-/// Names of all passes, in the order in which they run.
-LAPIDARY_API std::vector<std::string> list_passes();
+struct PassInfo {
+  std::string name, help;
+};
+
+/// All passes, in the order in which they run.
+LAPIDARY_API std::vector<PassInfo> list_passes();
 /// Runs the named passes (empty: the default list) until nothing changes, at most a few rounds; the graph
 /// is verified after each. Throws Error{kUsage} for an unknown name.
 LAPIDARY_API std::vector<PassRecord> run_passes(Graph& graph, const std::vector<std::string>& passes,

@@ -98,6 +98,16 @@ class Dataset::Impl {
     return out;
   }
 
+  /// None where there are no samples; throws the last one's error where all are unusable.
+  std::optional<Sample> first_usable() const {
+    for (int64_t i = 0; i < size(); ++i) {
+      Outcome outcome = load(i);
+      if (!outcome.unusable) return std::move(outcome.sample);
+      if (i + 1 == size()) throw *outcome.unusable;
+    }
+    return std::nullopt;
+  }
+
   Batch batch(int64_t begin, int64_t count) const {
     if (begin < 0 || begin > size() || count < 0)
       fail_usage("{} samples from {} of {}", count, begin, size());
@@ -276,16 +286,12 @@ Sample Dataset::get(int64_t index) const {
 }
 
 std::vector<DatasetInput> Dataset::inputs() const {
-  for (int64_t i = 0; i < size(); ++i) {
-    const Outcome outcome = impl_->load(i);
-    if (outcome.unusable && i + 1 == size()) throw *outcome.unusable;
-    if (outcome.unusable) continue;
-    std::vector<DatasetInput> out;
-    for (const auto& [name, tensor] : outcome.sample.inputs)
-      out.push_back({name, tensor.dtype(), tensor.shape()});
-    return out;
-  }
-  return {};
+  const std::optional<Sample> first = impl_->first_usable();
+  std::vector<DatasetInput> out;
+  if (!first) return out;
+  for (const auto& [name, tensor] : first->inputs)
+    out.push_back({name, tensor.dtype(), tensor.shape()});
+  return out;
 }
 
 int64_t Dataset::num_classes() const {
@@ -295,8 +301,30 @@ int64_t Dataset::num_classes() const {
   return most;
 }
 
+namespace {
+
+/// Where a picture looks as stored (0 to 255, not the 0 to 1 or -1 to 1 that most networks take)
+/// and nobody asked for that.
+void warn_of_pixel_values(const std::string& input, const Tensor& tensor,
+                          std::vector<std::string>& out) {
+  constexpr double kPixels = 32;  // beyond what normalised pictures hold
+  if (tensor.dtype() != DType::kF32 || tensor.rank() < 3) return;
+  const auto [low, high] = value_range(tensor);
+  if (low < 0 || high <= kPixels) return;
+  out.push_back(
+      fmt::format("{} gets values from {:g} to {:g}: the record gives no scale, mean or std "
+                  "('scale: 1' says that the network wants them so)",
+                  input.empty() ? "the input" : "input '" + input + "'", low, high));
+}
+
+}  // namespace
+
 std::vector<std::string> Dataset::warnings() const {
   std::vector<std::string> out = impl_->notes;
+  const std::optional<Sample> first = impl_->first_usable();
+  for (const Channel& channel : impl_->channels)
+    if (first && !(channel.transform && channel.transform->normalises()))
+      warn_of_pixel_values(channel.input, first->inputs.at(channel.input), out);
   for (const Channel& channel : impl_->channels)
     for (std::string& warning : channel.source->warnings()) out.push_back(std::move(warning));
   return out;

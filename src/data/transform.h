@@ -39,6 +39,8 @@ class Transform {
 
   /// Throws Error{kInvalid} where the sample does not fit what was asked.
   Tensor operator()(const Stored& stored) const;
+  /// True where scale, mean or std is given.
+  bool normalises() const { return normalised_; }
 
  private:
   Image arrange(const Image& image) const;

@@ -19,11 +19,11 @@ bool pool_before(Graph& graph, NodeId pool) {
   const auto& shape = graph.value(x).type.shape;
   if (!shape || graph.value(mapped).quant || graph.value(y).quant) return false;
 
-  TensorType type = graph.value(x).type;
-  std::fill(type.shape->begin() + 2, type.shape->end(), Dim(1));
+  std::vector<Dim> dims = *shape;
+  std::fill(dims.begin() + 2, dims.end(), Dim(1));
   Node first = graph.node(pool);
-  const ValueId mean =
-      graph.add_value(graph.unique_name(graph.value(x).name + "_mean"), std::move(type));
+  const ValueId mean = graph.add_value(graph.unique_name(graph.value(x).name + "_mean"),
+                                       {DType::kF32, std::move(dims)});
   first.inputs = {x};
   first.outputs = {mean};
   graph.remove_node(pool);

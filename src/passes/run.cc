@@ -13,7 +13,7 @@ namespace {
 enum class Training { kSafe, kMerges };
 
 struct PassRow {
-  std::string_view name;
+  std::string_view name, help;
   Training training;
   PassResult (*run)(Graph&, const PassOptions&);
 };
@@ -21,7 +21,7 @@ struct PassRow {
 constexpr auto kSafe = Training::kSafe;
 constexpr auto kMerges = Training::kMerges;
 constexpr PassRow kPasses[] = {
-#define LAPIDARY_PASS(name, training, help) {#name, training, name},
+#define LAPIDARY_PASS(name, training, help) {#name, help, training, name},
 #include "src/passes/passes.def"
 #undef LAPIDARY_PASS
 };
@@ -33,7 +33,9 @@ constexpr int kMaxRounds = 8;
 const PassRow& find_pass(const std::string& name) {
   for (const PassRow& row : kPasses)
     if (row.name == name) return row;
-  fail_usage("no pass is called '{}'{}", printable(name, 100), did_you_mean(name, list_passes()));
+  std::vector<std::string> names;
+  for (const PassRow& row : kPasses) names.emplace_back(row.name);
+  fail_usage("no pass is called '{}'{}", printable(name, 100), did_you_mean(name, names));
 }
 
 std::vector<const PassRow*> selected(const std::vector<std::string>& names, bool train_safe) {
@@ -65,10 +67,10 @@ void run_one(Graph& graph, const PassRow& row, const PassOptions& options, PassR
 
 }  // namespace
 
-std::vector<std::string> list_passes() {
-  std::vector<std::string> names;
-  for (const PassRow& row : kPasses) names.emplace_back(row.name);
-  return names;
+std::vector<PassInfo> list_passes() {
+  std::vector<PassInfo> list;
+  for (const PassRow& row : kPasses) list.push_back({std::string(row.name), std::string(row.help)});
+  return list;
 }
 
 std::vector<PassRecord> run_passes(Graph& graph, const std::vector<std::string>& passes,

@@ -1,5 +1,6 @@
 #include <array>
 
+#include "kernels/row.h"
 #include "lapidary/evaluate.h"
 #include "lapidary/ops.h"
 #include "lapidary/passes.h"
@@ -38,9 +39,13 @@ std::vector<ListedItem> ops() {
   return out;
 }
 
-std::vector<ListedItem> passes() {
+std::vector<ListedItem> kernels() {
   std::vector<ListedItem> out;
-  for (const std::string& name : list_passes()) out.push_back({name, ""});
+  for (const kernels::RowInfo& row : kernels::all_rows()) {
+    const std::string refusal = kernels::isa_refusal(row.isa);
+    out.push_back({std::string(row.name), fmt::format("{}, tile {}{}", row.types, row.tile,
+                                                      refusal.empty() ? "" : "; " + refusal)});
+  }
   return out;
 }
 
@@ -52,9 +57,10 @@ struct Kind {
 constexpr std::array kKinds = {
     Kind{"steps", steps},
     Kind{"ops", ops},
-    Kind{"passes", passes},
+    Kind{"passes", [] { return from_infos(list_passes()); }},
     Kind{"calibrators", [] { return from_infos(list_calibrators()); }},
     Kind{"targets", [] { return from_infos(list_targets()); }},
+    Kind{"kernels", kernels},
     Kind{"metrics", [] { return from_infos(list_metrics()); }},
 };
 

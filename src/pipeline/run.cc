@@ -51,6 +51,7 @@ class Run {
     transform();
     evaluate_stages();
     compare_with_original();
+    note_data();
     time_stages();
     report_.limits = check_limits(impl_.params.limits, report_);
     if (report_.estimate) {
@@ -108,6 +109,7 @@ class Run {
     StepContext step_context = context();
     for (const RecipeStep& step : impl_.steps) step.step->plan(step_context);
     if (calib() != nullptr) estimate();
+    note_data();
   }
 
   /// Plans the float model for one batch and times it: what the calibration pass will cost.
@@ -237,8 +239,19 @@ class Run {
       stage.samples = found[i].samples;
       stage.activation_bytes = found[i].arena_bytes;
     }
-    for (const SkippedSample& s : eval_->skipped())
-      report_.warnings.push_back(fmt::format("evaluation sample skipped: {}: {}", s.source, s.reason));
+  }
+
+  /// What the data sets had to say, once they were read.
+  void note_data() {
+    const auto note = [&](const char* which, const std::optional<Dataset>& data) {
+      if (!data) return;
+      for (const std::string& warning : data->warnings())
+        report_.warnings.push_back(fmt::format("{} data: {}", which, warning));
+      for (const SkippedSample& s : data->skipped())
+        report_.warnings.push_back(fmt::format("{} sample skipped: {}: {}", which, s.source, s.reason));
+    };
+    note("calibration", calib_);
+    note("evaluation", eval_);
   }
 
   void compare_with_original() {

@@ -71,6 +71,21 @@ const std::string kIdxLabels = from_hex(
     "00000003"
     "070809");
 
+TEST_F(DatasetTest, PixelValuesThatNobodyAskedForAreMentioned) {
+  for (const char* name : {"bright/0.png", "bright/1.png"}) put(name, png_of(2, 2, {200, 1, 2}));
+  DatasetSpec spec = {.kind = "images", .path = "bright"};
+  EXPECT_THAT(open_dataset(spec, here()).warnings(),
+              ElementsAre(HasSubstr("values from 1 to 200: the record gives no scale")));
+  spec.scale = 1;
+  EXPECT_THAT(open_dataset(spec, here()).warnings(), IsEmpty());
+  spec.scale.reset();
+  spec.mean = {128};
+  EXPECT_THAT(open_dataset(spec, here()).warnings(), IsEmpty());
+  spec.mean.clear();
+  const OpenOptions bytes = {.base_dir = folder_.string(), .requests = {{"", {DType::kU8}}}};
+  EXPECT_THAT(open_dataset(spec, bytes).warnings(), IsEmpty());
+}
+
 TEST_F(DatasetTest, Idx) {
   put("images", kIdxImages);
   put("labels", kIdxLabels);
@@ -329,7 +344,7 @@ TEST_F(DatasetTest, RotationIsWarnedOf) {
                           "011200030000000100060000"
                           "00000000"));
   put("p/a.png", jpeg);  // the name's ending does not matter
-  const Dataset data = open_dataset({.kind = "images", .path = "p"}, here());
+  const Dataset data = open_dataset({.kind = "images", .path = "p", .scale = 1}, here());
   EXPECT_EQ(data.inputs()[0].shape, (Shape{3, 11, 19}));
   EXPECT_THAT(data.warnings(),
               ElementsAre("p holds one sample only",

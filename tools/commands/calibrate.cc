@@ -21,6 +21,7 @@ void add_calibrate(CLI::App& app, Common& common, Action& action) {
       const Dataset data = open_data(o->data, graph, common.seed);
       const Statistics stats = calibrate(
           graph, data, {.samples = o->samples, .threads = common.threads, .log = common.log()});
+      common.warn_about(data);
       stats.save(o->output);
       if (common.json)
         print_json({{"statistics", o->output},

@@ -37,6 +37,7 @@ void add_compare(CLI::App& app, Common& common, Action& action) {
       const Dataset data = open_data(o->data, a, common.seed);
       const auto layers = compare_layers(
           a, b, data, {.samples = o->samples, .threads = common.threads, .log = common.log()});
+      common.warn_about(data);
       const LayerError* wrong = first_gone_wrong(layers);
       if (common.json) {
         nlohmann::ordered_json out = {{"a", o->a}, {"b", o->b}};

@@ -34,6 +34,7 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
       const Validation v = o->against.empty()
                                ? evaluate(model, data, options)
                                : validate(model, load_onnx(o->against), data, options);
+      common.warn_about(data);
       if (!o->outputs.empty()) write_npy(o->outputs, v.outputs);
       const int threads = common.threads > 0 ? common.threads : thread_count();
       if (common.json) {

@@ -21,7 +21,8 @@ struct OptimizeParams {
 class OptimizeStep : public Step {
  public:
   explicit OptimizeStep(const Setting& setting) : params_(bind<OptimizeParams>(setting)) {
-    const std::vector<std::string> known = list_passes();
+    std::vector<std::string> known;
+    for (const PassInfo& pass : list_passes()) known.push_back(pass.name);
     for (const std::string& pass : params_.passes)
       if (std::find(known.begin(), known.end(), pass) == known.end())
         fail_setting(setting, "no pass is called '{}'{}", pass, did_you_mean(pass, known));
