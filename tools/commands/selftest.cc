@@ -29,6 +29,8 @@ std::string as_text(const SelftestResult& r) {
   for (const auto& [op, n] : r.ops)
     out += fmt::format("{:<32} {:>7} {:>7} {:>12}\n", op, n.passed, n.failed, n.unsupported);
   for (const std::string& text : r.failed) out += "failed: " + text + "\n";
+  if (!r.without_model.empty())
+    out += fmt::format("{} without a model to run\n", r.without_model.size());
   return out + fmt::format("{} passed, {} failed, {} unsupported\n", r.summary.passed, r.summary.failed,
                            r.summary.unsupported);
 }
@@ -41,7 +43,7 @@ void add_selftest(CLI::App& app, Common& common, Action& action) {
   };
   auto o = std::make_shared<Options>();
   CLI::App* sub = add_command(app, "selftest", "Runs ONNX backend node tests", common);
-  sub->add_option("folder", o->folder, "Folder of test cases")->required();
+  sub->add_option("folder", o->folder, "Folder of test cases, at any depth")->required();
   sub->add_option("--expect", o->expect, "File of case names that must pass");
   sub->add_option("--list", o->list, "Write the names of the passing cases there");
   sub->add_option("--filter", o->filter, "Only cases whose name matches this glob");
@@ -64,6 +66,7 @@ void add_selftest(CLI::App& app, Common& common, Action& action) {
                     {"ops", ops},
                     {"failed", r.failed},
                     {"unsupported", r.unsupported},
+                    {"without_model", r.without_model},
                     {"missing", missing}});
       } else {
         std::string text = as_text(r);
