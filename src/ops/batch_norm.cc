@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "src/ops/before_7.h"
 #include "src/ops/norm.h"
 
 // y = scale (x - mean) / sqrt(var + epsilon) + bias per channel (axis 1). With training_mode (14+)
@@ -95,7 +96,7 @@ const OpDef& op_BatchNormalization() {
                                    {.name = "training_mode", .kind = AttrKind::kInt, .since = 14}},
                          .infer = infer_batch_norm,
                          .evaluate = evaluate_batch_norm,
-                         .upgrades = {{9, upgrade_to_9}, {14, refuse_training}}};
+                         .upgrades = {{7, drop_old_attributes}, {9, upgrade_to_9}, {14, refuse_training}}};
   return def;
 }
 

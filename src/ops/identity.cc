@@ -1,3 +1,4 @@
+#include "src/ops/before_7.h"
 #include "src/ops/elements.h"
 #include "src/ops/rewrite.h"
 
@@ -78,7 +79,7 @@ const OpDef& op_Dropout() {
                          .infer = infer_dropout,
                          .evaluate = evaluate_dropout,
                          .role = QuantRole::kPassThrough,
-                         .upgrades = {{10, upgrade_to_10}, {12, upgrade_to_12}}};
+                         .upgrades = {{7, drop_old_attributes}, {10, upgrade_to_10}, {12, upgrade_to_12}}};
   return def;
 }
 

@@ -13,6 +13,8 @@ namespace lapidary {
 
 /// The newest ai.onnx opset whose list of changed ops is in the table.
 inline constexpr int kNewestOpset = 25;
+/// Graphs import no older one: models of opset 1 to 6 are upgraded to it when they are read.
+inline constexpr int kOldestWorkingOpset = 7;
 /// The newest version that models are written for and upgraded to.
 inline constexpr int kWorkingOpset = 21;
 
