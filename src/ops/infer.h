@@ -103,8 +103,8 @@ struct InferOptions {
   InferredElements* elements = nullptr;
 };
 
-/// Checks every node (check_node) and sets the type of every value that can be inferred, subgraphs
-/// not entered. Types a file declares are checked against (a stale symbolic declaration gives way).
+/// Checks every node (check_node) and sets the type of every value that can be inferred, those in the
+/// graphs of If, Loop and Scan too (what is wrong inside these is left for whoever runs them). Types a file declares are checked against (a stale symbolic declaration gives way).
 /// Throws Error{kInvalid} with the node's label as context, Error{kUnsupported} for a version of a
 /// known op that is not understood, Error{kUsage} for `input_shapes` that do not fit; nodes of
 /// unknown ops leave their outputs as they are. Nodes must be in topological order. Returns labels

@@ -36,8 +36,6 @@ void upgrade_node(Graph& graph, NodeId id, int to) {
   if (!node.domain.empty()) return;
   const OpDef* def = find_op("", node.op);
   const std::string op = printable(node.op, 100);
-  // Control flow has no rows; from opset 7 on its versions only allow more types.
-  if (node.op == "If" || node.op == "Loop") return;
   if (def == nullptr)
     fail_unsupported(
         "{} is not in the op table: whether it means the same in opset {} is not known", op, to);
