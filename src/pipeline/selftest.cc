@@ -197,9 +197,16 @@ SelftestResult selftest(const std::string& folder, const SelftestOptions& option
   if (!fs::is_directory(folder)) fail(ErrorCode::kIo, "'{}' is not a folder", folder);
   const Cases cases = find_cases(folder);
   SelftestResult result;
-  for (const std::string& name : cases.runnable)
-    if (asked_for(name, options.filter))
+  for (const std::string& name : options.skip)
+    if (!std::ranges::binary_search(cases.runnable, name))
+      fail_usage("there is no case '{}' to skip in '{}'", printable(name, 100), folder);
+  for (const std::string& name : cases.runnable) {
+    if (!asked_for(name, options.filter)) continue;
+    if (std::ranges::count(options.skip, name) > 0)
+      result.skipped.push_back(name);
+    else
       add(result, name, run_case(fs::path(folder) / name, options.executor));
+  }
   for (const std::string& name : cases.without_model)
     if (asked_for(name, options.filter)) result.without_model.push_back(name);
   const auto& s = result.summary;
