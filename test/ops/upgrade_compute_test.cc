@@ -118,7 +118,7 @@ TEST(UpgradeCompute, BatchNormalizationLosesSpatial) {
   EXPECT_TRUE(run(graph, kCube).equals(before));
   EXPECT_EQ(graph.node(graph.nodes()[0]).attr("spatial"), nullptr);
   Graph odd = batch_norm(7, {{"spatial", int64_t{0}}});
-  EXPECT_THROW(find_op("", "BatchNormalization")->upgrades[0].apply(odd, odd.nodes()[0]), Error);
+  EXPECT_THROW(upgrade(odd, 7, 9), Error);
 }
 
 TEST(UpgradeCompute, GroupNormalizationRepeatsScales) {
