@@ -131,12 +131,12 @@ OpDef binary(std::string_view name, std::vector<int> versions, void (*infer)(Inf
              void (*evaluate)(EvalContext&), QuantRole role = QuantRole::kNone) {
   const bool older = versions.front() == 7;  // these began in opset 1, aligned by an attribute
   OpDef def{.name = name,
-          .versions = std::move(versions),
-          .inputs = {2, 2},
-          .outputs = {1, 1},
-          .infer = infer,
-          .evaluate = evaluate,
-          .role = role};
+            .versions = std::move(versions),
+            .inputs = {2, 2},
+            .outputs = {1, 1},
+            .infer = infer,
+            .evaluate = evaluate,
+            .role = role};
   if (older) def.upgrades = {{7, align_second_input}};
   return def;
 }

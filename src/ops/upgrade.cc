@@ -18,9 +18,8 @@ constexpr std::array<int64_t, 15> kIrOfOpset = {3, 3, 4, 5, 6, 7, 7, 7, 8, 8, 8,
 static_assert(kIrOfOpset.size() == kWorkingOpset - kOldestWorkingOpset + 1);
 
 int64_t ir_version_for(int64_t opset) {
-  return opset < kOldestWorkingOpset
-             ? 3
-             : kIrOfOpset[static_cast<size_t>(opset - kOldestWorkingOpset)];
+  return opset < kOldestWorkingOpset ? 3
+                                     : kIrOfOpset[static_cast<size_t>(opset - kOldestWorkingOpset)];
 }
 
 /// A rule to 7 understands all versions before it; without one the row must have that very version.
