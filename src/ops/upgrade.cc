@@ -38,11 +38,13 @@ void upgrade_node(Graph& graph, NodeId id, int to) {
   if (def == nullptr)
     fail_unsupported(
         "{} is not in the op table: whether it means the same in opset {} is not known", op, to);
-  if (std::ranges::count(def->later, to) > 0)
-    fail_unsupported("version {} of {} is not understood", to, op);
   if (to <= kOldestWorkingOpset) require_understood_before_7(*def, to - 1);
   const auto rule = std::ranges::find(def->upgrades, to, &UpgradeRule::to_version);
-  if (rule == def->upgrades.end()) return;
+  if (rule == def->upgrades.end()) {
+    if (std::ranges::count(def->later, to) > 0)
+      fail_unsupported("version {} of {} is not understood", to, op);
+    return;
+  }
   if (rule->apply == nullptr)
     fail_unsupported("{} means something else from opset {} on, and no rule rewrites it", op, to);
   rule->apply(graph, id);

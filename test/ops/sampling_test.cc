@@ -5,12 +5,6 @@
 namespace lapidary {
 namespace {
 
-std::vector<float> ramp(int count) {
-  std::vector<float> out;
-  for (int i = 0; i < count; ++i) out.push_back(static_cast<float>(i));
-  return out;
-}
-
 struct GridCase {
   std::string mode, padding;
   int64_t align_corners;
