@@ -97,13 +97,17 @@ struct SelftestResult {
   std::map<std::string, Op> ops;
   Op summary;
   std::vector<std::string> passed, failed, unsupported;  ///< case names; failed ones with why
+  std::vector<std::string> without_model;  ///< cases whose model is to be fetched: none of the above
+  std::vector<std::string> skipped;        ///< as asked: none of the above
 };
 struct SelftestOptions {
   ExecutorKind executor = ExecutorKind::kReference;
   std::string filter = "*";
+  std::vector<std::string> skip = {};  ///< names of cases not to run, such as those whose data are wrong
 };
-/// Runs the ONNX backend test layout (folders with model.onnx and test_data_set_*/). Outputs are compared
-/// in dtype, shape and every value: rtol 1e-3, atol 1e-7 (onnx.backend.test.case's own).
+/// Runs the ONNX backend test layout (folders with model.onnx and test_data_set_*/, at any depth; a case
+/// is called by its path in `folder`). Outputs are compared in dtype, shape and every value: rtol 1e-3,
+/// atol 1e-7 (onnx.backend.test.case's own).
 LAPIDARY_API SelftestResult selftest(const std::string& folder, const SelftestOptions& options = {});
 
 }  // namespace lapidary

@@ -130,12 +130,15 @@ Executor::Values run_plan(Plan& plan, const Executor::Values& inputs, Tensor& ar
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     Step& step = plan.steps[i];
     const auto start = profile ? Clock::now() : Clock::time_point();
-    with_context(
-        [&] {
-          return step.info.nodes.empty() ? step.info.op
-                                         : step.info.op + " '" + step.info.nodes[0] + "'";
-        },
-        [&] { step.run(run); });
+    if (step.info.kernel == "reference")
+      step.run(run);  // names the node itself
+    else
+      with_context(
+          [&] {
+            return step.info.nodes.empty() ? step.info.op
+                                           : step.info.op + " '" + step.info.nodes[0] + "'";
+          },
+          [&] { step.run(run); });
     if (profile)
       step.info.milliseconds =
           std::chrono::duration<double, std::milli>(Clock::now() - start).count();

@@ -4,13 +4,15 @@
 
 #include "src/base/fail.h"
 #include "src/base/text.h"
+#include "src/exec/control_flow.h"
+#include "src/ops/control_flow.h"
 #include "src/ops/evaluate.h"
 
 namespace lapidary::exec {
 
 namespace {
 
-/// Values of a branch while it runs, each freed after its last reader.
+/// Values of a body while it runs, each freed after its last reader.
 class Values {
  public:
   explicit Values(const Graph& graph) : graph_(graph) {
@@ -40,13 +42,13 @@ class Values {
   std::unordered_map<uint32_t, int64_t> left_;
 };
 
-void run_nodes(const Graph& graph, Values& values) {
+void run_nodes(const Graph& graph, Values& values, LoopBudget& budget) {
   for (const NodeId id : graph.nodes()) {
     const Node& node = graph.node(id);
     std::vector<const Tensor*> inputs;
     for (const ValueId v : node.inputs) inputs.push_back(v ? &values.at(v) : nullptr);
     for (const Capture& capture : node.captures) inputs.push_back(&values.at(capture.outer));
-    std::vector<Tensor> outputs = execute_node(graph, id, inputs);
+    std::vector<Tensor> outputs = execute_node(graph, id, inputs, budget);
     for (size_t i = 0; i < node.outputs.size(); ++i)
       if (node.outputs[i]) values.set(node.outputs[i], std::move(outputs[i]));
     for (const ValueId v : node.inputs)
@@ -55,44 +57,34 @@ void run_nodes(const Graph& graph, Values& values) {
   }
 }
 
-bool condition(const Tensor& tensor) {
-  if (tensor.dtype() != DType::kBool || tensor.size() != 1)
-    fail_invalid("the condition is {}{}, expected one bool", dtype_name(tensor.dtype()),
-                 shape_text(tensor.shape()));
-  return tensor.data<bool>()[0];
-}
+}  // namespace
 
-std::vector<Tensor> run_branch(const Graph& outer, NodeId id,
-                               std::span<const Tensor* const> inputs) {
-  const Node& node = outer.node(id);
-  if (inputs.empty() || inputs[0] == nullptr) fail_invalid("the condition is missing");
-  const std::string_view branch = condition(*inputs[0]) ? "then_branch" : "else_branch";
-  const Attr* attr = node.attr(branch);
-  const auto* body = attr ? std::get_if<std::shared_ptr<const Graph>>(attr) : nullptr;
-  if (body == nullptr) fail_invalid("there is no {}", branch);
-  const Graph& graph = **body;
-  Values values(graph);
+std::vector<Tensor> run_body(const Graph& body, std::string_view attr, const Node& node,
+                             std::span<const Tensor> inputs,
+                             std::span<const Tensor* const> captured, LoopBudget& budget) {
+  Values values(body);
+  for (size_t i = 0; i < inputs.size(); ++i) values.set(body.inputs()[i], inputs[i]);
   for (size_t i = 0; i < node.captures.size(); ++i)
-    if (node.captures[i].attr == branch)
-      values.set(node.captures[i].inner, *inputs[node.inputs.size() + i]);
-  run_nodes(graph, values);
-  if (graph.outputs().size() != node.outputs.size())
-    fail_invalid("{} has {} outputs, the node {}", branch, graph.outputs().size(),
-                 node.outputs.size());
+    if (node.captures[i].attr == attr) values.set(node.captures[i].inner, *captured[i]);
+  run_nodes(body, values, budget);
   std::vector<Tensor> outputs;
-  for (const ValueId v : graph.outputs()) outputs.push_back(values.at(v));
+  for (const ValueId v : body.outputs()) outputs.push_back(values.at(v));
   return outputs;
 }
 
-}  // namespace
+std::vector<Tensor> execute_node(const Graph& graph, NodeId id,
+                                 std::span<const Tensor* const> inputs, LoopBudget& budget) {
+  const Node& node = graph.node(id);
+  if (is_control_flow(node))
+    return with_context([&] { return node_label(graph, id); },
+                        [&] { return run_control_flow(graph, id, inputs, budget); });
+  return evaluate_node(graph, id, inputs.first(node.inputs.size()));
+}
 
 std::vector<Tensor> execute_node(const Graph& graph, NodeId id,
                                  std::span<const Tensor* const> inputs) {
-  const Node& node = graph.node(id);
-  if (node.is("If"))
-    return with_context([&] { return node_label(graph, id); },
-                        [&] { return run_branch(graph, id, inputs); });
-  return evaluate_node(graph, id, inputs.first(node.inputs.size()));
+  LoopBudget budget;
+  return execute_node(graph, id, inputs, budget);
 }
 
 }  // namespace lapidary::exec

@@ -4,7 +4,7 @@
 
 #include "src/base/fail.h"
 #include "src/base/text.h"
-#include "src/ops/opdef.h"
+#include "src/ops/control_flow.h"
 
 namespace lapidary::exec {
 
@@ -13,7 +13,8 @@ namespace {
 std::string op_text(const Graph& graph, const Node& node) {
   const std::string name = node.domain.empty() ? node.op : node.domain + "." + node.op;
   const OpDef* def = find_op(node.domain, node.op);
-  if (def == nullptr || def->evaluate == nullptr) return printable(name, 200);
+  if (def == nullptr || (def->evaluate == nullptr && !is_control_flow(node)))
+    return printable(name, 200);
   return fmt::format("{} of opset {}", printable(name, 200), graph.opset(node.domain));
 }
 
@@ -25,7 +26,8 @@ bool executable(const Graph& graph, NodeId id) {
 void count_missing(const Graph& graph, std::map<std::string, int64_t>& missing) {
   for (const NodeId id : graph.nodes()) {
     const Node& node = graph.node(id);
-    if (node.is("If")) {
+    if (is_control_flow(node)) {
+      if (!resolve_op(graph, id)) ++missing[op_text(graph, node)];
       for (const auto& [name, attr] : node.attrs)
         if (const auto* body = std::get_if<std::shared_ptr<const Graph>>(&attr))
           count_missing(**body, missing);

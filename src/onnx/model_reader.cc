@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "lapidary/ops.h"
 #include "src/base/fail.h"
 #include "src/base/text.h"
 #include "src/onnx/graph_reader.h"
@@ -24,7 +25,7 @@ void check_ir_version(int64_t version) {
 
 /// One version per domain, in a range that is understood; other domains than ai.onnx are kept as
 /// they are.
-void check_opsets(const std::vector<OpsetImport>& opsets) {
+void check_opsets(const std::vector<OpsetImport>& opsets, int64_t oldest) {
   if (opsets.empty())
     fail_invalid("the model has no opset_import: it does not say which opset its nodes mean");
   std::map<std::string, int64_t> versions;
@@ -37,9 +38,9 @@ void check_opsets(const std::vector<OpsetImport>& opsets) {
     if (!added && known->second != import.version)
       fail_invalid("domain '{}' is imported twice, in versions {} and {}", shown, known->second,
                    import.version);
-    if (domain == "ai.onnx" && (import.version < kOldestOpset || import.version > kNewestOpset))
+    if (domain == "ai.onnx" && (import.version < oldest || import.version > kNewestOpset))
       fail_unsupported("opset {} of ai.onnx is not supported; supported are {} to {}",
-                       import.version, kOldestOpset, kNewestOpset);
+                       import.version, oldest, kNewestOpset);
   }
 }
 
@@ -73,7 +74,7 @@ Function read_function(pb::FunctionProto& proto, const ReadContext& model) {
   for (const auto& attr : defaults) referable.push_back(checked_name(attr.name(), "attribute"));
   ReadContext context = model;
   context.opsets = read_opsets(proto.opset_import());
-  check_opsets(context.opsets);
+  check_opsets(context.opsets, kOldestWorkingOpset);
   for (auto& attr : defaults)
     out.defaults.emplace_back(attr.name(), GraphReader(context).read_attr(attr));
   context.function_attributes = &referable;
@@ -176,7 +177,7 @@ Graph read_model(pb::ModelProto& proto, ExternalData* external, const LoadOption
   check_training_info(proto);
   ReadContext context{options, external, proto.ir_version()};
   context.opsets = read_opsets(proto.opset_import());
-  check_opsets(context.opsets);
+  check_opsets(context.opsets, 1);
   Graph graph = GraphReader(context).read(*proto.mutable_graph());
   proto.clear_graph();
 
@@ -203,6 +204,8 @@ Graph read_model(pb::ModelProto& proto, ExternalData* external, const LoadOption
   if (model.model_version != 0) proto.clear_model_version();
   read_metadata(proto, model);
   model.extra = proto.SerializeAsString();
+  if (graph.opset() > 0 && graph.opset() < kOldestWorkingOpset)
+    upgrade_opset(graph, kOldestWorkingOpset);
   return graph;
 }
 

@@ -9,11 +9,10 @@ namespace lapidary {
 
 /// The newest IR version whose parts are all understood or kept (ONNX 1.20).
 inline constexpr int64_t kNewestIrVersion = 13;
-/// The oldest ai.onnx opset that is read: before it, broadcasting had other rules.
-inline constexpr int64_t kOldestOpset = 7;
 
 /// Consumes the message; what the Graph does not hold stays as bytes in its `extra` strings.
-/// Throws Error as load_onnx does, without the file as context.
+/// Models of an opset before 7 (before it, broadcasting had other rules) are upgraded to 7. Throws Error
+/// as load_onnx does, without the file as context.
 Graph read_model(pb::ModelProto& proto, ExternalData* external, const LoadOptions& options);
 
 }  // namespace lapidary

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "src/ops/before_7.h"
 #include "src/ops/norm.h"
 
 // y = scale (x - mean) / sqrt(var + epsilon) + bias per channel (axis 1). With training_mode (14+)
@@ -85,17 +86,18 @@ void upgrade_to_9(Graph& graph, NodeId id) {
 }  // namespace
 
 const OpDef& op_BatchNormalization() {
-  static const OpDef def{.name = "BatchNormalization",
-                         .versions = {7, 9, 14, 15},
-                         .inputs = {5, 5},
-                         .outputs = {1, 5},
-                         .attrs = {{"epsilon", AttrKind::kFloat},
-                                   {"momentum", AttrKind::kFloat},
-                                   {.name = "spatial", .kind = AttrKind::kInt, .until = 8},
-                                   {.name = "training_mode", .kind = AttrKind::kInt, .since = 14}},
-                         .infer = infer_batch_norm,
-                         .evaluate = evaluate_batch_norm,
-                         .upgrades = {{9, upgrade_to_9}, {14, refuse_training}}};
+  static const OpDef def{
+      .name = "BatchNormalization",
+      .versions = {7, 9, 14, 15},
+      .inputs = {5, 5},
+      .outputs = {1, 5},
+      .attrs = {{"epsilon", AttrKind::kFloat},
+                {"momentum", AttrKind::kFloat},
+                {.name = "spatial", .kind = AttrKind::kInt, .until = 8},
+                {.name = "training_mode", .kind = AttrKind::kInt, .since = 14}},
+      .infer = infer_batch_norm,
+      .evaluate = evaluate_batch_norm,
+      .upgrades = {{7, drop_old_attributes}, {9, upgrade_to_9}, {14, refuse_training}}};
   return def;
 }
 

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "src/ops/before_7.h"
 #include "src/ops/elements.h"
 
 // Ops of two tensors with NumPy's broadcasting. Integers wrap.
@@ -128,13 +129,16 @@ void evaluate_numeric(EvalContext& context) {
 
 OpDef binary(std::string_view name, std::vector<int> versions, void (*infer)(InferContext&),
              void (*evaluate)(EvalContext&), QuantRole role = QuantRole::kNone) {
-  return {.name = name,
-          .versions = std::move(versions),
-          .inputs = {2, 2},
-          .outputs = {1, 1},
-          .infer = infer,
-          .evaluate = evaluate,
-          .role = role};
+  const bool older = versions.front() == 7;  // these began in opset 1, aligned by an attribute
+  OpDef def{.name = name,
+            .versions = std::move(versions),
+            .inputs = {2, 2},
+            .outputs = {1, 1},
+            .infer = infer,
+            .evaluate = evaluate,
+            .role = role};
+  if (older) def.upgrades = {{7, align_second_input}};
+  return def;
 }
 
 constexpr auto kAdd = [](auto a, auto b) { return arithmetic<std::plus<>{}>(a, b); };

@@ -4,12 +4,13 @@
 #include <cmath>
 #include <limits>
 
+#include "src/base/float8.h"
 #include "src/base/text.h"
 #include "src/ops/elements.h"
 
 // Cast, CastLike: elements converted one by one. Floats are truncated on their way to integers
 // (outside the range the standard leaves the result open: here the nearest end), integers drop
-// their high bits, anything but zero is true. float8 and float4 are not computed.
+// their high bits, anything but zero is true. float4 is not computed.
 
 namespace lapidary {
 
@@ -135,8 +136,27 @@ To convert(const From& v) {
   }
 }
 
-Tensor cast(const Tensor& x, DType to) {
+Tensor cast(const Tensor& x, DType to, bool saturate);
+
+Tensor decoded(const Tensor& x) {
+  Tensor out(DType::kF32, x.shape());
+  const auto* from = static_cast<const uint8_t*>(x.raw());
+  for (float& v : out.mutable_data<float>()) v = from_float8(*from++, x.dtype());
+  return out;
+}
+
+Tensor encoded(const Tensor& x, DType to, bool saturate) {
+  const Tensor values = cast(x, DType::kF64, saturate);
+  Tensor out(to, x.shape());
+  auto* into = static_cast<uint8_t*>(out.mutable_raw());
+  for (const double v : values.data<double>()) *into++ = to_float8(v, to, saturate);
+  return out;
+}
+
+Tensor cast(const Tensor& x, DType to, bool saturate) {
   if (to == x.dtype()) return x;
+  if (is_float8(x.dtype())) return cast(decoded(x), to, saturate);
+  if (is_float8(to)) return encoded(x, to, saturate);
   Tensor out(to, x.shape());
   dispatch_any(x.dtype(), [&]<class From>() {
     dispatch_any(to, [&]<class To>() {
@@ -166,11 +186,13 @@ void infer_to(InferContext& context, DType to) {
 void infer_cast(InferContext& context) { infer_to(context, target_type(context.attrs())); }
 void infer_cast_like(InferContext& context) { infer_to(context, context.dtype(1)); }
 
+bool saturates(const EvalContext& context) { return context.attrs().get_int("saturate", 1) != 0; }
+
 void evaluate_cast(EvalContext& context) {
-  context.set_output(0, cast(context.input(0), target_type(context.attrs())));
+  context.set_output(0, cast(context.input(0), target_type(context.attrs()), saturates(context)));
 }
 void evaluate_cast_like(EvalContext& context) {
-  context.set_output(0, cast(context.input(0), context.input(1).dtype()));
+  context.set_output(0, cast(context.input(0), context.input(1).dtype(), saturates(context)));
 }
 
 }  // namespace

@@ -28,15 +28,22 @@ void evaluate_dequantize(EvalContext& context) {
   const Tensor& x = context.input(0);
   check_scale(context.input(1));
   const QuantLayout layout = quant_layout(context.attrs(), x.shape(), context.input(1).shape());
-  const std::vector<int32_t> in = read_quantized(x);
   const std::vector<float> scale = read_as<float>(context.input(1));
-  const std::vector<int32_t> zero_point =
-      context.has_input(2) ? read_quantized(context.input(2)) : std::vector<int32_t>(scale.size());
-  std::vector<float> out(in.size());
-  for (size_t i = 0; i < in.size(); ++i) {
-    const auto s = static_cast<size_t>(layout.scale_index(static_cast<int64_t>(i)));
-    out[i] = static_cast<float>(static_cast<int64_t>(in[i]) - zero_point[s]) * scale[s];
-  }
+  std::vector<float> out(static_cast<size_t>(x.size()));
+  const auto scaled = [&](const auto& q, const auto& zero_point, auto&& difference) {
+    for (size_t i = 0; i < out.size(); ++i) {
+      const auto s = static_cast<size_t>(layout.scale_index(static_cast<int64_t>(i)));
+      out[i] = difference(q[i], zero_point.empty() ? 0 : zero_point[s]) * scale[s];
+    }
+  };
+  const auto zero_point = [&](auto&& read) {
+    return context.has_input(2) ? read(context.input(2)) : decltype(read(x))();
+  };
+  if (is_float8(x.dtype()))
+    scaled(read_float8(x), zero_point(read_float8), [](float q, float zero) { return q - zero; });
+  else
+    scaled(read_quantized(x), zero_point(read_quantized),
+           [](int64_t q, int64_t zero) { return static_cast<float>(q - zero); });
   const DType dtype = output_dtype(context.attrs(), context.input(1).dtype());
   context.set_output(0, make_from(dtype, x.shape(), out));
 }

@@ -21,10 +21,7 @@ bool fits(const Tensor& made, const TensorType& expected) {
   return true;
 }
 
-/// Refuses outputs larger than half the machine's memory: an evaluation computes some of them in
-/// float64 beside the output, and asking the system for more ends the process instead of the call.
 void check_memory(const InferContext& types) {
-  static const int64_t limit = int64_t{sysconf(_SC_PHYS_PAGES)} / 2 * sysconf(_SC_PAGESIZE);
   int64_t bytes = 0;
   for (size_t i = 0; i < types.output_count(); ++i) {
     const TensorType& type = types.output_type(i);
@@ -32,12 +29,17 @@ void check_memory(const InferContext& types) {
     const auto element = static_cast<int64_t>(dtype_size(type.dtype));
     bytes = checked_add(bytes, checked_mul(element_count(type.static_shape()), element));
   }
+  require_memory(bytes);
+}
+
+}  // namespace
+
+void require_memory(int64_t bytes) {
+  static const int64_t limit = int64_t{sysconf(_SC_PHYS_PAGES)} / 2 * sysconf(_SC_PAGESIZE);
   if (bytes > limit)
     fail(ErrorCode::kResource, "the outputs would take {} bytes, the limit here is {}", bytes,
          limit);
 }
-
-}  // namespace
 
 std::vector<Tensor> evaluate_inferred(const OpDef& def, const InferContext& types,
                                       std::span<const Tensor* const> inputs) {

@@ -40,6 +40,11 @@ class EvalContext {
   std::vector<Tensor> outputs_;
 };
 
+/// Throws Error{kResource} where a node's outputs would take more than half the machine's memory:
+/// an evaluation computes some of them in float64 beside the output, and asking the system for more
+/// ends the process instead of the call.
+void require_memory(int64_t bytes);
+
 /// The evaluation alone, after `infer` was run on the same inputs; checks that the outputs are of
 /// the types that it found.
 std::vector<Tensor> evaluate_inferred(const OpDef& def, const InferContext& types,

@@ -1,6 +1,7 @@
 #include "src/ops/gemm.h"
 
 #include "src/base/checked.h"
+#include "src/ops/before_7.h"
 #include "src/ops/elements.h"
 #include "src/ops/matmul.h"
 
@@ -109,7 +110,8 @@ const OpDef& op_Gemm() {
                                       return attrs.get_int("transB", 0) != 0 ? 0 : 1;
                                     },
                                     2},
-                         .macs = gemm_macs};
+                         .macs = gemm_macs,
+                         .upgrades = {{7, drop_old_attributes}}};
   return def;
 }
 

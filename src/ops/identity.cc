@@ -1,3 +1,4 @@
+#include "src/ops/before_7.h"
 #include "src/ops/elements.h"
 #include "src/ops/rewrite.h"
 
@@ -69,16 +70,17 @@ const OpDef& op_Identity() {
 }
 
 const OpDef& op_Dropout() {
-  static const OpDef def{.name = "Dropout",
-                         .versions = {7, 10, 12, 13, 22},
-                         .inputs = {1, 3},
-                         .outputs = {1, 2},
-                         .attrs = {{.name = "ratio", .kind = AttrKind::kFloat, .until = 11},
-                                   {.name = "seed", .kind = AttrKind::kInt, .since = 12}},
-                         .infer = infer_dropout,
-                         .evaluate = evaluate_dropout,
-                         .role = QuantRole::kPassThrough,
-                         .upgrades = {{10, upgrade_to_10}, {12, upgrade_to_12}}};
+  static const OpDef def{
+      .name = "Dropout",
+      .versions = {7, 10, 12, 13, 22},
+      .inputs = {1, 3},
+      .outputs = {1, 2},
+      .attrs = {{.name = "ratio", .kind = AttrKind::kFloat, .until = 11},
+                {.name = "seed", .kind = AttrKind::kInt, .since = 12}},
+      .infer = infer_dropout,
+      .evaluate = evaluate_dropout,
+      .role = QuantRole::kPassThrough,
+      .upgrades = {{7, drop_old_attributes}, {10, upgrade_to_10}, {12, upgrade_to_12}}};
   return def;
 }
 

@@ -4,6 +4,7 @@
 
 #include "src/base/fail.h"
 #include "src/base/text.h"
+#include "src/ops/control_flow.h"
 #include "src/ops/evaluate.h"
 
 namespace lapidary {
@@ -66,6 +67,13 @@ class TypeInference {
   std::vector<std::string> run() {
     bind_inputs();
     bind_symbols();
+    std::vector<std::string> unknown = run_nodes();
+    if (options_.elements != nullptr) hand_out(*options_.elements);
+    return unknown;
+  }
+
+ private:
+  std::vector<std::string> run_nodes() {
     std::vector<std::string> unknown;
     for (NodeId id : graph_.nodes()) {
       if (find_op(graph_.node(id).domain, graph_.node(id).op) != nullptr) {
@@ -74,11 +82,9 @@ class TypeInference {
       }
       if (stays_unknown(id)) unknown.push_back(node_label(graph_, id));
     }
-    if (options_.elements != nullptr) hand_out(*options_.elements);
     return unknown;
   }
 
- private:
   void bind_inputs() {
     for (const auto& [name, shape] : options_.input_shapes) {
       const ValueId id = graph_.find_value(name);
@@ -154,8 +160,45 @@ class TypeInference {
     return out;
   }
 
+  using Body = std::shared_ptr<const Graph>;
+
+  /// Types of the graphs that the node holds, from those of what they read.
+  void infer_bodies(NodeId id) {
+    const auto attrs = graph_.node(id).attrs;
+    for (const auto& [name, attr] : attrs)
+      if (const auto* body = std::get_if<Body>(&attr))
+        graph_.set_attr(id, name, typed_body(id, name, **body));
+  }
+
+  Body typed_body(NodeId id, const std::string& attr, const Graph& body) {
+    auto typed = std::make_shared<Graph>(body);
+    InferOptions options;
+    options.symbols = symbols_;
+    options.fold_limit = options_.fold_limit;
+    options.replace_declared = options_.replace_declared;
+    TypeInference inside(*typed, options);
+    for (const Capture& capture : graph_.node(id).captures) {
+      if (capture.attr != attr) continue;
+      Value& inner = typed->mutable_value(capture.inner);
+      inner.type = graph_.value(capture.outer).type;
+      if (const Tensor* known = elements(capture.outer))
+        inside.elements_[capture.inner.index].tensor = *known;
+    }
+    type_body_inputs(graph_, id, *typed);
+    auto untouched = std::make_shared<Graph>(*typed);
+    try {
+      inside.bind_symbols();
+      inside.run_nodes();
+    } catch (const Error&) {
+      // A branch need not fit the sizes at hand as long as it is not taken: running it will tell.
+      return untouched;
+    }
+    return typed;
+  }
+
   void infer_node(NodeId id) {
     const ResolvedOp op = require_op(graph_, id);
+    if (is_control_flow(graph_.node(id))) infer_bodies(id);
     const Node& node = graph_.node(id);
     std::vector<InferContext::Input> inputs;
     for (ValueId in : node.inputs) inputs.push_back(describe(in));

@@ -83,8 +83,8 @@ std::optional<std::vector<Dim>> broadcast_shapes(const std::vector<Dim>* a,
 /// One dim that is both; throws Error{kInvalid} where two known sizes disagree.
 Dim unify_dim(const Dim& a, const Dim& b);
 
-/// Elements that inference found beside types, by value index: what constant folding would compute from
-/// shapes alone, and integers known only in part.
+/// Elements that inference found beside types, by value index: what constant folding would compute
+/// from shapes alone, and integers known only in part.
 struct InferredElements {
   std::unordered_map<uint32_t, Tensor> tensors;
   std::unordered_map<uint32_t, ShapeValue> shape_values;
@@ -103,12 +103,13 @@ struct InferOptions {
   InferredElements* elements = nullptr;
 };
 
-/// Checks every node (check_node) and sets the type of every value that can be inferred, subgraphs
-/// not entered. Types a file declares are checked against (a stale symbolic declaration gives way).
-/// Throws Error{kInvalid} with the node's label as context, Error{kUnsupported} for a version of a
-/// known op that is not understood, Error{kUsage} for `input_shapes` that do not fit; nodes of
-/// unknown ops leave their outputs as they are. Nodes must be in topological order. Returns labels
-/// of nodes whose output types stay unknown.
+/// Checks every node (check_node) and sets the type of every value that can be inferred, those in
+/// the graphs of If, Loop and Scan too (what is wrong inside these is left for whoever runs them).
+/// Types a file declares are checked against (a stale symbolic declaration gives way). Throws
+/// Error{kInvalid} with the node's label as context, Error{kUnsupported} for a version of a known
+/// op that is not understood, Error{kUsage} for `input_shapes` that do not fit; nodes of unknown
+/// ops leave their outputs as they are. Nodes must be in topological order. Returns labels of nodes
+/// whose output types stay unknown.
 std::vector<std::string> infer_types(Graph& graph, const InferOptions& options = {});
 
 }  // namespace lapidary

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "src/base/float8.h"
 #include "src/ops/elements.h"
 
 namespace lapidary {
@@ -34,8 +35,7 @@ void evaluate_bitwise_not(EvalContext& context) {
 
 void infer_float_test(InferContext& context) {
   const DType dtype = context.dtype(0);
-  const bool float8 = dtype >= DType::kF8E4M3FN && dtype <= DType::kF8E5M2FNUZ;
-  if (!float8) context.require_dtype(0, kFloatDTypes);
+  if (!is_float8(dtype)) context.require_dtype(0, kFloatDTypes);
   TensorType out = context.type(0);
   out.dtype = DType::kBool;
   context.set_type(0, std::move(out));

@@ -7,13 +7,6 @@ namespace lapidary {
 
 namespace {
 
-DType output_dtype(const AttrView& attrs) {
-  const int64_t code = attrs.get_int("output_datatype", static_cast<int64_t>(DType::kF32));
-  for (DType known : kNumericDTypes)
-    if (code == static_cast<int64_t>(known)) return known;
-  fail_invalid("output_datatype {} is no numeric type", code);
-}
-
 struct Sizes {
   int64_t mel_bins = 0, dft_length = 0, sample_rate = 0;
   int64_t spectrum_bins() const { return dft_length / 2 + 1; }
@@ -34,10 +27,10 @@ void infer(InferContext& ctx) {
   for (size_t i = 3; i < 5; ++i) ctx.require_dtype(i, kFloatDTypes);
   for (size_t i = 0; i < 5; ++i) list_length(ctx, i, true);
   const auto sizes = read_sizes(ctx.ints(0), ctx.ints(1), ctx.ints(2));
-  ctx.set_type(0, output_dtype(ctx.attrs()), {Dim{}, Dim{}});
+  ctx.set_type(0, output_datatype(ctx.attrs()), {Dim{}, Dim{}});
   if (!sizes) return;
   checked_mul(sizes->spectrum_bins(), sizes->mel_bins);
-  ctx.set_type(0, output_dtype(ctx.attrs()), {sizes->spectrum_bins(), sizes->mel_bins});
+  ctx.set_type(0, output_datatype(ctx.attrs()), {sizes->spectrum_bins(), sizes->mel_bins});
 }
 
 /// Triangular filters at equal steps of mel = 2595 log10(1 + f / 700) between the two edges.
@@ -57,7 +50,7 @@ void evaluate(EvalContext& ctx) {
       fail_invalid("the edges reach spectrum bin {}, expected 0 to {}", bin, rows);
     bins.push_back(static_cast<int64_t>(bin));
   }
-  Tensor out(output_dtype(ctx.attrs()), {rows, columns});
+  Tensor out(output_datatype(ctx.attrs()), {rows, columns});
   dispatch<NumericTypes>(out.dtype(), [&]<class T>() {
     auto to = out.mutable_data<T>();
     const auto set = [&](int64_t row, int64_t column, double value) {

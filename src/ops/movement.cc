@@ -223,4 +223,11 @@ std::optional<int64_t> list_length(const InferContext& ctx, size_t i, bool scala
   return (*shape)[0].known() ? std::optional((*shape)[0].value) : std::nullopt;
 }
 
+DType output_datatype(const AttrView& attrs) {
+  const int64_t code = attrs.get_int("output_datatype", static_cast<int64_t>(DType::kF32));
+  for (DType known : kNumericDTypes)
+    if (code == static_cast<int64_t>(known)) return known;
+  fail_invalid("output_datatype {} is no numeric type", code);
+}
+
 }  // namespace lapidary

@@ -98,4 +98,8 @@ void attr_to_input(Graph& graph, NodeId id, std::string_view attr, size_t slot);
 /// known.
 std::optional<int64_t> list_length(const InferContext& ctx, size_t i, bool scalar_allowed = false);
 
+/// The attribute `output_datatype`, float32 where absent; throws Error{kInvalid} for other than
+/// numbers.
+DType output_datatype(const AttrView& attrs);
+
 }  // namespace lapidary

@@ -13,6 +13,8 @@ namespace lapidary {
 
 /// The newest ai.onnx opset whose list of changed ops is in the table.
 inline constexpr int kNewestOpset = 25;
+/// Graphs import no older one: models of opset 1 to 6 are upgraded to it when they are read.
+inline constexpr int kOldestWorkingOpset = 7;
 /// The newest version that models are written for and upgraded to.
 inline constexpr int kWorkingOpset = 21;
 
@@ -60,9 +62,10 @@ class EvalContext;
 using MacsFn = int64_t (*)(const AttrView&, std::span<const TensorType> inputs,
                            std::span<const TensorType> outputs);
 
-/// For a version that changed the meaning or the form of an op: rewrites one node so that it means the
-/// same under `to_version` as it did before it. `apply` null: no rewriting is known, and upgrading such
-/// a node is refused. A version without a rule only allows more than the one before it.
+/// For a version that changed the meaning or the form of an op: rewrites one node so that it means
+/// the same under `to_version` as it did before it. `apply` null: no rewriting is known, and
+/// upgrading such a node is refused. A version without a rule only allows more than the one before
+/// it.
 struct UpgradeRule {
   int to_version;
   void (*apply)(Graph&, NodeId);

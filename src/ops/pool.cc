@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "src/base/checked.h"
+#include "src/ops/before_7.h"
 
 namespace lapidary {
 
@@ -238,7 +239,8 @@ const OpDef& op_AveragePool() {
                                    {.name = "dilations", .kind = AttrKind::kInts, .since = 19}},
                          .infer = infer_pool,
                          .evaluate = evaluate_average_pool,
-                         .role = QuantRole::kCompute};
+                         .role = QuantRole::kCompute,
+                         .upgrades = {{7, keep_as_it_is}}};
   return def;
 }
 

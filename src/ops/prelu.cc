@@ -1,3 +1,4 @@
+#include "src/ops/before_7.h"
 #include "src/ops/elements.h"
 
 // y = x < 0 ? slope x : x, the slope broadcast to x and not the other way round
@@ -41,7 +42,8 @@ const OpDef& op_PRelu() {
                          .outputs = {1, 1},
                          .infer = infer_prelu,
                          .evaluate = evaluate_prelu,
-                         .role = QuantRole::kCompute};
+                         .role = QuantRole::kCompute,
+                         .upgrades = {{7, align_slope}}};
   return def;
 }
 

@@ -51,6 +51,13 @@ std::vector<int32_t> read_quantized(const Tensor& tensor) {
   return out;
 }
 
+std::vector<float> read_float8(const Tensor& tensor) {
+  const auto* codes = static_cast<const uint8_t*>(tensor.raw());
+  std::vector<float> out(static_cast<size_t>(tensor.size()));
+  for (size_t i = 0; i < out.size(); ++i) out[i] = from_float8(codes[i], tensor.dtype());
+  return out;
+}
+
 Tensor make_quantized(DType dtype, Shape shape, std::span<const int32_t> values) {
   Tensor out(dtype, std::move(shape));
   dispatch_quantized(dtype, [&]<class T>() {

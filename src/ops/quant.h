@@ -3,6 +3,7 @@
 #include <cmath>
 #include <vector>
 
+#include "src/base/float8.h"
 #include "src/ops/elements.h"
 
 // real = (q - zero_point) * scale: what the quantization ops share.
@@ -18,6 +19,8 @@ QuantRange quant_range(DType dtype);
 
 /// Elements of a quantized tensor (2 to 32 bits).
 std::vector<int32_t> read_quantized(const Tensor& tensor);
+/// Elements of a float8 tensor.
+std::vector<float> read_float8(const Tensor& tensor);
 /// Elements must be in the range of `dtype`.
 Tensor make_quantized(DType dtype, Shape shape, std::span<const int32_t> values);
 

@@ -40,6 +40,11 @@ int since_version(const OpDef& def, int64_t opset) {
   return since;
 }
 
+/// Control flow: an executor runs the graphs that it holds.
+bool holds_graphs(const OpDef& def) {
+  return std::ranges::count(def.attrs, AttrKind::kGraph, &AttrSpec::kind) > 0;
+}
+
 }  // namespace
 
 std::span<const OpDef* const> all_ops() {
@@ -91,7 +96,7 @@ std::vector<OpSupport> list_ops() {
                    .name = std::string(def->name),
                    .versions = def->versions,
                    .shape = def->infer != nullptr,
-                   .reference = def->evaluate != nullptr,
+                   .reference = def->evaluate != nullptr || holds_graphs(*def),
                    .quantize = def->role != QuantRole::kNone});
   return out;
 }

@@ -15,10 +15,18 @@ namespace {
 /// The IR version of the ONNX release that brought each opset (docs/Versioning.md): opset 7 is
 /// first.
 constexpr std::array<int64_t, 15> kIrOfOpset = {3, 3, 4, 5, 6, 7, 7, 7, 8, 8, 8, 8, 9, 9, 10};
-static_assert(kIrOfOpset.size() == kWorkingOpset - 7 + 1);
+static_assert(kIrOfOpset.size() == kWorkingOpset - kOldestWorkingOpset + 1);
 
 int64_t ir_version_for(int64_t opset) {
-  return opset < 7 ? 3 : kIrOfOpset[static_cast<size_t>(opset - 7)];
+  return opset < kOldestWorkingOpset ? 3
+                                     : kIrOfOpset[static_cast<size_t>(opset - kOldestWorkingOpset)];
+}
+
+/// A rule to 7 understands all versions before it; without one the row must have that very version.
+void require_understood_before_7(const OpDef& def, int opset) {
+  const auto to_7 = std::ranges::find(def.upgrades, kOldestWorkingOpset, &UpgradeRule::to_version);
+  if (to_7 == def.upgrades.end() && op_version(def, opset) == 0)
+    fail_unsupported("{} of opset {} is not understood", def.name, opset);
 }
 
 /// Brings one node from opset `to` - 1 to `to`.
@@ -27,15 +35,16 @@ void upgrade_node(Graph& graph, NodeId id, int to) {
   if (!node.domain.empty()) return;
   const OpDef* def = find_op("", node.op);
   const std::string op = printable(node.op, 100);
-  // Control flow has no rows; from opset 7 on its versions only allow more types.
-  if (node.op == "If" || node.op == "Loop") return;
   if (def == nullptr)
     fail_unsupported(
         "{} is not in the op table: whether it means the same in opset {} is not known", op, to);
-  if (std::ranges::count(def->later, to) > 0)
-    fail_unsupported("version {} of {} is not understood", to, op);
+  if (to <= kOldestWorkingOpset) require_understood_before_7(*def, to - 1);
   const auto rule = std::ranges::find(def->upgrades, to, &UpgradeRule::to_version);
-  if (rule == def->upgrades.end()) return;
+  if (rule == def->upgrades.end()) {
+    if (std::ranges::count(def->later, to) > 0)
+      fail_unsupported("version {} of {} is not understood", to, op);
+    return;
+  }
   if (rule->apply == nullptr)
     fail_unsupported("{} means something else from opset {} on, and no rule rewrites it", op, to);
   rule->apply(graph, id);

@@ -7,13 +7,6 @@ namespace lapidary {
 
 namespace {
 
-DType output_dtype(const AttrView& attrs) {
-  const int64_t code = attrs.get_int("output_datatype", static_cast<int64_t>(DType::kF32));
-  for (DType known : kNumericDTypes)
-    if (code == static_cast<int64_t>(known)) return known;
-  fail_invalid("output_datatype {} is no numeric type", code);
-}
-
 /// A list of `size` numbers.
 void infer(InferContext& ctx) {
   ctx.require_dtype(0, kIndexTypes);
@@ -22,7 +15,7 @@ void infer(InferContext& ctx) {
   if (const auto value = ctx.shape_value(0); value && value->size() == 1) size = (*value)[0];
   if (const auto numbers = ctx.ints(0); numbers && (numbers->size() != 1 || (*numbers)[0] < 0))
     fail_invalid("size is {}, expected one number of 0 or more", shape_text(*numbers));
-  ctx.set_type(0, output_dtype(ctx.attrs()), {size});
+  ctx.set_type(0, output_datatype(ctx.attrs()), {size});
 }
 
 /// w[i] = a0 - a1 cos(2 pi i / n) + a2 cos(4 pi i / n), n = size (periodic) or size - 1.
@@ -31,7 +24,7 @@ void evaluate(EvalContext& ctx, double a0, double a1, double a2) {
   const bool periodic = ctx.attrs().get_int("periodic", 1) != 0;
   const double turn =
       2 * std::numbers::pi / static_cast<double>(periodic || size < 2 ? size : size - 1);
-  Tensor out(output_dtype(ctx.attrs()), {size});
+  Tensor out(output_datatype(ctx.attrs()), {size});
   dispatch<NumericTypes>(out.dtype(), [&]<class T>() {
     auto to = out.mutable_data<T>();
     for (size_t i = 0; i < to.size(); ++i) {

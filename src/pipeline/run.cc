@@ -270,8 +270,17 @@ class Run {
     const BenchParams& params = *impl_.params.evaluate.bench;
     for (size_t i = 0; i < stage_files_.size(); ++i) {
       options_.log.advance("time", static_cast<int64_t>(i), static_cast<int64_t>(stage_files_.size()));
-      report_.stages[i].latency = bench(
-          stage_graph(i), {.threads = params.threads, .batch = params.batch, .seconds = params.seconds});
+      try {
+        report_.stages[i].latency =
+            bench(stage_graph(i),
+                  {.threads = params.threads, .batch = params.batch, .seconds = params.seconds});
+      } catch (const Error& error) {
+        // A model need not be run to be transformed: its ops may be unknown, its sizes open.
+        if (error.code() != ErrorCode::kUsage && error.code() != ErrorCode::kUnsupported) throw;
+        report_.warnings.push_back(fmt::format("latency was not measured: {}", error.what()));
+        options_.log.warn(report_.warnings.back());
+        return;
+      }
     }
   }
 

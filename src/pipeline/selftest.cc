@@ -54,11 +54,16 @@ std::string difference(const Tensor& got, const Tensor& wanted) {
   if (got.shape() != wanted.shape())
     return fmt::format("is {}, expected {}", shape_text(got.shape()), shape_text(wanted.shape()));
   switch (got.dtype()) {
-    case DType::kF32: return first_difference<float>(got, wanted);
-    case DType::kF64: return first_difference<double>(got, wanted);
-    case DType::kF16: return first_difference<Half>(got, wanted);
-    case DType::kBF16: return first_difference<BFloat16>(got, wanted);
-    default: return got.equals(wanted) ? "" : "elements differ";
+    case DType::kF32:
+      return first_difference<float>(got, wanted);
+    case DType::kF64:
+      return first_difference<double>(got, wanted);
+    case DType::kF16:
+      return first_difference<Half>(got, wanted);
+    case DType::kBF16:
+      return first_difference<BFloat16>(got, wanted);
+    default:
+      return got.equals(wanted) ? "" : "elements differ";
   }
 }
 
@@ -99,7 +104,8 @@ std::string run_set(Graph graph, ExecutorKind kind, const fs::path& set) {
   for (size_t i = 0; i < graph.outputs().size(); ++i) {
     const std::string& name = graph.value(graph.outputs()[i]).name;
     const Tensor& got = outputs.at(name);
-    if (const std::string wrong = difference(got, stored(set, "output", i, got.dtype())); !wrong.empty())
+    if (const std::string wrong = difference(got, stored(set, "output", i, got.dtype()));
+        !wrong.empty())
       return fmt::format("output '{}' {}", name, wrong);
   }
   return {};
@@ -130,7 +136,8 @@ Outcome run_case(const fs::path& folder, ExecutorKind kind) {
     out.verdict = sets > 0 ? Verdict::kPassed : Verdict::kUnsupported;
     if (sets == 0) out.why = "has no test data";
   } catch (const Error& error) {
-    out.verdict = error.code() == ErrorCode::kUnsupported ? Verdict::kUnsupported : Verdict::kFailed;
+    out.verdict =
+        error.code() == ErrorCode::kUnsupported ? Verdict::kUnsupported : Verdict::kFailed;
     out.why = error.what();
   } catch (const std::exception& error) {
     out.verdict = Verdict::kFailed;
@@ -139,28 +146,69 @@ Outcome run_case(const fs::path& folder, ExecutorKind kind) {
   return out;
 }
 
+/// Folders that hold a test case, whatever lies around them: "test_abs", "node/test_abs". Those
+/// whose model is to be fetched from elsewhere (data.json) have none to run.
+struct Cases {
+  std::vector<std::string> runnable, without_model;
+};
+
+Cases find_cases(const fs::path& root) {
+  Cases out;
+  const auto options = fs::directory_options::skip_permission_denied;
+  for (auto it = fs::recursive_directory_iterator(root, options); it != fs::end(it); ++it) {
+    if (!it->is_directory()) continue;
+    const bool runnable = fs::exists(it->path() / "model.onnx");
+    if (!runnable && !fs::exists(it->path() / "data.json")) continue;
+    it.disable_recursion_pending();
+    (runnable ? out.runnable : out.without_model)
+        .push_back(it->path().lexically_relative(root).generic_string());
+  }
+  std::ranges::sort(out.runnable);
+  std::ranges::sort(out.without_model);
+  return out;
+}
+
+/// `filter` may name the case with or without the folders around it.
+bool asked_for(const std::string& name, const std::string& filter) {
+  return glob_match(filter, name) || glob_match(filter, fs::path(name).filename().string());
+}
+
+void add(SelftestResult& result, const std::string& name, const Outcome& outcome) {
+  const auto count = [&](SelftestResult::Op& op) {
+    ++(outcome.verdict == Verdict::kPassed   ? op.passed
+       : outcome.verdict == Verdict::kFailed ? op.failed
+                                             : op.unsupported);
+  };
+  count(result.summary);
+  for (const std::string& op : outcome.ops) count(result.ops[op]);
+  switch (outcome.verdict) {
+    case Verdict::kPassed:
+      return result.passed.push_back(name);
+    case Verdict::kFailed:
+      return result.failed.push_back(name + ": " + outcome.why);
+    case Verdict::kUnsupported:
+      return result.unsupported.push_back(name + ": " + outcome.why);
+  }
+}
+
 }  // namespace
 
 SelftestResult selftest(const std::string& folder, const SelftestOptions& options) {
   if (!fs::is_directory(folder)) fail(ErrorCode::kIo, "'{}' is not a folder", folder);
+  const Cases cases = find_cases(folder);
   SelftestResult result;
-  for (const fs::path& path : sorted(folder)) {
-    const std::string name = path.filename().string();
-    if (!fs::exists(path / "model.onnx") || !glob_match(options.filter, name)) continue;
-    const Outcome outcome = run_case(path, options.executor);
-    const auto count = [&](SelftestResult::Op& op) {
-      ++(outcome.verdict == Verdict::kPassed   ? op.passed
-         : outcome.verdict == Verdict::kFailed ? op.failed
-                                               : op.unsupported);
-    };
-    count(result.summary);
-    for (const std::string& op : outcome.ops) count(result.ops[op]);
-    switch (outcome.verdict) {
-      case Verdict::kPassed: result.passed.push_back(name); break;
-      case Verdict::kFailed: result.failed.push_back(name + ": " + outcome.why); break;
-      case Verdict::kUnsupported: result.unsupported.push_back(name + ": " + outcome.why); break;
-    }
+  for (const std::string& name : options.skip)
+    if (!std::ranges::binary_search(cases.runnable, name))
+      fail_usage("there is no case '{}' to skip in '{}'", printable(name, 100), folder);
+  for (const std::string& name : cases.runnable) {
+    if (!asked_for(name, options.filter)) continue;
+    if (std::ranges::count(options.skip, name) > 0)
+      result.skipped.push_back(name);
+    else
+      add(result, name, run_case(fs::path(folder) / name, options.executor));
   }
+  for (const std::string& name : cases.without_model)
+    if (asked_for(name, options.filter)) result.without_model.push_back(name);
   const auto& s = result.summary;
   if (s.passed + s.failed + s.unsupported == 0)
     fail_usage("no test matches '{}' in '{}'", options.filter, folder);

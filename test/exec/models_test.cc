@@ -45,5 +45,37 @@ INSTANTIATE_TEST_SUITE_P(
       return name;
     });
 
+/// (i a mod b - c) / d for i = 0, 1, ...
+Tensor pattern(Shape shape, int a, int b, int c, float d) {
+  Tensor out(DType::kF32, std::move(shape));
+  auto data = out.mutable_data<float>();
+  for (size_t i = 0; i < data.size(); ++i)
+    data[i] = static_cast<float>(static_cast<int>(i) * a % b - c) / d;
+  return out;
+}
+
+// A model of nested Ifs, one branch a sampling rate. Values of ONNX Runtime 1.31.1, not optimized.
+TEST(SileroVad, BothBranchesMatchOnnxRuntime) {
+  const auto path = std::filesystem::path(LAPIDARY_ASSETS_DIR) / "models/silero_vad_v5.onnx";
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is not there";
+  const Graph graph = load_onnx(path);
+  struct Row {
+    int64_t rate, samples;
+    float output, state_100;
+  };
+  for (const ExecutorKind kind : {ExecutorKind::kFast, ExecutorKind::kReference})
+    for (const Row& row :
+         {Row{16000, 512, 0.08571938f, 0.36031747f}, Row{8000, 256, 0.18338072f, 0.6022259f}}) {
+      const auto got = Executor(graph, {.executor = kind})
+                           .run({{"input", pattern({1, row.samples}, 37, 101, 50, 100)},
+                                 {"state", pattern({2, 1, 128}, 29, 63, 31, 64)},
+                                 {"sr", Tensor::scalar(row.rate)}});
+      EXPECT_NEAR(got.at("output").data<float>()[0], row.output, 1e-6);
+      const Tensor& state = got.at("stateN");
+      ASSERT_EQ(state.shape(), (Shape{2, 1, 128}));
+      EXPECT_NEAR(state.data<float>()[100], row.state_100, 1e-5);
+    }
+}
+
 }  // namespace
 }  // namespace lapidary::exec

@@ -5,12 +5,6 @@ namespace {
 
 // x = 0..24 as 5x5, a 3x3 kernel of ones: sums of 3x3 neighbourhoods (the Conv example of the ONNX
 // spec).
-std::vector<float> ramp(int count) {
-  std::vector<float> out;
-  for (int i = 0; i < count; ++i) out.push_back(static_cast<float>(i));
-  return out;
-}
-
 OpCase ones3x3() {
   return OpCase("Conv")
       .in<float>({1, 1, 5, 5}, ramp(25))

@@ -9,12 +9,6 @@ constexpr int64_t kLowest = std::numeric_limits<int64_t>::min();
 constexpr int64_t kHuge = int64_t{1} << 40;
 const Dim kN = Dim::named("N"), kUnknown = Dim();
 
-std::vector<float> ramp(int count) {
-  std::vector<float> out;
-  for (int i = 0; i < count; ++i) out.push_back(static_cast<float>(i));
-  return out;
-}
-
 OpCase& list(OpCase& c, const std::vector<int64_t>& values) {
   return c.in<int64_t>({static_cast<int64_t>(values.size())}, values);
 }

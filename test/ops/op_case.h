@@ -132,6 +132,13 @@ class OpCase {
   size_t outputs_ = 1;
 };
 
+/// 0, 1, 2, ...
+inline std::vector<float> ramp(int count) {
+  std::vector<float> out;
+  for (int i = 0; i < count; ++i) out.push_back(static_cast<float>(i));
+  return out;
+}
+
 /// Same dtype and shape; every element within atol + rtol |expected|, NaN equal to NaN.
 template <class T>
 void expect_tensor(const Tensor& found, const Shape& shape, const std::vector<T>& expected,

@@ -744,18 +744,18 @@ TEST(QuantizeLinear, TypeOfTheOutput) {
                ErrorCode::kInvalid, "output_dtype");
 }
 
-TEST(QuantizeLinear, Float8IsRefusedWhereItMustBeComputed) {
+TEST(QuantizeLinear, Float4IsRefusedWhereItMustBeComputed) {
   const OpCase c = OpCase("QuantizeLinear", 21)
                        .in_type(DType::kF32, {2})
                        .in<float>({}, {0.5f})
-                       .attr("output_dtype", int64_t{17});
-  EXPECT_EQ(c.infer(), "float8e4m3fn[2]");
+                       .attr("output_dtype", int64_t{23});
+  EXPECT_EQ(c.infer(), "float4e2m1[2]");
   expect_error(OpCase("QuantizeLinear", 21)
                    .in<float>({2}, {1, 2})
                    .in<float>({}, {0.5f})
-                   .attr("output_dtype", int64_t{17})
+                   .attr("output_dtype", int64_t{23})
                    .run_error(),
-               ErrorCode::kUnsupported, "float8e4m3fn");
+               ErrorCode::kUnsupported, "float4e2m1");
 }
 
 TEST(DequantizeLinear, HalfPrecisionScaleGivesHalfPrecision) {

@@ -5,12 +5,6 @@
 namespace lapidary {
 namespace {
 
-std::vector<float> ramp(int count) {
-  std::vector<float> out;
-  for (int i = 0; i < count; ++i) out.push_back(static_cast<float>(i));
-  return out;
-}
-
 OpCase image(const std::string& mode, int64_t opset = 19) {
   OpCase c("Resize", opset);
   c.in<float>({1, 1, 2, 3}, {1, 2, 7, 3, 4, 100}).attr("mode", mode);

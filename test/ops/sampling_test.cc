@@ -5,12 +5,6 @@
 namespace lapidary {
 namespace {
 
-std::vector<float> ramp(int count) {
-  std::vector<float> out;
-  for (int i = 0; i < count; ++i) out.push_back(static_cast<float>(i));
-  return out;
-}
-
 struct GridCase {
   std::string mode, padding;
   int64_t align_corners;
@@ -203,6 +197,49 @@ TEST(NonMaxSuppression, SuppressesOverlaps) {
   expect_tensor<int64_t>(nms(1, 0.5f, 0), {1, 3}, {0, 0, 3});
   EXPECT_EQ(nms(10, 1.0f, 0).dim(0), 6);
   EXPECT_EQ(nms(0, 0.5f, 0).dim(0), 0);
+}
+
+// x[i] = 37 i mod 101 - 50; regions inside, beyond and outside the image.
+TEST(MaxRoiPool, RoundsRegionsOutwards) {
+  std::vector<float> x;
+  for (int i = 0; i < 120; ++i) x.push_back(static_cast<float>(i * 37 % 101 - 50));
+  const std::vector<float> rois{0, 1, 0, 4, 3, 1, -2, 1.5f, 9, 8, 0, 3, 3, 3, 3, 1, 8, 1, 9, 2};
+  const auto pooled = [&](float scale) {
+    return OpCase("MaxRoiPool")
+        .in<float>({2, 2, 5, 6}, x)
+        .in<float>({4, 5}, rois)
+        .ints("pooled_shape", {2, 3})
+        .attr("spatial_scale", scale)
+        .run();
+  };
+  expect_tensor<float>(
+      pooled(1), {4, 2, 2, 3},
+      {44, 44, 17, 47, 20, 37, 43, 43, 16, 46, 19, 36, 45, 38, 0, 0, 0, 0, 44, 37, 0, 0, 0, 0,
+       20, 20, 20, 20, 20, 20, 19, 19, 19, 19, 19, 19, 0,  0,  0, 0, 0, 0, 0,  0,  0, 0, 0, 0});
+  expect_tensor<float>(
+      pooled(0.5f), {4, 2, 2, 3},
+      {7,   44,  44,  27,  44, 44, 6,   43, 43,  26,  43,  43,  25,  42,  35,  45,
+       45,  38,  24,  41,  34, 44, 44,  37, -37, -37, -37, -37, -37, -37, -38, -38,
+       -38, -38, -38, -38, 15, 15, -49, 15, 15,  -49, 14,  14,  -50, 14,  14,  -50});
+}
+
+TEST(MaxRoiPool, BadRegions) {
+  const auto error = [](const std::vector<float>& region) {
+    return OpCase("MaxRoiPool")
+        .in<float>({1, 1, 2, 2}, ramp(4))
+        .in<float>({1, 5}, region)
+        .ints("pooled_shape", {1, 1})
+        .run_error();
+  };
+  expect_error(error({1, 0, 0, 1, 1}), ErrorCode::kInvalid, "image 1 of region 0");
+  expect_error(error({NAN, 0, 0, 1, 1}), ErrorCode::kInvalid, "image nan");
+  expect_error(error({0, 0, 0, 1e30f, 1}), ErrorCode::kInvalid, "a region from 0");
+  expect_error(OpCase("MaxRoiPool")
+                   .in_type(DType::kF32, {1, 1, 2, 2})
+                   .in_type(DType::kF32, {1, 5})
+                   .ints("pooled_shape", {0, 1})
+                   .infer_error(),
+               ErrorCode::kInvalid, "pooled_shape is [0,1]");
 }
 
 }  // namespace

@@ -11,8 +11,9 @@ namespace lapidary::cli {
 
 namespace {
 
-/// Case names of a floor file, one a line; '#' starts a comment.
+/// Case names, one a line; '#' starts a comment. None where no file is given.
 std::vector<std::string> read_names(const std::string& file) {
+  if (file.empty()) return {};
   std::istringstream lines(read_file(file));
   std::vector<std::string> out;
   for (std::string line; std::getline(lines, line);)
@@ -29,6 +30,9 @@ std::string as_text(const SelftestResult& r) {
   for (const auto& [op, n] : r.ops)
     out += fmt::format("{:<32} {:>7} {:>7} {:>12}\n", op, n.passed, n.failed, n.unsupported);
   for (const std::string& text : r.failed) out += "failed: " + text + "\n";
+  if (!r.skipped.empty()) out += fmt::format("{} skipped\n", r.skipped.size());
+  if (!r.without_model.empty())
+    out += fmt::format("{} without a model to run\n", r.without_model.size());
   return out + fmt::format("{} passed, {} failed, {} unsupported\n", r.summary.passed, r.summary.failed,
                            r.summary.unsupported);
 }
@@ -37,12 +41,13 @@ std::string as_text(const SelftestResult& r) {
 
 void add_selftest(CLI::App& app, Common& common, Action& action) {
   struct Options {
-    std::string folder, expect, list, executor = "reference", filter = "*";
+    std::string folder, expect, skip, list, executor = "reference", filter = "*";
   };
   auto o = std::make_shared<Options>();
   CLI::App* sub = add_command(app, "selftest", "Runs ONNX backend node tests", common);
-  sub->add_option("folder", o->folder, "Folder of test cases")->required();
+  sub->add_option("folder", o->folder, "Folder of test cases, at any depth")->required();
   sub->add_option("--expect", o->expect, "File of case names that must pass");
+  sub->add_option("--skip", o->skip, "File of case names not to run");
   sub->add_option("--list", o->list, "Write the names of the passing cases there");
   sub->add_option("--filter", o->filter, "Only cases whose name matches this glob");
   sub->add_option("--executor", o->executor, "reference or fast")
@@ -51,11 +56,11 @@ void add_selftest(CLI::App& app, Common& common, Action& action) {
     action = [o, &common] {
       const SelftestResult r = selftest(
           o->folder, {.executor = o->executor == "fast" ? ExecutorKind::kFast : ExecutorKind::kReference,
-                      .filter = o->filter});
+                      .filter = o->filter,
+                      .skip = read_names(o->skip)});
       std::vector<std::string> missing;
-      if (!o->expect.empty())
-        for (const std::string& name : read_names(o->expect))
-          if (!std::binary_search(r.passed.begin(), r.passed.end(), name)) missing.push_back(name);
+      for (const std::string& name : read_names(o->expect))
+        if (!std::binary_search(r.passed.begin(), r.passed.end(), name)) missing.push_back(name);
       if (!o->list.empty()) write_file_atomically(o->list, fmt::format("{}\n", fmt::join(r.passed, "\n")));
       if (common.json) {
         nlohmann::ordered_json ops;
@@ -64,6 +69,8 @@ void add_selftest(CLI::App& app, Common& common, Action& action) {
                     {"ops", ops},
                     {"failed", r.failed},
                     {"unsupported", r.unsupported},
+                    {"without_model", r.without_model},
+                    {"skipped", r.skipped},
                     {"missing", missing}});
       } else {
         std::string text = as_text(r);

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "src/base/fail.h"
 #include "src/exec/reference.h"
 
 namespace lapidary::exec {
@@ -40,6 +41,10 @@ std::function<void(const StepRun&)> reference_step(const Graph& graph, NodeId id
       for (size_t j = 0; j < reads.size(); ++j)
         if (reads[j].valid() && run.in_arena(reads[j].storage) && shares(made[i], held[j]))
           made[i] = copy_of(made[i]);
+      if (writes[i].known && tensor_type(made[i]) != tensor_type(writes[i].dtype, writes[i].shape))
+        fail_invalid("{}: output {} is declared as {}, but was computed as {}",
+                     node_label(graph, id), i, tensor_type(writes[i].dtype, writes[i].shape).text(),
+                     tensor_type(made[i]).text());
       run.set_heap(writes[i], std::move(made[i]));
     }
   };
