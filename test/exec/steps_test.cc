@@ -332,7 +332,8 @@ TEST(MoveSteps, AgreeWithTheReferenceBehindAConvolution) {
         continue;
       SCOPED_TRACE(name);
       Net net;
-      const ValueId x = net.b.op("Conv", {net.input("x", {2, 6, 5, 7}), net.weights({6, 6, 1, 1})});
+      const ValueId x = net.b.op("Conv", {net.input("x", {2, 6, 5, 7}), net.weights({6, 6, 3, 3})},
+                                 {{"pads", Ints{1, 1, 1, 1}}});
       ValueId y = body(net, x);
       if (conv_behind) y = net.b.op("AveragePool", {y}, {{"kernel_shape", Ints{1, 1}}});
       net.output(y);

@@ -6,8 +6,8 @@ import onnxruntime
 onnxruntime.set_default_logger_severity(3)
 
 
-def expose_integers(model):
-    """The model with the outputs of its QuantizeLinear and QLinear* nodes as graph outputs too."""
+def expose_integers(model, also=()):
+    """The model with the outputs of its QuantizeLinear and QLinear* nodes (and float values) as graph outputs."""
     exposed = onnx.ModelProto()
     exposed.CopyFrom(model)
     have = {o.name for o in exposed.graph.output}
@@ -20,7 +20,53 @@ def expose_integers(model):
         dtype = types.get(zero_point, onnx.TensorProto.UINT8)
         exposed.graph.output.append(onnx.helper.make_tensor_value_info(node.output[0], dtype, None))
         names.append(node.output[0])
+    for name in dict.fromkeys(also):
+        if name not in have:
+            exposed.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
     return exposed, names
+
+
+def islands(model):
+    """(float value, its QuantizeLinear's output) where floats that no integer kernel made become integers.
+
+    An integer kernel's node reads DequantizeLinear outputs and constants only; one Relu or Clip may follow.
+    """
+    made = {o: n for n in model.graph.node for o in n.output}
+    constant = {i.name for i in model.graph.initializer} | {""}
+    outside = {i.name for i in model.graph.input}
+
+    def integer(name, clamp=True):
+        node = made.get(name)
+        if node is None or node.op_type == "DequantizeLinear":
+            return False
+        reads = [i for i in node.input if i not in constant]
+        if clamp and node.op_type in ("Relu", "Clip") and integer(reads[0], clamp=False):
+            return True
+        return bool(reads) and all(i in made and made[i].op_type == "DequantizeLinear" for i in reads)
+
+    return [(n.input[0], n.output[0]) for n in model.graph.node
+            if n.op_type == "QuantizeLinear" and n.input[0] not in outside and not integer(n.input[0])]
+
+
+def cut(model, found, names, values):
+    """`model` with the integers behind its islands (their values and so their types and shapes are given) as
+    inputs: its outputs are the islands' floats and the integer tensors `names` that are left."""
+    behind = {q for _, q in found}
+    graph = onnx.GraphProto()
+    graph.name = "cut"
+    graph.node.extend(n for n in model.graph.node if not behind & set(n.output))
+    graph.initializer.extend(model.graph.initializer)
+    graph.input.extend(model.graph.input)
+    for name in sorted(behind):
+        dtype = onnx.helper.np_dtype_to_tensor_dtype(values[name].dtype)
+        graph.input.append(onnx.helper.make_tensor_value_info(name, dtype, values[name].shape))
+    for name in dict.fromkeys(f for f, _ in found):
+        graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    graph.output.extend(o for o in model.graph.output if o.name in names and o.name not in behind)
+    left = onnx.ModelProto()
+    left.CopyFrom(model)
+    left.graph.CopyFrom(graph)
+    return left
 
 
 def session(model, threads=2):
