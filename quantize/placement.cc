@@ -49,6 +49,7 @@ class Placer {
     for (const NodeId id : graph_.nodes()) decide(id);
     if (outputs_) drop_idle_movers();
     collect();
+    out_.layers_only = linear_only_;
     return std::move(out_);
   }
 

@@ -48,6 +48,9 @@ struct Placement {
   /// Values whose scale comes from another member of their group (they only moved).
   std::unordered_set<uint32_t> moved;
   std::vector<KeptFloat> kept_float;
+  /// Only `layers` read rounded values; what else reads a quantized tensor gets its floats, so that
+  /// errors do not add up along residual connections.
+  bool layers_only = false;
 
   bool is_quantized(ValueId id) const { return marks.contains(id.index); }
   std::unordered_set<uint32_t> marks;  ///< of `quantized`

@@ -95,14 +95,19 @@ class Inserter {
     graph_.remove_value(before);
   }
 
+  bool reads_rounded(NodeId reader) const {
+    return !placement_.layers_only || placement_.integer.contains(reader.index);
+  }
+
   void insert_pair(ValueId id) {
     const QuantParams params = *graph_.value(id).quant;
     const std::string name = graph_.value(id).name;
     const NodeId producer = graph_.value(id).producer;
     const NodeId first = producer.valid() ? graph_.next(producer)
                                           : (graph_.nodes().empty() ? NodeId{} : graph_.nodes()[0]);
-    const std::vector<Use> uses = graph_.value(id).uses;
-    const bool output = graph_.is_output(id);
+    std::vector<Use> uses = graph_.value(id).uses;
+    std::erase_if(uses, [&](const Use& use) { return use.capture || !reads_rounded(use.node); });
+    const bool output = graph_.is_output(id) && !placement_.layers_only;
     if (output && producer.valid()) rename_inner(id, name);
     const auto how = constants(params, name, placement_.scales.root(id).index);
     const ValueId q =
@@ -110,8 +115,7 @@ class Inserter {
     const ValueId dq =
         add_node("DequantizeLinear", q, how, params,
                  output && producer.valid() ? name : name + "_dequantized", DType::kF32, first);
-    for (const Use& use : uses)
-      if (!use.capture) graph_.set_input(use.node, use.slot, dq);
+    for (const Use& use : uses) graph_.set_input(use.node, use.slot, dq);
     if (output && producer.valid()) {
       auto outputs = graph_.outputs();
       std::replace(outputs.begin(), outputs.end(), id, dq);

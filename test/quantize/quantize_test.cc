@@ -124,6 +124,22 @@ TEST(TensorRtForm, HasFloatBiasesAndNoQuantizedOutputs) {
     }
 }
 
+TEST(QdqForm, InputsOnlyRoundsForTheLayersAndNobodyElse) {
+  Net net;
+  const ValueId a = net.op("Relu", {net.conv(net.input("x", {1, 4, 6, 6}), 4, 4, "a")}, "ra");
+  const ValueId sum = net.op("Add", {net.conv(a, 4, 4, "b"), a}, "sum");
+  const Graph graph = net.finish({net.op("Relu", {sum}, "out"), a});
+  const Dataset data = dataset_of({{"x", tiny_samples(8, 0, {4, 6, 6})}});
+  const Graph made =
+      quantize(graph, calibrate(graph, data), data, QuantizeOptions{.inputs_only = true});
+  EXPECT_THAT(input_names(made, find_node(made, "Add")), ElementsAre("b", "ra"));
+  EXPECT_THAT(output_names(made), ElementsAre("out", "ra"));
+  for (const NodeId id : made.nodes())
+    if (made.node(id).is("Conv")) {
+      EXPECT_THAT(input_names(made, id)[0], testing::EndsWith("_dequantized"));
+    }
+}
+
 // -- what it computes
 
 double sqnr_db(const Tensor& y, const Tensor& made) {
