@@ -80,6 +80,14 @@ class Placer {
     return made;
   }
 
+  /// The op of the absorbed clamp that makes the value, or "".
+  std::string absorbed_clamp(ValueId made) const {
+    const NodeId producer = graph_.value(made).producer;
+    const bool is = std::any_of(out_.absorbed.begin(), out_.absorbed.end(),
+                                [&](const auto& entry) { return entry.first == producer; });
+    return is ? graph_.node(producer).op : std::string();
+  }
+
   void find_layer(NodeId id);
   std::string refuse_linear(NodeId id) const;
   void decide(NodeId id);
@@ -243,9 +251,13 @@ void Placer::decide_elementwise(NodeId id, const OpRule& rule) {
   const ValueId made = mark_output(node.outputs[0]);
   if (node.op != "Concat" || !target_.concat_shares) return;
   // An input that nothing else reads takes the output's scale: joining then rounds nothing again.
+  // Not where only some are clamped: the joint scale would not saturate where the clamps do.
+  const bool alike = std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId input) {
+    return absorbed_clamp(input) == absorbed_clamp(node.inputs[0]);
+  });
   bool all = true;
   for (const ValueId input : node.inputs) {
-    const bool alone = only_reader(graph_, input) == id;
+    const bool alone = alike && only_reader(graph_, input) == id;
     if (alone) out_.scales.join(input, made);
     all = all && alone;
   }

@@ -7,6 +7,7 @@
 #include "lapidary/ops.h"
 #include "lapidary/passes.h"
 #include "quantize/checks.h"
+#include "quantize/clamps.h"
 #include "quantize/placement.h"
 #include "quantize/ptq/equalize.h"
 #include "quantize/ptq/leaky_pairs.h"
@@ -171,12 +172,13 @@ Graph quantize(const Graph& graph, const Statistics& statistics, const Dataset* 
     fail_usage("the statistics belong to another graph (hash {}, this one has {})",
                statistics.graph_hash().substr(0, 12), hash.substr(0, 12));
   const Statistics used = equalized(form, statistics, samples, target, options, log);
-  const Placement placement = place(form, target, options);
+  Placement placement = place(form, target, options);
   RangeOptions how{options.calibrator, {.percentile = options.percentile}, target.activation};
   RangeMap ranges = choose_ranges(form, placement, used, samples, options, how);
   if (searches_error(how.calibrator))
     pair_leaky_ranges(form, placement, used, target.activation, ranges);
   annotate(form, placement, ranges, target.activation);
+  keep_clamps(form, placement);
   annotate_weights(form, placement, target, options, log);
   report(form, placement, ranges, log);
   QdqGraph qdq = insert_qdq(form, placement, target);

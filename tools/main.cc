@@ -4,6 +4,7 @@
 
 #include "src/base/text.h"
 #include "tools/cli.h"
+#include "tools/wait_policy.h"
 
 namespace lapidary::cli {
 
@@ -64,6 +65,7 @@ int run_cli(int argc, char** argv) {
   }
   try {
     app.parse(argc, argv);
+    wait_briefly(argv);
     common.apply();
     return action();
   } catch (const CLI::ParseError& error) {

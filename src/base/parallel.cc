@@ -25,9 +25,18 @@ int& chosen_threads() {
   return chosen;
 }
 
+thread_local int scope_threads = 0;
+
 }  // namespace
 
+ThreadScope::ThreadScope(int threads) : before_(scope_threads) {
+  if (threads > 0) scope_threads = threads;
+}
+
+ThreadScope::~ThreadScope() { scope_threads = before_; }
+
 int thread_count() {
+  if (scope_threads > 0) return scope_threads;
   static const int available = available_cpus();
   return chosen_threads() > 0 ? chosen_threads() : available;
 }

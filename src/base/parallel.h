@@ -12,6 +12,19 @@ LAPIDARY_API int thread_count();
 /// 0 restores the default. Throws Error{kUsage} outside 1..1024.
 LAPIDARY_API void set_thread_count(int threads);
 
+/// While it lives, thread_count() of the thread that made it is `threads` (0: unchanged): everything that
+/// an Executor calls keeps to the Executor's number.
+class ThreadScope {
+ public:
+  explicit ThreadScope(int threads);
+  ~ThreadScope();
+  ThreadScope(const ThreadScope&) = delete;
+  ThreadScope& operator=(const ThreadScope&) = delete;
+
+ private:
+  int before_;
+};
+
 /// Calls body(begin, end, thread) on disjoint ranges that cover [0, count), at least `grain` long but
 /// for the last, on up to `threads` threads (0: thread_count()). Ranges depend on `threads` only, so
 /// a body whose result does not depend on the split gives the same bits on any number of threads.

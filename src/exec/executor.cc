@@ -48,6 +48,7 @@ class Executor::Impl {
   }
 
   Values run(const Values& inputs) {
+    const ThreadScope scope(options_.threads);
     exec::check_inputs(graph_, inputs);
     current_ = nullptr;  // may be the plan that makes room
     current_ = &bound(shapes_of(inputs));
@@ -76,6 +77,7 @@ class Executor::Impl {
   }
   /// The most recent plan, or that of the graph's own shapes; null where those are not known.
   const Plan* plan() {
+    const ThreadScope scope(options_.threads);
     if (current_ == nullptr)
       if (const auto shapes = own_shapes()) current_ = &bound(*shapes);
     return current_ ? &current_->plan : nullptr;

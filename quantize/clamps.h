@@ -1,0 +1,17 @@
+#pragma once
+
+#include "lapidary/graph.h"
+#include "quantize/placement.h"
+
+namespace lapidary {
+
+/// True where saturation at the integers' ends does what the Relu or Clip does: what the integers
+/// reach beyond its bounds is less than a step, and nothing below a bound of 0.
+bool saturation_clamps(const Graph& graph, NodeId clamp, const QuantParams& params);
+
+/// Takes those clamps back out of `placement.absorbed` for which the parameters that were chosen
+/// (`annotate`d in `graph`) do not saturate at the clamp's bounds: the clamp stays, between two
+/// pairs of the same parameters, and is listed as float.
+void keep_clamps(Graph& graph, Placement& placement);
+
+}  // namespace lapidary
