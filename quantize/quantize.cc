@@ -100,6 +100,30 @@ Statistics equalized(Graph& form, const Statistics& statistics, const Dataset* s
   return equalized_statistics(form, statistics, factors, *samples, count, options.threads);
 }
 
+/// `statistics` with those of tensors that only this placement rounds: what a clamp read that was
+/// to be absorbed and is skipped.
+Statistics completed(const Graph& form, const Placement& placement, const Statistics& statistics,
+                     const Dataset* samples, const QuantizeOptions& options) {
+  std::vector<std::string> missing;
+  for (const ValueId id : placement.quantized)
+    if (!form.constant(id) && !statistics.impl().tensors.contains(form.value(id).name))
+      missing.push_back(form.value(id).name);
+  if (missing.empty() || !samples) return statistics;
+  Statistics out = statistics;
+  const int64_t count = std::min(samples->size(), std::max<int64_t>(statistics.samples(), 1));
+  const Statistics seen = collect_tensors(form, *samples, count, missing, options.threads);
+  for (const std::string& name : missing)
+    out.impl().tensors.emplace(name, seen.impl().tensor(name));
+  return out;
+}
+
+/// Says in the file which activations no longer hold the float model's values, for those who
+/// compare the two.
+void note_equalized(Graph& graph, const std::vector<std::string>& names) {
+  if (!names.empty())
+    graph.model.metadata.emplace_back(kEqualizedKey, fmt::format("{}", fmt::join(names, "\n")));
+}
+
 void annotate_weights(Graph& graph, const Placement& placement, const TargetRecord& target,
                       const QuantizeOptions& options, QuantizeLog& log) {
   for (const LinearLayer& layer : placement.layers) {
@@ -171,8 +195,9 @@ Graph quantize(const Graph& graph, const Statistics& statistics, const Dataset* 
   if (hash != statistics.graph_hash())
     fail_usage("the statistics belong to another graph (hash {}, this one has {})",
                statistics.graph_hash().substr(0, 12), hash.substr(0, 12));
-  const Statistics used = equalized(form, statistics, samples, target, options, log);
+  const Statistics same = equalized(form, statistics, samples, target, options, log);
   Placement placement = place(form, target, options);
+  const Statistics used = completed(form, placement, same, samples, options);
   RangeOptions how{options.calibrator, {.percentile = options.percentile}, target.activation};
   RangeMap ranges = choose_ranges(form, placement, used, samples, options, how);
   if (searches_error(how.calibrator))
@@ -189,6 +214,7 @@ Graph quantize(const Graph& graph, const Statistics& statistics, const Dataset* 
     log.warnings.push_back("bias correction is off: it needs samples");
   report_layers(qdq, log, options.weight_calibrator);
   infer_types(qdq.graph);
+  note_equalized(qdq.graph, log.equalized);
   if (options.format == "qoperator") lower_qdq(qdq.graph);
   for (const std::string& warning : log.warnings) options.log.warn(warning);
   if (log_out) *log_out = std::move(log);

@@ -26,6 +26,10 @@ struct TensorQuant {
   Range seen, chosen;
 };
 
+/// Metadata key of a quantized model: names, one a line, of the activations whose channels were
+/// rescaled (QuantizeLog::equalized): they are not the float model's values.
+inline constexpr const char* kEqualizedKey = "lapidary.equalized";
+
 struct QuantizeLog {
   std::vector<KeptFloat> kept_float;
   std::vector<TensorQuant> tensors;

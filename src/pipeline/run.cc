@@ -184,7 +184,9 @@ class Run {
   void save_stage(const StepContext& step_context, const fs::path& file) {
     Graph graph = step_context.graph;
     auto& metadata = graph.model.metadata;
-    std::erase_if(metadata, [](const auto& entry) { return entry.first.starts_with("lapidary."); });
+    std::erase_if(metadata, [](const auto& entry) {
+      return entry.first == "lapidary.version" || entry.first.starts_with("lapidary.sha256.");
+    });
     metadata.emplace_back("lapidary.version", version());
     for (const auto& [what, hash] : report_.provenance) {
       std::string key = what;
