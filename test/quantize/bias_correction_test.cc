@@ -203,6 +203,71 @@ TEST(HeldSamples, AreWhatTheQuantizedGraphComputes) {
   EXPECT_EQ(at, 3u);
 }
 
+/// What Lockstep hands to every layer, against the quantized graph run as a whole.
+void expect_whole_graphs_values(Graph graph, const std::map<std::string, Tensor>& inputs,
+                                size_t layers) {
+  const Dataset data = dataset_of(inputs);
+  const int64_t samples = inputs.begin()->second.dim(0);
+  const Graph form = calibrated_form(graph);
+  Steps steps(form, calibrate(form, data));
+  ASSERT_EQ(steps.qdq.layers.size(), layers);
+  Graph all = steps.qdq.graph;
+  std::vector<ValueId> wanted;
+  for (const QdqLayer& layer : steps.qdq.layers) wanted.push_back(layer.input);
+  all.set_outputs(wanted);
+  lower_qdq(all);
+  const auto expected = run_graph(all, inputs);
+  Lockstep lockstep(steps.qdq, data, 1);
+  size_t at = 0;
+  lockstep.run(samples, [&](QdqLayer&, const Lockstep::Batches& input) {
+    ASSERT_EQ(input.size(), 1u);
+    EXPECT_TRUE(input[0].equals(expected[at])) << "layer " << at;
+    ++at;
+  });
+  EXPECT_EQ(at, layers);
+  QuantizeLog log;
+  quantize(graph, calibrate(graph, data), data, plain(true), &log);
+  EXPECT_EQ(log.corrected_biases, static_cast<int64_t>(layers));
+}
+
+ValueId gemm(Net& net, ValueId x, int64_t from, int64_t to, const std::string& name) {
+  return net.op("Gemm",
+                {x, net.constant(name + "_w", ramp({from, to}, to)),
+                 net.constant(name + "_b", ramp({to}, from))},
+                name);
+}
+
+TEST(HeldSamples, OfAnInputThatIsReadLate) {
+  Net net;
+  const ValueId x = net.input("x", {Dim::named("N"), 4});
+  const ValueId late = net.input("late", {Dim::named("N"), 3});
+  const ValueId a = net.op("Relu", {gemm(net, x, 4, 3, "a")}, "ra");
+  const ValueId b = gemm(net, a, 3, 3, "b");
+  const ValueId sum = net.op("Concat", {b, late}, "joined", {{"axis", int64_t{1}}});
+  const Graph graph = net.finish({gemm(net, sum, 6, 2, "y"), gemm(net, late, 3, 2, "z")});
+  expect_whole_graphs_values(graph, {{"x", two_layers_data()}, {"late", ramp({16, 3}, 11)}}, 4);
+}
+
+TEST(HeldSamples, OfTheOnlyInputReadTwice) {
+  Net net;
+  const ValueId x = net.input("x", {Dim::named("N"), 4});
+  const ValueId a = gemm(net, net.op("Sin", {x}, "sine"), 4, 4, "a");
+  const ValueId sum = net.op("Mul", {net.op("Cos", {x}, "cosine"), a}, "product");
+  expect_whole_graphs_values(net.finish({gemm(net, sum, 4, 2, "y")}), {{"x", two_layers_data()}},
+                             2);
+}
+
+TEST(HeldSamples, OfTwoHeadsBehindOneTrunk) {
+  // The second head's input is made for the first one, which has more on its way.
+  Net net;
+  const ValueId x = net.input("x", {Dim::named("N"), 2, 6, 6});
+  const ValueId trunk = net.op("Relu", {net.conv(x, 2, 4, "trunk")}, "features");
+  const ValueId pool =
+      net.op("MaxPool", {trunk}, "pool", {{"kernel_shape", std::vector<int64_t>{2, 2}}});
+  const Graph graph = net.finish({net.conv(pool, 4, 2, "one"), net.conv(trunk, 4, 2, "two")});
+  expect_whole_graphs_values(graph, {{"x", tiny_samples(12)}}, 3);
+}
+
 // -- skip connections
 
 TEST(SkipMeans, AreFloatMinusQuantized) {
