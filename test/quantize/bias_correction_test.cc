@@ -1,6 +1,7 @@
 #include "quantize/ptq/bias_correction.h"
 
 #include <cmath>
+#include <limits>
 
 #include "calibrate/statistics.h"
 #include "quantize/ptq/skip_means.h"
@@ -141,6 +142,33 @@ TEST(BiasCorrection, ALayerWithoutBiasGetsOne) {
   const auto wanted = channel_means(run_graph(graph(), {{"x", x}})[0]);
   const auto means = channel_means(run_graph(quantized, {{"x", x}})[0]);
   for (size_t c = 0; c < 3; ++c) EXPECT_NEAR(means[c], wanted[c], 1.6e-4);  // half a unit
+}
+
+TEST(BiasCorrection, SaysWhereABiasDoesNotFit) {
+  // |b| <= 2^31 s_x s_w = 2^31 (1/16) (w / 127): 1e4 for the first channel's w = 0.01, 0.001 for
+  // the second one's 1e-9, whose bias is to take back the skip's error of 0.3 / 16.
+  Net net;
+  const ValueId x = net.input("x", {Dim::named("N"), 2, 4, 4});
+  const ValueId w = net.constant("w", Tensor::of<float>({2, 1, 1, 1}, {1e-2f, 1e-9f}));
+  const ValueId c = net.op("Conv", {x, w}, "c", {{"group", int64_t{2}}});
+  const Graph graph = net.finish({net.op("Add", {c, x}, "sum")});
+  Tensor data(DType::kF32, {32, 2, 4, 4});
+  const auto v = data.mutable_data<float>();
+  for (size_t i = 0; i < v.size(); ++i) v[i] = (static_cast<float>(i * 37 % 250) + 0.3f) / 16;
+  v[0] = 0;
+  v[1] = 255.0f / 16;
+  const Dataset samples = dataset_of({{"x", data}});
+  const Statistics stats = calibrate(graph, samples);
+  QuantizeLog log;
+  const Graph quantized = quantize(graph, stats, samples, plain(true), &log);
+  EXPECT_THAT(log.warnings, testing::Contains(testing::AllOf(testing::HasSubstr("'c'"),
+                                                             testing::HasSubstr("1 of 2 channels"),
+                                                             testing::HasSubstr("int32"))));
+  EXPECT_EQ(biases(quantized).begin()->second[1], std::numeric_limits<int32_t>::max());
+  QuantizeLog without;
+  quantize(two_layers(), calibrate(two_layers(), dataset_of({{"x", two_layers_data()}})),
+           dataset_of({{"x", two_layers_data()}}), plain(true), &without);
+  EXPECT_TRUE(without.warnings.empty());
 }
 
 // -- held samples
