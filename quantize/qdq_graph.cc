@@ -165,7 +165,7 @@ class Inserter {
       const Tensor* bias = graph_.constant(layer.bias);
       const auto values = bias->data<float>();
       if (target_.integer_bias)
-        LAPIDARY_CHECK(set_layer_bias(graph_, out, {values.begin(), values.end()}, true));
+        LAPIDARY_CHECK(set_layer_bias(graph_, out, {values.begin(), values.end()}, true) == 0);
       drop(layer.bias);
     }
     return out;
@@ -225,9 +225,9 @@ std::vector<double> layer_bias(const Graph& graph, const QdqLayer& layer) {
   return out;
 }
 
-bool set_layer_bias(Graph& graph, QdqLayer& layer, const std::vector<double>& bias,
-                    bool integer_bias) {
-  if (graph.node(layer.node).op == "MatMul" && !layer.bias_node.valid()) return false;
+std::optional<int64_t> set_layer_bias(Graph& graph, QdqLayer& layer,
+                                      const std::vector<double>& bias, bool integer_bias) {
+  if (graph.node(layer.node).op == "MatMul" && !layer.bias_node.valid()) return std::nullopt;
   const auto [node, slot] = bias_place(graph, layer);
   const std::string name = layer.bias.valid() ? graph.value(layer.bias).name : layer.key + "_bias";
   const auto channels = static_cast<int64_t>(bias.size());
@@ -236,19 +236,22 @@ bool set_layer_bias(Graph& graph, QdqLayer& layer, const std::vector<double>& bi
     layer.bias = graph.add_constant(graph.unique_name(name + "_corrected"),
                                     Tensor::of<float>({channels}, values));
     graph.set_input(node, slot, layer.bias);
-    return true;
+    return 0;
   }
   const QuantParams params = bias_qparams(layer.weight_params, layer.input_params.scale[0]);
   std::vector<int32_t> values;
+  int64_t saturated = 0;
   for (size_t c = 0; c < bias.size(); ++c) {
     const double scale = params.scale[params.per_tensor() ? 0 : c];
-    values.push_back(static_cast<int32_t>(
-        std::clamp<double>(std::nearbyint(bias[c] / scale), params.qmin, params.qmax)));
+    const double wanted = std::nearbyint(bias[c] / scale);
+    const double held = std::clamp<double>(wanted, params.qmin, params.qmax);
+    if (held != wanted) ++saturated;
+    values.push_back(static_cast<int32_t>(held));
   }
   const Tensor stored = Tensor::of<int32_t>({channels}, values);
   if (layer.bias.valid() && graph.constant(layer.bias)->dtype() == DType::kI32) {
     graph.mutable_value(layer.bias).constant = stored;
-    return true;
+    return saturated;
   }
   layer.bias = graph.add_constant(graph.unique_name(name + "_quantized"), stored);
   const ValueId scale =
@@ -265,7 +268,7 @@ bool set_layer_bias(Graph& graph, QdqLayer& layer, const std::vector<double>& bi
   dequantize.outputs = {out};
   graph.add_node(std::move(dequantize), node);
   graph.set_input(node, slot, out);
-  return true;
+  return saturated;
 }
 
 }  // namespace lapidary

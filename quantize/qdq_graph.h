@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,9 +37,9 @@ QdqGraph insert_qdq(Graph graph, const Placement& placement, const TargetRecord&
 
 /// Real values of a layer's bias (zeros where it has none).
 std::vector<double> layer_bias(const Graph& graph, const QdqLayer& layer);
-/// Stores a bias, made if need be; false where the layer has no place for one (a MatMul without
-/// Add).
-bool set_layer_bias(Graph& graph, QdqLayer& layer, const std::vector<double>& bias,
-                    bool integer_bias);
+/// Stores a bias, made if need be. How many of its channels int32 could not hold, so that they were
+/// clamped; none where the layer has no place for a bias (a MatMul without Add).
+std::optional<int64_t> set_layer_bias(Graph& graph, QdqLayer& layer,
+                                      const std::vector<double>& bias, bool integer_bias);
 
 }  // namespace lapidary

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "calibrate/run.h"
 #include "calibrate/statistics.h"
@@ -124,26 +125,43 @@ void note_equalized(Graph& graph, const std::vector<std::string>& names) {
     graph.model.metadata.emplace_back(kEqualizedKey, fmt::format("{}", fmt::join(names, "\n")));
 }
 
+/// Per weight the axis of its scales: -1 (one scale) for all where the target wants that, and where
+/// the layers that share a weight have their channels along different axes of it.
+std::map<ValueId, int64_t> scale_axes(const Placement& placement, const TargetRecord& target) {
+  std::map<ValueId, int64_t> axes;
+  for (const LinearLayer& layer : placement.layers) {
+    const auto [at, added] =
+        axes.emplace(layer.weight, target.per_channel ? layer.weight_axis : -1);
+    if (!added && at->second != layer.weight_axis) at->second = -1;
+  }
+  return axes;
+}
+
 void annotate_weights(Graph& graph, const Placement& placement, const TargetRecord& target,
                       const QuantizeOptions& options, QuantizeLog& log) {
+  std::map<ValueId, QuantParams> shared;  // one per weight: scales that fit all its layers' biases
+  const auto axes = scale_axes(placement, target);
   for (const LinearLayer& layer : placement.layers) {
     const Tensor& weight = *graph.constant(layer.weight);
-    WeightOptions how{target.weight, options.weight_calibrator};
-    how.scheme.axis = target.per_channel ? layer.weight_axis : -1;
     if (const auto zeros = zero_slices(weight, layer.weight_axis); !zeros.empty())
       log.warnings.push_back(fmt::format("'{}': {} of {} output channels have only zero weights",
                                          layer.key, zeros.size(), weight.dim(layer.weight_axis)));
-    QuantParams params = weight_qparams(weight, how);
-    if (layer.bias.valid() && target.integer_bias) {
-      const float input_scale = graph.value(layer.input).quant->scale[0];
-      const int64_t raised =
-          guard_bias(params, input_scale, graph.constant(layer.bias)->data<float>());
-      if (raised > 0)
-        log.warnings.push_back(fmt::format(
-            "'{}': {} weight scales raised so that the bias fits int32", layer.key, raised));
+    const auto [at, added] = shared.try_emplace(layer.weight);
+    QuantParams& params = at->second;
+    if (added) {
+      WeightOptions how{target.weight, options.weight_calibrator};
+      how.scheme.axis = axes.at(layer.weight);
+      params = weight_qparams(weight, how);
     }
-    graph.mutable_value(layer.weight).quant = std::move(params);
+    if (!layer.bias.valid() || !target.integer_bias) continue;
+    const float input_scale = graph.value(layer.input).quant->scale[0];
+    const int64_t raised =
+        guard_bias(params, input_scale, graph.constant(layer.bias)->data<float>());
+    if (raised > 0)
+      log.warnings.push_back(fmt::format(
+          "'{}': {} weight scales raised so that the bias fits int32", layer.key, raised));
   }
+  for (auto& [weight, params] : shared) graph.mutable_value(weight).quant = std::move(params);
 }
 
 void report(const Graph& graph, const Placement& placement, const RangeMap& ranges,

@@ -1,6 +1,7 @@
 #include "quantize/ptq/lockstep.h"
 
 #include <algorithm>
+#include <set>
 
 #include "calibrate/run.h"
 #include "lapidary/exec.h"
@@ -24,69 +25,81 @@ Lockstep::Lockstep(QdqGraph& qdq, const Dataset& data, int threads)
 /// DequantizeLinear is copied to wherever it is needed: the frontier holds integers.
 bool Lockstep::free_node(NodeId id) const { return qdq_.graph.node(id).is("DequantizeLinear"); }
 
-/// Adds to the segment what `id` needs and is not ready; what is ready becomes an input.
-void Lockstep::gather(ValueId id, Segment& segment,
-                      const std::unordered_set<uint32_t>& ready) const {
+/// first[n] = min(layers whose input n makes, first of the nodes that read n): the segment that has
+/// to run n. A reverse sweep suffices, since readers come later in topological order.
+std::unordered_map<uint32_t, size_t> Lockstep::first_segments(
+    const std::vector<NodeId>& order) const {
   const Graph& graph = qdq_.graph;
-  if (!id.valid() || graph.constant(id)) return;
-  const NodeId producer = graph.value(id).producer;
-  if (ready.contains(id.index) || !producer.valid()) {
-    if (std::find(segment.inputs.begin(), segment.inputs.end(), id) == segment.inputs.end())
-      segment.inputs.push_back(id);
-    return;
-  }
-  if (!segment.nodes.insert(producer.index).second) return;
-  for (const ValueId input : graph.node(producer).inputs) gather(input, segment, ready);
-  for (const Capture& capture : graph.node(producer).captures)
-    gather(capture.outer, segment, ready);
-}
-
-bool Lockstep::needed_later(ValueId id, const std::unordered_set<uint32_t>& done) const {
-  const Graph& graph = qdq_.graph;
-  for (const Use& use : graph.value(id).uses) {
-    if (!needed_.contains(use.node.index)) continue;
-    if (!free_node(use.node)) {
-      if (!done.contains(use.node.index)) return true;
-    } else if (needed_later(graph.node(use.node).outputs[0], done)) {
-      return true;
+  std::unordered_map<uint32_t, size_t> first;
+  const auto lower = [&](NodeId node, size_t segment) {
+    const auto [at, added] = first.emplace(node.index, segment);
+    if (!added) at->second = std::min(at->second, segment);
+  };
+  for (size_t i = 0; i < qdq_.layers.size(); ++i)
+    if (const NodeId made = graph.value(qdq_.layers[i].input).producer; made.valid())
+      lower(made, i);
+  for (auto node = order.rbegin(); node != order.rend(); ++node)
+    for (const ValueId output : graph.node(*node).outputs) {
+      if (!output.valid()) continue;
+      for (const Use& use : graph.value(output).uses)
+        if (const auto reader = first.find(use.node.index); reader != first.end())
+          lower(*node, reader->second);
     }
-  }
-  return false;
+  return first;
 }
 
 void Lockstep::plan() {
   const Graph& graph = qdq_.graph;
-  Segment all;
-  for (const QdqLayer& layer : qdq_.layers) gather(layer.input, all, {});
-  needed_ = all.nodes;
-  std::unordered_set<uint32_t> ready, done;
-  for (size_t i = 0; i < qdq_.layers.size(); ++i) {
-    Segment segment;
-    const ValueId wanted = qdq_.layers[i].input;
-    if (!ready.contains(wanted.index)) gather(wanted, segment, ready);
-    for (const uint32_t node : segment.nodes) done.insert(node);
-    for (const NodeId id : graph.nodes()) {
-      if (!segment.nodes.contains(id.index) || free_node(id)) continue;
-      for (const ValueId output : graph.node(id).outputs)
-        if (output.valid() && (output == wanted || needed_later(output, done))) {
-          segment.outputs.push_back(output);
-          ready.insert(output.index);
-        }
+  const std::vector<NodeId> order = graph.nodes();
+  const auto first = first_segments(order);
+  segments_.resize(qdq_.layers.size());
+  released_.resize(segments_.size());
+  // Segment from which on a value is not needed: its last reader's, or the one behind its layer's.
+  std::map<ValueId, size_t> end;
+  for (size_t i = 0; i < qdq_.layers.size(); ++i) end[qdq_.layers[i].input] = i + 1;
+  const auto read = [&](ValueId id, size_t segment) {
+    if (!id.valid() || graph.value(id).constant) return;
+    const NodeId producer = graph.value(id).producer;
+    if (producer.valid() && (free_node(producer) || first.at(producer.index) == segment)) return;
+    segments_[segment].inputs.push_back(id);
+    size_t& last = end[id];
+    last = std::max(last, segment);
+  };
+  const auto add = [&](NodeId id, size_t segment) {
+    segments_[segment].nodes.push_back(id);
+    for (const ValueId input : graph.node(id).inputs) read(input, segment);
+    for (const Capture& capture : graph.node(id).captures) read(capture.outer, segment);
+  };
+  for (const NodeId id : order) {
+    const auto at = first.find(id.index);
+    if (at == first.end()) continue;
+    if (!free_node(id)) {
+      add(id, at->second);
+      continue;
     }
-    for (const ValueId input : segment.inputs) ready.insert(input.index);
-    segments_.push_back(std::move(segment));
-    std::vector<ValueId> released;
-    for (const uint32_t index : std::vector<uint32_t>(ready.begin(), ready.end())) {
-      const ValueId id{index};
-      const bool later_layer =
-          std::any_of(qdq_.layers.begin() + static_cast<int64_t>(i) + 1, qdq_.layers.end(),
-                      [&](const QdqLayer& layer) { return layer.input == id; });
-      if (id == wanted || later_layer || needed_later(id, done)) continue;
-      ready.erase(index);
-      released.push_back(id);
-    }
-    std::sort(released.begin(), released.end());
-    released_.push_back(std::move(released));
+    std::set<size_t> readers;
+    for (const Use& use : graph.value(graph.node(id).outputs[0]).uses)
+      if (const auto reader = first.find(use.node.index); reader != first.end())
+        readers.insert(reader->second);
+    for (const size_t segment : readers) add(id, segment);
+  }
+  for (Segment& segment : segments_) {
+    std::sort(segment.inputs.begin(), segment.inputs.end());
+    segment.inputs.erase(std::unique(segment.inputs.begin(), segment.inputs.end()),
+                         segment.inputs.end());
+  }
+  hold(first, end);
+}
+
+/// What goes from segment to segment: made in one, read in a later one.
+void Lockstep::hold(const std::unordered_map<uint32_t, size_t>& first,
+                    const std::map<ValueId, size_t>& end) {
+  for (const auto& [id, last] : end) {
+    const NodeId producer = qdq_.graph.value(id).producer;
+    const size_t made = producer.valid() ? first.at(producer.index) : 0;
+    if (last <= made) continue;
+    (producer.valid() ? segments_[made].outputs : held_inputs_).push_back(id);
+    if (last < released_.size()) released_[last].push_back(id);
   }
 }
 
@@ -102,6 +115,8 @@ double Lockstep::sample_bytes(ValueId id) const {
 int64_t Lockstep::fitting_samples(double bytes, int64_t samples) const {
   std::unordered_set<uint32_t> live;
   double now = 0, peak = 1;
+  for (const ValueId id : held_inputs_)
+    if (live.insert(id.index).second) now += sample_bytes(id);
   for (size_t i = 0; i < segments_.size(); ++i) {
     for (const ValueId id : released_[i])  // freed batch by batch as the segment runs
       if (live.erase(id.index)) now -= sample_bytes(id);
@@ -114,13 +129,18 @@ int64_t Lockstep::fitting_samples(double bytes, int64_t samples) const {
 
 Graph Lockstep::part(const Segment& segment) const {
   const Graph& graph = qdq_.graph;
-  std::unordered_set<uint32_t> nodes = segment.nodes;
-  for (const uint32_t index : segment.nodes)
-    for (const ValueId input : graph.node(NodeId{index}).inputs) {
+  std::unordered_set<uint32_t> present;
+  for (const NodeId id : segment.nodes) present.insert(id.index);
+  std::vector<NodeId> nodes;
+  for (const NodeId id : segment.nodes) {
+    for (const ValueId input : graph.node(id).inputs) {
       const NodeId producer = input.valid() ? graph.value(input).producer : NodeId{};
-      if (producer.valid() && free_node(producer) && graph.constant(graph.node(producer).inputs[0]))
-        nodes.insert(producer.index);
+      if (producer.valid() && free_node(producer) &&
+          graph.constant(graph.node(producer).inputs[0]) && present.insert(producer.index).second)
+        nodes.push_back(producer);
     }
+    nodes.push_back(id);
+  }
   return extract_subgraph(graph, nodes, segment.inputs, segment.outputs);
 }
 
@@ -140,19 +160,23 @@ void Lockstep::load(int64_t samples, const Segment& first) {
     // A graph with a fixed batch takes whole batches only: padding would count as samples.
     if (held.size() == 0 || (feeder.fixed_batch() > 0 && held.size() < batch && begin > 0))
       continue;
-    auto made = executor.run(feeder.inputs(held));
+    const auto fed = feeder.inputs(held);
+    Executor::Values inputs;
+    for (const ValueId id : first.inputs)
+      inputs[graph.value(id).name] = fed.at(graph.value(id).name);
+    auto made = executor.run(inputs);
     for (const ValueId id : first.outputs)
       frontier_[id].push_back(std::move(made.at(graph.value(id).name)));
+    for (const ValueId id : held_inputs_) frontier_[id].push_back(fed.at(graph.value(id).name));
+    ++batches_;
   }
-  if (frontier_.empty() || frontier_.begin()->second.empty())
-    fail_usage("no sample could be held for bias correction");
+  if (batches_ == 0) fail_usage("no sample could be held for bias correction");
 }
 
 void Lockstep::execute(const Segment& segment, const std::vector<ValueId>& released) {
   const Graph& graph = qdq_.graph;
   Executor executor(part(segment), {.threads = threads_});
-  const size_t batches = frontier_.begin()->second.size();
-  for (size_t b = 0; b < batches; ++b) {
+  for (size_t b = 0; b < batches_; ++b) {
     Executor::Values inputs;
     for (const ValueId id : segment.inputs) inputs[graph.value(id).name] = frontier_.at(id)[b];
     auto made = executor.run(inputs);

@@ -2,7 +2,7 @@
 
 #include <functional>
 #include <map>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "lapidary/data.h"
@@ -13,7 +13,7 @@ namespace lapidary {
 /// Runs a QDQ graph over held samples layer after layer, so that a layer can still be changed when
 /// its input, made by all corrected layers before it, is known; the layer then runs once as it was
 /// left. Between layers only the frontier is in memory: integers of the values that later nodes
-/// read.
+/// read, and graph inputs that are read late.
 class Lockstep {
  public:
   /// One tensor per batch of held samples.
@@ -35,13 +35,14 @@ class Lockstep {
 
  private:
   struct Segment {
-    std::unordered_set<uint32_t> nodes;
+    std::vector<NodeId> nodes;  ///< in topological order
     std::vector<ValueId> inputs, outputs;
   };
 
   void plan();
-  void gather(ValueId id, Segment& segment, const std::unordered_set<uint32_t>& ready) const;
-  bool needed_later(ValueId id, const std::unordered_set<uint32_t>& done) const;
+  std::unordered_map<uint32_t, size_t> first_segments(const std::vector<NodeId>& order) const;
+  void hold(const std::unordered_map<uint32_t, size_t>& first,
+            const std::map<ValueId, size_t>& end);
   bool free_node(NodeId id) const;
   double sample_bytes(ValueId id) const;
   /// The segment's nodes as a graph, biases included that layers got since it was planned.
@@ -54,8 +55,9 @@ class Lockstep {
   int threads_;
   std::vector<Segment> segments_;  ///< segments_[i] makes the input of layer i
   std::vector<std::vector<ValueId>>
-      released_;  ///< frontier values no longer needed after layer i's segment
-  std::unordered_set<uint32_t> needed_;  ///< nodes on the way to any layer's input
+      released_;                      ///< frontier values no longer needed after layer i's segment
+  std::vector<ValueId> held_inputs_;  ///< graph inputs that segments behind the first one read
+  size_t batches_ = 0;
   std::map<ValueId, Batches> frontier_;
   int64_t peak_bytes_ = 0;
 };

@@ -56,7 +56,14 @@ void refine_layers(QdqGraph& qdq, const Graph& form, const Statistics& statistic
     if (windows.positions == 0) return;
     auto bias = corrected_bias(qdq.graph, layer, at->second, windows);
     add_skip_error(qdq.graph, layer, lockstep, means.impl(), bias);
-    if (set_layer_bias(qdq.graph, layer, bias, target.integer_bias)) ++log.corrected_biases;
+    const auto saturated = set_layer_bias(qdq.graph, layer, bias, target.integer_bias);
+    if (!saturated) return;
+    ++log.corrected_biases;
+    if (*saturated > 0)
+      log.warnings.push_back(
+          fmt::format("'{}': the corrected bias of {} of {} channels does not fit int32 and was "
+                      "clamped; 'skip' keeps the layer float",
+                      layer.key, *saturated, bias.size()));
   });
   log.correction_samples = held;
 }

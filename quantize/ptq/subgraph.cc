@@ -4,7 +4,7 @@
 
 namespace lapidary {
 
-Graph extract_subgraph(const Graph& graph, const std::unordered_set<uint32_t>& nodes,
+Graph extract_subgraph(const Graph& graph, const std::vector<NodeId>& nodes,
                        const std::vector<ValueId>& inputs, const std::vector<ValueId>& outputs) {
   Graph out;
   out.opsets = graph.opsets;
@@ -27,8 +27,7 @@ Graph extract_subgraph(const Graph& graph, const std::unordered_set<uint32_t>& n
     return list;
   };
   out.set_inputs(values(inputs));
-  for (const NodeId id : graph.nodes()) {
-    if (!nodes.contains(id.index)) continue;
+  for (const NodeId id : nodes) {
     Node node = graph.node(id);
     node.inputs = values(node.inputs);
     node.outputs = values(node.outputs);

@@ -1,6 +1,7 @@
 #include "quantize/ptq/bias_correction.h"
 
 #include <cmath>
+#include <limits>
 
 #include "calibrate/statistics.h"
 #include "quantize/ptq/skip_means.h"
@@ -143,6 +144,33 @@ TEST(BiasCorrection, ALayerWithoutBiasGetsOne) {
   for (size_t c = 0; c < 3; ++c) EXPECT_NEAR(means[c], wanted[c], 1.6e-4);  // half a unit
 }
 
+TEST(BiasCorrection, SaysWhereABiasDoesNotFit) {
+  // |b| <= 2^31 s_x s_w = 2^31 (1/16) (w / 127): 1e4 for the first channel's w = 0.01, 0.001 for
+  // the second one's 1e-9, whose bias is to take back the skip's error of 0.3 / 16.
+  Net net;
+  const ValueId x = net.input("x", {Dim::named("N"), 2, 4, 4});
+  const ValueId w = net.constant("w", Tensor::of<float>({2, 1, 1, 1}, {1e-2f, 1e-9f}));
+  const ValueId c = net.op("Conv", {x, w}, "c", {{"group", int64_t{2}}});
+  const Graph graph = net.finish({net.op("Add", {c, x}, "sum")});
+  Tensor data(DType::kF32, {32, 2, 4, 4});
+  const auto v = data.mutable_data<float>();
+  for (size_t i = 0; i < v.size(); ++i) v[i] = (static_cast<float>(i * 37 % 250) + 0.3f) / 16;
+  v[0] = 0;
+  v[1] = 255.0f / 16;
+  const Dataset samples = dataset_of({{"x", data}});
+  const Statistics stats = calibrate(graph, samples);
+  QuantizeLog log;
+  const Graph quantized = quantize(graph, stats, samples, plain(true), &log);
+  EXPECT_THAT(log.warnings, testing::Contains(testing::AllOf(testing::HasSubstr("'c'"),
+                                                             testing::HasSubstr("1 of 2 channels"),
+                                                             testing::HasSubstr("int32"))));
+  EXPECT_EQ(biases(quantized).begin()->second[1], std::numeric_limits<int32_t>::max());
+  QuantizeLog without;
+  quantize(two_layers(), calibrate(two_layers(), dataset_of({{"x", two_layers_data()}})),
+           dataset_of({{"x", two_layers_data()}}), plain(true), &without);
+  EXPECT_TRUE(without.warnings.empty());
+}
+
 // -- held samples
 
 TEST(HeldSamples, AreAsManyAsTheBytesAllow) {
@@ -201,6 +229,71 @@ TEST(HeldSamples, AreWhatTheQuantizedGraphComputes) {
     ++at;
   });
   EXPECT_EQ(at, 3u);
+}
+
+/// What Lockstep hands to every layer, against the quantized graph run as a whole.
+void expect_whole_graphs_values(Graph graph, const std::map<std::string, Tensor>& inputs,
+                                size_t layers) {
+  const Dataset data = dataset_of(inputs);
+  const int64_t samples = inputs.begin()->second.dim(0);
+  const Graph form = calibrated_form(graph);
+  Steps steps(form, calibrate(form, data));
+  ASSERT_EQ(steps.qdq.layers.size(), layers);
+  Graph all = steps.qdq.graph;
+  std::vector<ValueId> wanted;
+  for (const QdqLayer& layer : steps.qdq.layers) wanted.push_back(layer.input);
+  all.set_outputs(wanted);
+  lower_qdq(all);
+  const auto expected = run_graph(all, inputs);
+  Lockstep lockstep(steps.qdq, data, 1);
+  size_t at = 0;
+  lockstep.run(samples, [&](QdqLayer&, const Lockstep::Batches& input) {
+    ASSERT_EQ(input.size(), 1u);
+    EXPECT_TRUE(input[0].equals(expected[at])) << "layer " << at;
+    ++at;
+  });
+  EXPECT_EQ(at, layers);
+  QuantizeLog log;
+  quantize(graph, calibrate(graph, data), data, plain(true), &log);
+  EXPECT_EQ(log.corrected_biases, static_cast<int64_t>(layers));
+}
+
+ValueId gemm(Net& net, ValueId x, int64_t from, int64_t to, const std::string& name) {
+  return net.op("Gemm",
+                {x, net.constant(name + "_w", ramp({from, to}, to)),
+                 net.constant(name + "_b", ramp({to}, from))},
+                name);
+}
+
+TEST(HeldSamples, OfAnInputThatIsReadLate) {
+  Net net;
+  const ValueId x = net.input("x", {Dim::named("N"), 4});
+  const ValueId late = net.input("late", {Dim::named("N"), 3});
+  const ValueId a = net.op("Relu", {gemm(net, x, 4, 3, "a")}, "ra");
+  const ValueId b = gemm(net, a, 3, 3, "b");
+  const ValueId sum = net.op("Concat", {b, late}, "joined", {{"axis", int64_t{1}}});
+  const Graph graph = net.finish({gemm(net, sum, 6, 2, "y"), gemm(net, late, 3, 2, "z")});
+  expect_whole_graphs_values(graph, {{"x", two_layers_data()}, {"late", ramp({16, 3}, 11)}}, 4);
+}
+
+TEST(HeldSamples, OfTheOnlyInputReadTwice) {
+  Net net;
+  const ValueId x = net.input("x", {Dim::named("N"), 4});
+  const ValueId a = gemm(net, net.op("Sin", {x}, "sine"), 4, 4, "a");
+  const ValueId sum = net.op("Mul", {net.op("Cos", {x}, "cosine"), a}, "product");
+  expect_whole_graphs_values(net.finish({gemm(net, sum, 4, 2, "y")}), {{"x", two_layers_data()}},
+                             2);
+}
+
+TEST(HeldSamples, OfTwoHeadsBehindOneTrunk) {
+  // The second head's input is made for the first one, which has more on its way.
+  Net net;
+  const ValueId x = net.input("x", {Dim::named("N"), 2, 6, 6});
+  const ValueId trunk = net.op("Relu", {net.conv(x, 2, 4, "trunk")}, "features");
+  const ValueId pool =
+      net.op("MaxPool", {trunk}, "pool", {{"kernel_shape", std::vector<int64_t>{2, 2}}});
+  const Graph graph = net.finish({net.conv(pool, 4, 2, "one"), net.conv(trunk, 4, 2, "two")});
+  expect_whole_graphs_values(graph, {{"x", tiny_samples(12)}}, 3);
 }
 
 // -- skip connections

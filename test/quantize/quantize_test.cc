@@ -218,6 +218,65 @@ TEST(Quantize, RaisesWeightScalesForLargeBiases) {
   EXPECT_NEAR(y.data<float>()[1], 1.002, 1e-4);
 }
 
+/// Scales of the weights of all layers, in graph order.
+std::vector<std::vector<float>> weight_scales(const Graph& graph) {
+  std::vector<std::vector<float>> out;
+  for (const NodeId id : graph.nodes()) {
+    const Node& node = graph.node(id);
+    if (!node.is("Gemm") && !node.is("Conv") && !node.is("ConvTranspose")) continue;
+    const NodeId dq = graph.value(node.inputs[1]).producer;
+    const auto scales = graph.constant(graph.node(dq).inputs[1])->data<float>();
+    out.emplace_back(scales.begin(), scales.end());
+  }
+  return out;
+}
+
+TEST(Quantize, LayersThatShareAWeightShareItsRaisedScales) {
+  // Each layer's bias raises the scale of another channel, to just above |b| / (s_x 2^30).
+  Net net;
+  const ValueId x = net.input("x", {Dim::named("N"), 2});
+  const ValueId w = net.constant("w", Tensor::of<float>({2, 3}, {1e-4f, 2e-4f, 1, 1e-4f, 0, 1}));
+  const auto layer = [&](const std::string& name, std::vector<float> bias) {
+    return net.op("Gemm", {x, w, net.constant(name + "_b", Tensor::of<float>({3}, bias))}, name);
+  };
+  const Graph graph =
+      net.finish({layer("first", {1e5f, 5e-3f, 1}), layer("second", {3e-3f, -2e5f, 1})});
+  const Dataset data = dataset_of({{"x", Tensor::of<float>({2, 2}, {0, 0.001f, 0.002f, 0.001f})}});
+  QuantizeLog log;
+  const Graph out = quantize(graph, calibrate(graph, data), data, {.calibrator = "minmax"}, &log);
+  for (const char* name : {"'first': 1 weight scales raised", "'second': 1 weight scales raised"})
+    EXPECT_THAT(log.warnings, testing::Contains(HasSubstr(name)));
+  const auto scales = weight_scales(out);
+  ASSERT_EQ(scales.size(), 2u);
+  EXPECT_EQ(scales[0], scales[1]);
+  const double input_scale = 0.002 / 255;
+  EXPECT_NEAR(scales[0][0], 1e5 / (input_scale * 0x1p30), 1e-5 * scales[0][0]);
+  EXPECT_NEAR(scales[0][1], 2e5 / (input_scale * 0x1p30), 1e-5 * scales[0][1]);
+  EXPECT_NEAR(scales[0][2], 1.0 / 127, 1e-7);
+  const auto y = run_graph(out, {{"x", Tensor::of<float>({1, 2}, {0.001f, 0.001f})}});
+  const std::vector<std::vector<double>> expected = {{1e5, 5e-3, 1.002}, {3e-3, -2e5, 1.002}};
+  for (size_t i = 0; i < 2; ++i)
+    for (size_t c = 0; c < 3; ++c)
+      EXPECT_NEAR(y[i].data<float>()[c], expected[i][c], 1e-4 + 1e-5 * std::fabs(expected[i][c]))
+          << i << ", " << c;
+}
+
+TEST(Quantize, AWeightReadAlongBothAxesHasOneScale) {
+  // Output channels of Conv are axis 0 of its weight, those of ConvTranspose axis 1.
+  Net net;
+  const ValueId x = net.input("x", {Dim::named("N"), 2, 2, 2});
+  const ValueId w = net.constant("w", Tensor::of<float>({2, 2, 1, 1}, {0.5f, -0.25f, 0.125f, 2}));
+  const Graph graph =
+      net.finish({net.op("Conv", {x, w}, "conv"), net.op("ConvTranspose", {x, w}, "transposed")});
+  const Tensor samples = tiny_samples(8, 0, {2, 2, 2});
+  const Dataset data = dataset_of({{"x", samples}});
+  const QuantizeOptions options = {.target = "tensorrt", .calibrator = "minmax"};
+  const Graph out = quantize(graph, calibrate(graph, data), data, options);
+  EXPECT_THAT(weight_scales(out), ElementsAre(ElementsAre(2.0f / 127), ElementsAre(2.0f / 127)));
+  const auto y = run_graph(out, {{"x", samples}}), wanted = run_graph(graph, {{"x", samples}});
+  for (size_t i = 0; i < 2; ++i) EXPECT_GT(sqnr_db(wanted[i], y[i]), 30) << i;
+}
+
 TEST(Quantize, SaysWhatItDid) {
   QuantizeLog log;
   quantized({}, &log);
