@@ -1,8 +1,16 @@
 # Only the thin ISA files are compiled for more than the baseline; everything they call is static.
 file(GLOB_RECURSE isa_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/*/*.cc)
+# Elsewhere the x86 files compile to nothing: their text stands under __x86_64__.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  set(x86 ON)
+else()
+  set(x86 OFF)
+endif()
 foreach(file ${isa_files})
   get_filename_component(isa ${file} NAME_WE)
-  if(isa STREQUAL avx2)
+  if(NOT x86 AND isa MATCHES "^avx")
+    continue()
+  elseif(isa STREQUAL avx2)
     set(flags -mavx2 -mfma -mf16c)
   elseif(isa STREQUAL avxvnni)
     set(flags -mavx2 -mfma -mf16c -mavxvnni)
