@@ -17,7 +17,7 @@ foreach(file ${isa_files})
   elseif(isa STREQUAL avx512)
     set(flags -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c -mprefer-vector-width=512)
   elseif(isa STREQUAL avx512vnni)
-    set(flags -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512vbmi -mfma -mf16c
+    set(flags -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mf16c
               -mprefer-vector-width=512)
   elseif(isa STREQUAL avx512bf16)
     set(flags -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mfma -mf16c
