@@ -15,7 +15,7 @@ struct Dot4 {
     v = _mm512_inserti32x4(v, load(lines[1] + at), 1);
     if constexpr (R > 2) v = _mm512_inserti32x4(v, load(lines[2] + at), 2);
     if constexpr (R > 3) v = _mm512_inserti32x4(v, load(lines[3] + at), 3);
-    return _mm512_permutexvar_epi8(interleave(), v);
+    return _mm512_shuffle_epi8(_mm512_permutexvar_epi32(lines_together(), v), interleave());
   }
   LAPIDARY_INLINE __m512i dot(__m512i acc, __m512i x, __m512i w) {
     return _mm512_dpbusd_epi32(acc, x, w);
@@ -26,11 +26,13 @@ struct Dot4 {
   LAPIDARY_INLINE __m128i load(const char* p) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   }
+  // Lane k gets channels 4k .. 4k + 3 of lines 0 .. 3, then its 4 x 4 bytes are transposed: two
+  // shuffles where VBMI has one, but Cascade Lake has VNNI without VBMI.
+  LAPIDARY_INLINE __m512i lines_together() {
+    return _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  }
   LAPIDARY_INLINE __m512i interleave() {
-    const __m512i channel = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    return _mm512_add_epi8(
-        _mm512_shuffle_epi8(channel, _mm512_set4_epi32(0x0C0C0C0C, 0x08080808, 0x04040404, 0)),
-        _mm512_set1_epi32(0x30201000));
+    return _mm512_set4_epi32(0x0F0B0703, 0x0E0A0602, 0x0D090501, 0x0C080400);
   }
 };
 using Rows = DwS8<Avx512, Dot4>;

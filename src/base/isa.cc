@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdlib>
-#include <optional>
 #include <vector>
 
 #include "src/base/fail.h"
@@ -35,9 +35,21 @@ const std::array<Row, 9>& rows() {
   return kRows;
 }
 
-std::optional<Isa>& cap_slot() {
-  static std::optional<Isa> cap;
+constexpr int kUnset = -1;
+std::atomic<int> chosen_cap = kUnset;  // an Isa
+
+Isa checked_cap(Isa cap) {
+  if (!cpu_has(cap)) fail_usage("this CPU has no {}", isa_name(cap));
   return cap;
+}
+
+Isa default_cap() {
+  const char* asked = std::getenv("LAPIDARY_ISA");
+  if (asked != nullptr && *asked != '\0') return checked_cap(isa_from_name(asked));
+  Isa best = Isa::kScalar;
+  for (const Row& row : rows())
+    if (cpu_has(row.isa)) best = row.isa;
+  return best;
 }
 
 }  // namespace
@@ -82,8 +94,7 @@ bool cpu_has(Isa isa) {
              __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
              __builtin_cpu_supports("avx512dq");
     case Isa::kAvx512Vnni:
-      return cpu_has(Isa::kAvx512) && __builtin_cpu_supports("avx512vnni") &&
-             __builtin_cpu_supports("avx512vbmi");
+      return cpu_has(Isa::kAvx512) && __builtin_cpu_supports("avx512vnni");
     case Isa::kAvx512Bf16:
       return cpu_has(Isa::kAvx512Vnni) && __builtin_cpu_supports("avx512bf16");
     default: return false;
@@ -94,22 +105,16 @@ bool cpu_has(Isa isa) {
 }
 
 Isa isa_cap() {
-  if (!cap_slot()) {
-    const char* asked = std::getenv("LAPIDARY_ISA");
-    if (asked != nullptr && *asked != '\0') {
-      set_isa_cap(isa_from_name(asked));
-    } else {
-      for (const Row& row : rows())
-        if (cpu_has(row.isa)) cap_slot() = row.isa;
-    }
+  int cap = chosen_cap.load();
+  if (cap == kUnset) {
+    const int found = static_cast<int>(default_cap());
+    // Where another thread set one meanwhile, `cap` becomes that one.
+    if (chosen_cap.compare_exchange_strong(cap, found)) cap = found;
   }
-  return *cap_slot();
+  return static_cast<Isa>(cap);
 }
 
-void set_isa_cap(Isa cap) {
-  if (!cpu_has(cap)) fail_usage("this CPU has no {}", isa_name(cap));
-  cap_slot() = cap;
-}
+void set_isa_cap(Isa cap) { chosen_cap = static_cast<int>(checked_cap(cap)); }
 
 bool isa_enabled(Isa isa) {
   if (!cpu_has(isa)) return false;

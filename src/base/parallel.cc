@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <atomic>
 #include <exception>
 #include <vector>
 
@@ -20,10 +21,7 @@ int available_cpus() {
   return std::max(1, CPU_COUNT(&set));
 }
 
-int& chosen_threads() {
-  static int chosen = 0;
-  return chosen;
-}
+std::atomic<int> chosen_threads = 0;  // 0: all there are
 
 thread_local int scope_threads = 0;
 
@@ -38,12 +36,13 @@ ThreadScope::~ThreadScope() { scope_threads = before_; }
 int thread_count() {
   if (scope_threads > 0) return scope_threads;
   static const int available = available_cpus();
-  return chosen_threads() > 0 ? chosen_threads() : available;
+  const int chosen = chosen_threads;
+  return chosen > 0 ? chosen : available;
 }
 
 void set_thread_count(int threads) {
   if (threads < 0 || threads > 1024) fail_usage("--threads {} is outside 1..1024", threads);
-  chosen_threads() = threads;
+  chosen_threads = threads;
 }
 
 void parallel_for(int64_t count, int64_t grain,
@@ -56,7 +55,7 @@ void parallel_for(int64_t count, int64_t grain,
     return;
   }
   std::vector<std::exception_ptr> errors(static_cast<size_t>(parts));
-#pragma omp parallel for num_threads(static_cast<int>(parts)) schedule(static, 1)
+#pragma omp parallel for num_threads(static_cast <int>(parts)) schedule(static, 1)
   for (int64_t part = 0; part < parts; ++part) {
     try {
       body(count * part / parts, count * (part + 1) / parts, static_cast<int>(part));

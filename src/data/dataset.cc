@@ -8,6 +8,7 @@
 #include "src/base/checked.h"
 #include "src/base/file.h"
 #include "src/base/parallel.h"
+#include "src/base/path.h"
 #include "src/base/rng.h"
 #include "src/base/sha256.h"
 #include "src/data/csv.h"

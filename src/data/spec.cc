@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
 
 #include "src/base/text.h"
 
@@ -304,31 +302,6 @@ void check_dataset(const DatasetSpec& spec) {
   check_keys_of_kind(spec);
   check_geometry(spec);
   check_values(spec);
-}
-
-std::string expand_path(const std::string& path, const std::string& base_dir) {
-  auto variable = [&](const std::string& name) -> std::string {
-    const char* value = std::getenv(name.c_str());
-    if (value == nullptr) fail_usage("'{}': the variable {} is not set", path, name);
-    return value;
-  };
-  std::string out;
-  size_t at = 0;
-  if (path == "~" || path.starts_with("~/")) {
-    out = variable("HOME");
-    at = 1;
-  }
-  while (at < path.size()) {
-    const size_t end = path.compare(at, 2, "${") == 0 ? path.find('}', at) : std::string::npos;
-    if (end == std::string::npos) {
-      out += path[at++];
-    } else {
-      out += variable(path.substr(at + 2, end - at - 2));
-      at = end + 1;
-    }
-  }
-  const std::filesystem::path file(out);
-  return base_dir.empty() || file.is_absolute() ? out : (base_dir / file).string();
 }
 
 }  // namespace lapidary

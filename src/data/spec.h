@@ -14,10 +14,6 @@ const FieldTable& dataset_fields();
 /// Throws Error{kUsage} where keys are missing, out of range or contradict each other.
 void check_dataset(const DatasetSpec& spec);
 
-/// `~`, `~/x` and `${VAR}` expanded; a relative result starts at `base_dir` (empty: left as it is).
-/// Throws Error{kUsage} where a variable is not set.
-std::string expand_path(const std::string& path, const std::string& base_dir);
-
 // Lets a params struct of another box hold a data record: field("calib", &Data::calib, "...").
 struct DatasetRecord {
   static const FieldTable& fields() { return dataset_fields(); }

@@ -209,15 +209,30 @@ Operand PlanBuilder::create(ValueId id, Layout layout, bool biased) {
   return lies;
 }
 
-bool PlanBuilder::reusable(const Operand& operand, std::span<const NodeId> nodes) const {
+bool PlanBuilder::reusable(const Operand& operand, std::span<const NodeId> nodes) {
   if (plan_.storages[static_cast<size_t>(operand.storage)].kind != Storage::Kind::kArena)
     return false;
-  for (const ValueId sharer : sharers_.at(operand.storage)) {
+  const auto reads_of = [&](ValueId v) {
+    int64_t count = 0;
+    for (const NodeId id : nodes) {
+      count += std::count(node(id).inputs.begin(), node(id).inputs.end(), v);
+      for (const Capture& capture : node(id).captures) count += capture.outer == v;
+    }
+    return count;
+  };
+  // Sharers that nobody will read again are dropped: a chain computed in place has one per node.
+  std::vector<ValueId>& sharers = sharers_.at(operand.storage);
+  for (size_t i = 0; i < sharers.size();) {
+    const ValueId sharer = sharers[i];
     if (returned_.contains(sharer.index)) return false;
-    int64_t others = pending_.at(sharer.index);
-    for (const Use& use : graph_.value(sharer).uses)
-      others -= std::count(nodes.begin(), nodes.end(), use.node);
-    if (others > 0) return false;
+    const int64_t readers = pending_.at(sharer.index);
+    if (readers > reads_of(sharer)) return false;
+    if (readers > 0) {
+      ++i;
+    } else {
+      sharers[i] = sharers.back();
+      sharers.pop_back();
+    }
   }
   return true;
 }

@@ -73,7 +73,7 @@ class PlanBuilder {
   /// As create, in the layout and, where only `nodes` still read them, the bytes of `from`.
   Operand create_over(ValueId id, const Operand& from, std::span<const NodeId> nodes);
   /// True where only `nodes` still read those bytes, so that they may be written over.
-  bool reusable(const Operand& operand, std::span<const NodeId> nodes) const;
+  bool reusable(const Operand& operand, std::span<const NodeId> nodes);
   /// `id` is the same bytes as `lies`, under its own shape.
   void alias(ValueId id, const Operand& lies, Layout layout);
   /// Bytes for one step's own use.

@@ -33,8 +33,9 @@ bool is_quantized(const Graph& graph) {
 
 void add_outputs(Graph& graph, const std::vector<ValueId>& more) {
   std::vector<ValueId> outputs = graph.outputs();
+  std::set<ValueId> listed(outputs.begin(), outputs.end());
   for (const ValueId id : more)
-    if (std::find(outputs.begin(), outputs.end(), id) == outputs.end()) outputs.push_back(id);
+    if (listed.insert(id).second) outputs.push_back(id);
   graph.set_outputs(std::move(outputs));
 }
 

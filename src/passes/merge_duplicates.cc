@@ -2,8 +2,11 @@
 // Constants of equal type, shape and bytes become one; before all others, so that their readers
 // match.
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <map>
+#include <unordered_map>
+#include <utility>
 
 #include "src/ops/opdef.h"
 #include "src/passes/edit.h"
@@ -25,8 +28,8 @@ uint64_t hash_text(uint64_t hash, std::string_view text) {
   return hash_bytes(hash, text.data(), text.size());
 }
 
-// Shape and the first bytes: weights differ early, and equal hashes are compared in full.
-uint64_t hash_tensor(const Tensor& tensor) {
+// Type, shape and the first bytes: weights differ early, mostly.
+uint64_t hash_start(const Tensor& tensor) {
   constexpr size_t kBytes = 256;
   const auto type = static_cast<int32_t>(tensor.dtype());
   uint64_t hash = hash_bytes(kHashStart, &type, sizeof type);
@@ -34,8 +37,47 @@ uint64_t hash_tensor(const Tensor& tensor) {
   return hash_bytes(hash, tensor.raw(), std::min(tensor.size_bytes(), kBytes));
 }
 
+// Everything, a word at a time. The rotation brings high bits down: a product never does.
+uint64_t hash_all(const Tensor& tensor) {
+  uint64_t hash = hash_start(tensor);
+  const auto* bytes = static_cast<const unsigned char*>(tensor.raw());
+  const size_t words = tensor.size_bytes() / sizeof(uint64_t);
+  for (size_t i = 0; i < words; ++i) {
+    uint64_t word;
+    std::memcpy(&word, bytes + i * sizeof word, sizeof word);
+    hash = std::rotl(hash ^ word, 29) * 0x9E3779B97F4A7C15u;
+  }
+  return hash_bytes(hash, bytes + words * sizeof(uint64_t), tensor.size_bytes() % sizeof(uint64_t));
+}
+
+// Constants seen so far. Each is read in full at most once, and only where another starts alike.
+class SeenConstants {
+ public:
+  explicit SeenConstants(const Graph& graph) : graph_(graph) {}
+
+  /// A constant that was seen and equals `id`, or none: then `id` is kept.
+  ValueId find_or_keep(ValueId id) {
+    const Tensor& tensor = *graph_.constant(id);
+    const auto [alike, is_first] = by_start_.emplace(hash_start(tensor), id);
+    if (is_first) return {};
+    if (const ValueId first = std::exchange(alike->second, ValueId{}))
+      by_content_.emplace(hash_all(*graph_.constant(first)), first);
+    const uint64_t hash = hash_all(tensor);
+    const auto [begin, end] = by_content_.equal_range(hash);
+    for (auto it = begin; it != end; ++it)
+      if (graph_.constant(it->second)->equals(tensor)) return it->second;
+    by_content_.emplace(hash, id);
+    return {};
+  }
+
+ private:
+  const Graph& graph_;
+  std::unordered_map<uint64_t, ValueId> by_start_;  // none: its constants are in by_content_
+  std::unordered_multimap<uint64_t, ValueId> by_content_;
+};
+
 int64_t merge_constants(Graph& graph, bool train_safe) {
-  std::multimap<uint64_t, ValueId> seen;
+  SeenConstants seen(graph);
   int64_t changes = 0;
   for (ValueId id : graph.values()) {
     const Tensor* tensor = graph.constant(id);
@@ -44,16 +86,9 @@ int64_t merge_constants(Graph& graph, bool train_safe) {
       continue;
     // Two parameters that start equal are trained apart.
     if (train_safe && is_float(tensor->dtype()) && tensor->size() > 1) continue;
-    const uint64_t hash = hash_tensor(*tensor);
-    const auto [first, last] = seen.equal_range(hash);
-    const auto same = std::find_if(first, last, [&](const auto& entry) {
-      return graph.constant(entry.second)->equals(*tensor);
-    });
-    if (same == last) {
-      seen.emplace(hash, id);
-      continue;
-    }
-    graph.replace_uses(id, same->second);
+    const ValueId same = seen.find_or_keep(id);
+    if (!same) continue;
+    graph.replace_uses(id, same);
     graph.remove_value(id);
     ++changes;
   }

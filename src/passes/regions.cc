@@ -34,6 +34,16 @@ bool is_uncuttable(RegionKind kind) {
   return kind != RegionKind::kSilu && kind != RegionKind::kHardSwish && kind != RegionKind::kMish;
 }
 
+std::vector<size_t> node_ranks(const Graph& graph) {
+  std::vector<size_t> rank;
+  size_t at = 0;
+  for (NodeId id : graph.nodes()) {
+    if (id.index >= rank.size()) rank.resize(id.index + 1);
+    rank[id.index] = at++;
+  }
+  return rank;
+}
+
 bool is_closed(const Graph& graph, const std::vector<NodeId>& nodes, ValueId output) {
   for (NodeId id : nodes)
     for (ValueId out : graph.node(id).outputs) {
@@ -51,11 +61,7 @@ bool take_region(const Graph& graph, Region region, std::set<NodeId>& taken,
   if (std::any_of(region.nodes.begin(), region.nodes.end(), is_taken) ||
       !is_closed(graph, region.nodes, region.output))
     return false;
-  const std::set<NodeId> members(region.nodes.begin(), region.nodes.end());
-  region.nodes.clear();
-  for (NodeId id : graph.nodes())
-    if (members.contains(id)) region.nodes.push_back(id);
-  taken.insert(members.begin(), members.end());
+  taken.insert(region.nodes.begin(), region.nodes.end());
   regions.push_back(std::move(region));
   return true;
 }
@@ -66,11 +72,11 @@ std::vector<Region> find_regions(const Graph& graph) {
   find_normalizations(graph, taken, regions);
   find_activations(graph, taken, regions);
   find_softmaxes(graph, taken, regions);
-  std::vector<NodeId> order = graph.nodes();
-  std::vector<size_t> rank;
-  for (size_t i = 0; i < order.size(); ++i) {
-    if (order[i].index >= rank.size()) rank.resize(order[i].index + 1);
-    rank[order[i].index] = i;
+  const std::vector<size_t> rank = node_ranks(graph);
+  for (Region& region : regions) {
+    const auto earlier = [&](NodeId a, NodeId b) { return rank[a.index] < rank[b.index]; };
+    std::sort(region.nodes.begin(), region.nodes.end(), earlier);
+    region.nodes.erase(std::unique(region.nodes.begin(), region.nodes.end()), region.nodes.end());
   }
   std::sort(regions.begin(), regions.end(), [&](const Region& a, const Region& b) {
     return rank[a.nodes.front().index] < rank[b.nodes.front().index];

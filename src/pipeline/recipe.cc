@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstdlib>
 
 #include "src/base/file.h"
+#include "src/base/path.h"
 #include "src/base/text.h"
 #include "src/data/spec.h"
 #include "src/pipeline/feed.h"
@@ -15,30 +15,6 @@
 namespace lapidary {
 
 namespace fs = std::filesystem;
-
-std::string resolve_path(const std::string& path, const std::string& base_dir) {
-  std::string out;
-  for (size_t i = 0; i < path.size(); ++i) {
-    if (i == 0 && path[0] == '~' && (path.size() == 1 || path[1] == '/')) {
-      const char* home = std::getenv("HOME");
-      if (home == nullptr) fail_usage("'{}' starts with ~, but HOME is not set", path);
-      out += home;
-    } else if (path[i] == '$' && i + 1 < path.size() && path[i + 1] == '{') {
-      const size_t end = path.find('}', i);
-      if (end == std::string::npos) fail_usage("'{}': ${{ without }}", path);
-      const std::string name = path.substr(i + 2, end - i - 2);
-      const char* value = std::getenv(name.c_str());
-      if (value == nullptr) fail_usage("'{}': the variable {} is not set", path, name);
-      out += value;
-      i = end;
-    } else {
-      out += path[i];
-    }
-  }
-  const fs::path relative(out);
-  if (relative.is_absolute() || base_dir.empty()) return out;
-  return (fs::path(base_dir) / relative).lexically_normal().string();
-}
 
 namespace {
 
@@ -59,18 +35,20 @@ DataRecord parse_data_record(const Setting& setting, const std::string& base_dir
   }
   if (setting.text.find('{') != std::string::npos && !fs::exists(setting.text))
     return parse_data_record(parse_yaml(setting.text, "data", false), base_dir);
-  const std::string file = resolve_path(setting.text, base_dir);
+  const std::string file = expand_path(setting.text, base_dir);
   bind(dataset_fields(), parse_yaml(read_file(file), file), &record.spec);
   record.base_dir = parent_of(file);
   return record;
 }
 
-/// Sets `value` at a dotted path below `root`; list entries by number, single-key maps by their key.
+/// Sets `value` at a dotted path below `root`; list entries by number, single-key maps by their
+/// key.
 void override_setting(Setting& root, const std::string& assignment) {
   const size_t equals = assignment.find('=');
   if (equals == std::string::npos || equals == 0)
     fail_usage("--set '{}' is not KEY.KEY=VALUE", assignment);
-  const Setting value = parse_yaml(assignment.substr(equals + 1) + "\n", "--set " + assignment, false);
+  const Setting value =
+      parse_yaml(assignment.substr(equals + 1) + "\n", "--set " + assignment, false);
   Setting* at = &root;
   std::string path = assignment.substr(0, equals);
   while (true) {
@@ -129,7 +107,8 @@ RecipeStep parse_step(const Setting& setting) {
 
 void parse_data(const Setting& data, const std::string& base_dir, Recipe::Impl& impl) {
   if (data.kind == Setting::Kind::kNull) return;
-  if (data.kind != Setting::Kind::kMap) fail_setting(data, "'data' wants a map: calib, train, eval");
+  if (data.kind != Setting::Kind::kMap)
+    fail_setting(data, "'data' wants a map: calib, train, eval");
   const std::vector<std::string> roles(kDataRoles.begin(), kDataRoles.end());
   for (const auto& [role, record] : data.entries) {
     if (std::find(roles.begin(), roles.end(), role) == roles.end())
@@ -146,14 +125,17 @@ void check(const Recipe::Impl& impl, const Setting& root) {
   };
   for (const RecipeStep& step : impl.steps)
     if (step.step->needs_calib() && !impl.find_data("calib"))
-      fail_setting(at("steps"), "step '{}' needs calibration data: give `data: {{calib: ...}}`", step.name);
+      fail_setting(at("steps"), "step '{}' needs calibration data: give `data: {{calib: ...}}`",
+                   step.name);
   const LimitsParams& limits = impl.params.limits;
   const bool on_data = !limits.max_drop_points.empty() || limits.max_accuracy_drop ||
                        limits.min_agreement || limits.min_sqnr_db;
   if (on_data && !impl.find_data("eval"))
-    fail_setting(at("limits"), "limits on accuracy need evaluation data: give `data: {{eval: ...}}`");
+    fail_setting(at("limits"),
+                 "limits on accuracy need evaluation data: give `data: {{eval: ...}}`");
   if (!limits.max_drop_points.empty() && limits.max_accuracy_drop)
-    fail_setting(at("limits"), "max_accuracy_drop and max_drop_points are the same limit; give one");
+    fail_setting(at("limits"),
+                 "max_accuracy_drop and max_drop_points are the same limit; give one");
   const bool timed = limits.max_latency_ms || limits.min_speedup;
   const auto& bench = impl.params.evaluate.bench;
   if (timed && (!bench || std::find(bench->threads.begin(), bench->threads.end(), limits.threads) ==
@@ -170,8 +152,9 @@ std::shared_ptr<const Recipe::Impl> build(Setting root, const std::string& sourc
   impl->source = source;
   impl->base_dir = base_dir;
   impl->params = bind<RecipeParams>(root);
-  impl->params.model = resolve_path(impl->params.model, base_dir);
-  if (!impl->params.output.empty()) impl->params.output = resolve_path(impl->params.output, base_dir);
+  impl->params.model = expand_path(impl->params.model, base_dir);
+  if (!impl->params.output.empty())
+    impl->params.output = expand_path(impl->params.output, base_dir);
   parse_data(impl->params.data, base_dir, *impl);
   for (const Setting& step : impl->params.steps) impl->steps.push_back(parse_step(step));
   check(*impl, root);
@@ -183,7 +166,7 @@ Setting effective_data(const DataRecord& record) {
   DatasetSpec spec = record.spec;
   const auto absolute = [&](std::string& path) {
     if (!path.empty() && path != "folders")
-      path = fs::absolute(resolve_path(path, record.base_dir)).lexically_normal().string();
+      path = fs::absolute(expand_path(path, record.base_dir)).lexically_normal().string();
   };
   for (std::string& path : spec.path) absolute(path);
   absolute(spec.labels);
@@ -220,7 +203,8 @@ Recipe Recipe::parse(const std::string& text, const std::string& source,
 std::string Recipe::effective_yaml() const {
   RecipeParams params = impl_->params;
   params.model = fs::absolute(params.model).lexically_normal().string();
-  if (!params.output.empty()) params.output = fs::absolute(params.output).lexically_normal().string();
+  if (!params.output.empty())
+    params.output = fs::absolute(params.output).lexically_normal().string();
   params.data = Setting::map({});
   for (const auto& [role, record] : impl_->data)
     params.data.entries.emplace_back(role, effective_data(record));

@@ -67,9 +67,9 @@ struct RecipeStep {
 
 struct Recipe::Impl {
   RecipeParams params;
-  std::string source;      ///< file, or what to call the text
-  std::string base_dir;    ///< where its relative paths start
-  std::map<std::string, DataRecord> data;   ///< calib, train, eval
+  std::string source;                      ///< file, or what to call the text
+  std::string base_dir;                    ///< where its relative paths start
+  std::map<std::string, DataRecord> data;  ///< calib, train, eval
   std::vector<RecipeStep> steps;
 
   const DataRecord* find_data(const std::string& role) const {
@@ -77,8 +77,5 @@ struct Recipe::Impl {
     return found == data.end() ? nullptr : &found->second;
   }
 };
-
-/// `path` as seen from `base_dir`; `~` and ${VAR} expand. Throws Error{kUsage} for an unset variable.
-std::string resolve_path(const std::string& path, const std::string& base_dir);
 
 }  // namespace lapidary

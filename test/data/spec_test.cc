@@ -103,19 +103,6 @@ TEST(DatasetSpecTable, MistakesAreUsageErrors) {
               HasSubstr("need 'labels"));
 }
 
-TEST(ExpandPath, HomeVariablesAndBase) {
-  ::setenv("HOME", "/home/me", 1);
-  ::setenv("LAPIDARY_TEST_DATA", "/data", 1);
-  EXPECT_EQ(expand_path("~/x", "/base"), "/home/me/x");
-  EXPECT_EQ(expand_path("${LAPIDARY_TEST_DATA}/x${LAPIDARY_TEST_DATA}", ""), "/data/x/data");
-  EXPECT_EQ(expand_path("x/y", "/base"), "/base/x/y");
-  EXPECT_EQ(expand_path("x/~", ""), "x/~");
-  EXPECT_EQ(expand_path("${open", ""), "${open");
-  EXPECT_THAT(
-      error_of([] { expand_path("${LAPIDARY_TEST_ABSENT}/x", ""); }),
-      HasSubstr("2: '${LAPIDARY_TEST_ABSENT}/x': the variable LAPIDARY_TEST_ABSENT is not set"));
-}
-
 TEST(Csv, QuotesLineEndsAndMarks) {
   const CsvTable table = parse_csv(
       "\xEF\xBB\xBF"

@@ -22,6 +22,23 @@ TEST(Arena, LargestComesFirst) {
 
 TEST(Arena, EmptyPlanNeedsNothing) { EXPECT_EQ(lay_out_arena({}).size_bytes, 0); }
 
+// What is chained is alive for two steps, so two places serve all of it; 100,000 in linear time.
+TEST(Arena, LongChainNeedsTwoPlaces) {
+  std::vector<Lifetime> lifetimes;
+  for (int i = 0; i < 100'000; ++i) lifetimes.push_back({100, i, i + 1});
+  const ArenaLayout layout = lay_out_arena(lifetimes);
+  EXPECT_EQ(layout.size_bytes, 384);
+  for (size_t i = 0; i < lifetimes.size(); ++i) EXPECT_EQ(layout.offsets[i], i % 2 ? 192 : 0);
+}
+
+TEST(Arena, ManyBlocksAliveAtOnceAreStacked) {
+  std::vector<Lifetime> lifetimes;
+  for (int i = 0; i < 3000; ++i) lifetimes.push_back({100, i, 3000});
+  std::vector<int64_t> offsets = lay_out_arena(lifetimes).offsets;
+  for (size_t i = 0; i < offsets.size(); ++i)
+    EXPECT_EQ(offsets[i], 192 * static_cast<int64_t>(i)) << i;
+}
+
 TEST(Arena, LiveBlocksNeverOverlap) {
   for (uint64_t seed = 0; seed < 200; ++seed) {
     Rng rng(seed);

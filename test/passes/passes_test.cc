@@ -323,6 +323,23 @@ TEST(MergeDuplicates, MergesConstantsAndWhatTheyFeed) {
   EXPECT_THAT(op_list(m.graph), ElementsAre("Mul", "Add"));
 }
 
+// Of 100 elements only the last tells the first two apart; the third is the first again.
+TEST(MergeDuplicates, ConstantsThatStartAlikeAreComparedToTheEnd) {
+  Model m;
+  const ValueId x = m.input({100});
+  std::vector<float> one(100, 1.0f), other = one;
+  other.back() = 2.0f;
+  const ValueId a = m.build.op("Mul", {x, m.constant("k", Tensor::of<float>({100}, one))});
+  const ValueId b = m.build.op("Add", {a, m.constant("l", Tensor::of<float>({100}, other))});
+  const ValueId c = m.build.op("Sub", {b, m.constant("n", Tensor::of<float>({100}, one))});
+  const ValueId d = m.build.op("Div", {c, m.constant("o", Tensor::of<float>({100}, other))});
+  m.finish(m.build.op("Relu", {d}, {}, "y"));
+  EXPECT_EQ(m.run(merge_duplicates).changes, 2);
+  EXPECT_EQ(m.graph.find_value("n"), ValueId{});
+  EXPECT_EQ(m.graph.find_value("o"), ValueId{});
+  EXPECT_NE(m.graph.find_value("l"), ValueId{});
+}
+
 TEST(MergeDuplicates, LeavesOtherAttributesAndRandomNodes) {
   Model m;
   const ValueId x = m.input({2, 2});

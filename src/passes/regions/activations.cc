@@ -37,6 +37,9 @@ constexpr std::pair<RegionKind, double (*)(double)> kFunctions[] = {
     {RegionKind::kHardSwish, hard_swish},
     {RegionKind::kMish, mish}};
 
+// Each is one of the functions, or a step of one that computes more than a path can.
+constexpr std::string_view kWhole[] = {"Gelu", "HardSwish", "Mish"};
+
 bool is_one_of(const Graph& graph, NodeId node, std::span<const std::string_view> ops) {
   return std::any_of(ops.begin(), ops.end(),
                      [&](std::string_view op) { return is_op(graph, node, op); });
@@ -95,6 +98,17 @@ std::vector<NodeId> between(const Graph& graph, ValueId x, ValueId y) {
   return nodes;
 }
 
+// Every function here is x times a gate of x, so its variable flows at least two ways. A lone path
+// of unary steps computes none of them, unless one of its ops is such a product itself.
+bool may_be_activation(const Graph& graph, const std::vector<NodeId>& nodes) {
+  size_t reads = 0;  // of variables
+  for (NodeId id : nodes) {
+    if (is_one_of(graph, id, kWhole)) return true;
+    for (ValueId in : graph.node(id).inputs) reads += in && !graph.constant(in);
+  }
+  return reads > nodes.size();
+}
+
 Tensor grid() {
   std::vector<float> x;
   for (int i = -64; i <= 64; ++i) x.push_back(static_cast<float>(i) / 8 + 0.013f);
@@ -142,20 +156,18 @@ std::optional<RegionKind> recognize(const Tensor& y) {
   return std::nullopt;
 }
 
-bool match_at(const Graph& graph, NodeId anchor, std::set<NodeId>& taken,
-              std::vector<Region>& regions) {
+bool match_at(const Graph& graph, NodeId anchor, const std::vector<size_t>& rank,
+              std::set<NodeId>& taken, std::vector<Region>& regions) {
   for (ValueId y : sinks(graph, anchor))
     for (ValueId x : sources(graph, anchor)) {
       Region region;
       region.nodes = between(graph, x, y);
       if (std::count(region.nodes.begin(), region.nodes.end(), anchor) == 0 ||
-          !is_closed(graph, region.nodes, y))
+          !may_be_activation(graph, region.nodes) || !is_closed(graph, region.nodes, y))
         continue;
-      std::sort(region.nodes.begin(), region.nodes.end());
-      std::vector<NodeId> ordered;
-      for (NodeId id : graph.nodes())
-        if (std::binary_search(region.nodes.begin(), region.nodes.end(), id)) ordered.push_back(id);
-      const auto computed = compute(graph, ordered, x, y);
+      std::sort(region.nodes.begin(), region.nodes.end(),
+                [&](NodeId a, NodeId b) { return rank[a.index] < rank[b.index]; });
+      const auto computed = compute(graph, region.nodes, x, y);
       const auto kind = computed ? recognize(*computed) : std::nullopt;
       if (!kind) continue;
       region.kind = *kind;
@@ -169,8 +181,10 @@ bool match_at(const Graph& graph, NodeId anchor, std::set<NodeId>& taken,
 }  // namespace
 
 void find_activations(const Graph& graph, std::set<NodeId>& taken, std::vector<Region>& regions) {
+  const std::vector<size_t> rank = node_ranks(graph);
   for (NodeId id : graph.nodes())
-    if (!taken.contains(id) && is_one_of(graph, id, kAnchors)) match_at(graph, id, taken, regions);
+    if (!taken.contains(id) && is_one_of(graph, id, kAnchors))
+      match_at(graph, id, rank, taken, regions);
 }
 
 }  // namespace lapidary

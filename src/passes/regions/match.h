@@ -13,10 +13,13 @@ void find_normalizations(const Graph& graph, std::set<NodeId>& taken, std::vecto
 void find_activations(const Graph& graph, std::set<NodeId>& taken, std::vector<Region>& regions);
 void find_softmaxes(const Graph& graph, std::set<NodeId>& taken, std::vector<Region>& regions);
 
+/// Each live node's place in the graph's order, by NodeId::index.
+std::vector<size_t> node_ranks(const Graph& graph);
+
 /// No value inside is read outside: every output of every node but the last is read by the nodes
 /// alone.
 bool is_closed(const Graph& graph, const std::vector<NodeId>& nodes, ValueId output);
-/// Adds the region where it is closed and free; orders its nodes.
+/// Adds the region where it is closed and free; its nodes in any order.
 bool take_region(const Graph& graph, Region region, std::set<NodeId>& taken,
                  std::vector<Region>& regions);
 
