@@ -238,6 +238,10 @@ class Run {
       stage.metrics = found[i].metrics;
       stage.samples = found[i].samples;
       stage.activation_bytes = found[i].arena_bytes;
+      if (const std::string warning = nonfinite_warning(stage.name, found[i]); !warning.empty()) {
+        report_.warnings.push_back(warning);
+        options_.log.warn(warning);
+      }
     }
   }
 

@@ -82,7 +82,7 @@ std::string cards(const Report& r) {
   }
   if (const auto v = metric_of(b, "agreement_with_fp32"))
     out += card(metric_text("agreement_with_fp32", *v), "same answer as FP32");
-  if (const auto v = metric_of(b, "sqnr_db")) out += card(fmt::format("{:.1f} dB", *v), "output SQNR");
+  if (const auto v = metric_of(b, "sqnr_db")) out += card(metric_text("sqnr_db", *v) + (std::isfinite(*v) ? " dB" : ""), "output SQNR");
   out += card(size_text(b.size_bytes),
               fmt::format("{:.2f}x smaller, from {}", static_cast<double>(a.size_bytes) / static_cast<double>(b.size_bytes),
                           size_text(a.size_bytes)));
@@ -103,7 +103,7 @@ std::string bars(const Report& r) {
     size.push_back({s.name, static_cast<double>(s.size_bytes), size_text(s.size_bytes)});
     if (const auto l = first_latency(s))
       time.push_back({s.name, l->median_ms, fmt::format("{:.3f} ms", l->median_ms)});
-    if (const auto v = metric_of(s, "top1")) accuracy.push_back({s.name, *v, metric_text("top1", *v)});
+    if (const auto v = metric_of(s, "top1"); v && std::isfinite(*v)) accuracy.push_back({s.name, *v, metric_text("top1", *v)});
   }
   std::string out = "<h2>Before and after</h2><div class=\"panel bars\">" + svg_bars("File size", size);
   if (!time.empty())
