@@ -78,6 +78,10 @@ struct Recipe::Impl {
   }
 };
 
+/// The effective recipe without its paths: the same text wherever the files lie. (What is in the files has
+/// hashes of its own.)
+std::string portable_yaml(const Recipe& recipe);
+
 /// `path` as seen from `base_dir`; `~` and ${VAR} expand. Throws Error{kUsage} for an unset variable.
 std::string resolve_path(const std::string& path, const std::string& base_dir);
 

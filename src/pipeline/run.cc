@@ -74,7 +74,7 @@ class Run {
     report_.environment = describe_environment();
     model_sha256_ = sha256_hex(read_file(path));
     report_.provenance.emplace_back("model", model_sha256_);
-    report_.provenance.emplace_back("recipe", sha256_hex(recipe_.effective_yaml()));
+    report_.provenance.emplace_back("recipe", sha256_hex(portable_yaml(recipe_)));
     if (const DataRecord* eval = impl_.find_data("eval")) {
       eval_ = open_for(*eval, original_, impl_.params.seed);
       report_.provenance.emplace_back("eval data", eval_->manifest_sha256());

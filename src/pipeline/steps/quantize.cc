@@ -106,6 +106,7 @@ class QuantizeStep : public Step {
     add_to_report(plan_quantization(context.graph, params_), context.report);
   }
 
+  std::map<std::string, std::string*> paths() override { return {{"stats", &params_.stats}}; }
   Setting params() const override { return unbind(QuantizeParams::fields(), &params_); }
 
  private:
