@@ -73,6 +73,8 @@ struct BenchOptions {
   int warmup = 3;
   /// Sizes for symbolic dims by name and shapes for inputs by name.
   std::map<std::string, Shape> input_shapes = {};
+  uint64_t seed = 0;      ///< of the random input
+  LogSink log = {};
 };
 /// Latency of one inference on random input (seeded).
 LAPIDARY_API std::vector<Latency> bench(const Graph& model, const BenchOptions& options = {});

@@ -54,6 +54,7 @@ struct RecipeParams {
   std::vector<Setting> steps;
   EvaluateParams evaluate;
   LimitsParams limits;
+  bool external_data = false;
   std::vector<std::string> report = {"html", "json", "md"};
 
   static const FieldTable& fields();
