@@ -81,6 +81,14 @@ Report two_stages() {
   return r;
 }
 
+TEST(Report, IntegerLayersAreThoseThatRanOnIntegers) {
+  Report r = two_stages();
+  r.quantized = {"a", "b", "c"};  // as planned
+  r.layers = {{"a", "Conv", 9, 1, {}, {}, {}, "conv_s8", "int8"}, {"b", "Conv", 9, 1, {}, {}, {}, "", "float32"},
+              {"c", "Relu", 0, 0, {}, {}, {}, "", "int8"}};
+  EXPECT_THAT(report_html(r), HasSubstr("<b>1 / 2</b>"));
+}
+
 TEST(Limits, EachIsHeldAgainstTheLastStage) {
   LimitsParams limits;
   limits.max_drop_points = {{"top1", 0.4}};

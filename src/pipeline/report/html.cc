@@ -90,9 +90,12 @@ std::string cards(const Report& r) {
   if (la && lb)
     out += card(fmt::format("{:.3f} ms", lb->median_ms),
                 fmt::format("{:.2f}x the speed, from {:.3f} ms ({}T)", la->median_ms / lb->median_ms, la->median_ms, lb->threads));
-  if (!r.quantized.empty())
-    out += card(fmt::format("{} / {}", r.quantized.size(), r.quantized.size() + r.kept_float.size()),
-                "computing nodes on integers");
+  const auto with_macs = [](const LayerRecord& l) { return l.macs > 0; };
+  const auto on_integers = [&](const LayerRecord& l) { return with_macs(l) && l.precision.starts_with("int"); };
+  if (!r.quantized.empty() && !r.layers.empty())  // what the executor ran, not what the placement planned
+    out += card(fmt::format("{} / {}", std::count_if(r.layers.begin(), r.layers.end(), on_integers),
+                            std::count_if(r.layers.begin(), r.layers.end(), with_macs)),
+                "layers with MACs ran on integer kernels");
   return out + "</div>";
 }
 

@@ -88,7 +88,7 @@ ReportTable layer_table(const Report& r) {
 ReportTable kept_float_table(const Report& r) {
   ReportTable t{"What stayed float, and why", {"node", "op", "reason"}, {}, 3};
   for (const KeptFloat& k : r.kept_float) t.rows.push_back({k.node, k.op, k.reason});
-  if (t.rows.empty() && !r.quantized.empty()) t.note = "Nothing: every node that computes runs on integers.";
+  if (t.rows.empty() && !r.quantized.empty()) t.note = "Nothing was left out by the target's rules; the layers' kernels say what ran on integers.";
   return t;
 }
 
