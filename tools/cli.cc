@@ -40,10 +40,11 @@ LogSink Common::log() const {
           [printer](const Progress& progress) { printer->progress(progress); }};
 }
 
-CLI::App* add_command(CLI::App& app, const char* name, const char* help, Common& common) {
+CLI::App* add_command(CLI::App& app, const char* name, const char* help, Common& common, bool threads) {
   CLI::App* sub = app.add_subcommand(name, help);
-  sub->add_option("--threads", common.threads, "Threads (default: all this process may use)")
-      ->check(CLI::Range(1, 1024));
+  if (threads)
+    sub->add_option("--threads", common.threads, "Threads (default: all this process may use)")
+        ->check(CLI::Range(1, 1024));
   sub->add_option("--seed", common.seed, "Of everything random");
   sub->add_flag("--json", common.json, "One JSON object on stdout, nothing else there");
   sub->add_flag("-q,--quiet", common.quiet, "No progress");

@@ -25,8 +25,11 @@ struct EvaluateOptions {
 
 struct Validation {
   int64_t samples = 0;
-  std::map<std::string, double> metrics;  ///< "top1", "top5", "agreement_with_fp32", "sqnr_db", ...
+  /// "top1", "top5", "agreement_with_fp32", "sqnr_db", ...; NaN: without a value, for outputs are not finite.
+  std::map<std::string, double> metrics;
   double top1 = 0, top5 = 0, agreement = 0, sqnr_db = 0;  ///< the same, 0 where not measured
+  int64_t nonfinite_outputs = 0;          ///< elements of the first output that are NaN or infinite
+  int64_t nonfinite_samples = 0;          ///< samples that have such an element
   double seconds = 0;                     ///< inference of the candidate, without decoding
   double images_per_second = 0;
   Tensor outputs;                         ///< first graph output, samples along axis 0; where asked
@@ -70,6 +73,8 @@ struct BenchOptions {
   int warmup = 3;
   /// Sizes for symbolic dims by name and shapes for inputs by name.
   std::map<std::string, Shape> input_shapes = {};
+  uint64_t seed = 0;      ///< of the random input
+  LogSink log = {};
 };
 /// Latency of one inference on random input (seeded).
 LAPIDARY_API std::vector<Latency> bench(const Graph& model, const BenchOptions& options = {});

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <system_error>
@@ -187,6 +188,13 @@ std::shared_ptr<const MappedFile> ExternalData::file(const std::string& location
     fail_invalid("external data '{}' is the model file itself", printable(location, 200));
   files_.emplace(location, mapped);
   return mapped;
+}
+
+std::vector<std::shared_ptr<const MappedFile>> ExternalData::files() const {
+  std::vector<std::shared_ptr<const MappedFile>> out;
+  for (const auto& [location, mapped] : files_) out.push_back(mapped);
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a->path() < b->path(); });
+  return out;
 }
 
 ExternalBytes ExternalData::find(const pb::TensorProto& tensor, uint64_t expected_bytes) {

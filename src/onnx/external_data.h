@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "src/onnx/mapped_file.h"
 #include "src/onnx/proto.h"
@@ -41,6 +42,9 @@ class ExternalData {
   /// The bytes that a tensor of `expected_bytes` refers to. Throws Error: kInvalid where the
   /// entries are wrong, kIo where the file is missing.
   ExternalBytes find(const pb::TensorProto& tensor, uint64_t expected_bytes);
+
+  /// The files that were asked for so far, by location.
+  std::vector<std::shared_ptr<const MappedFile>> files() const;
 
  private:
   std::shared_ptr<const MappedFile> file(const std::string& location);

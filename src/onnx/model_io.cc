@@ -7,9 +7,11 @@
 
 #include "src/base/fail.h"
 #include "src/base/file.h"
+#include "src/base/sha256.h"
 #include "src/onnx/captures.h"
 #include "src/onnx/graph_writer.h"
 #include "src/onnx/mapped_file.h"
+#include "src/onnx/model_files.h"
 #include "src/onnx/model_reader.h"
 #include "src/onnx/opset_list.h"
 #include "src/onnx/tensor_proto.h"
@@ -182,13 +184,36 @@ class FileStream : public google::protobuf::io::CopyingOutputStream {
 
 }  // namespace
 
-Graph load_onnx(const std::filesystem::path& path, const LoadOptions& options) {
+LoadedModel load_with_files(const std::filesystem::path& path, const LoadOptions& options) {
   return with_context([&] { return path.string(); },
                       [&] {
                         const auto file = MappedFile::open(path.string());
                         ExternalData external(path.parent_path(), file);
-                        return parse_model(file->bytes(), &external, options);
+                        LoadedModel out{parse_model(file->bytes(), &external, options), {file}};
+                        const auto data = external.files();
+                        out.files.insert(out.files.end(), data.begin(), data.end());
+                        return out;
                       });
+}
+
+int64_t LoadedModel::size_bytes() const {
+  int64_t total = 0;
+  for (const auto& file : files) total += static_cast<int64_t>(file->bytes().size());
+  return total;
+}
+
+std::string LoadedModel::sha256() const {
+  Sha256 hash;
+  for (const auto& file : files) hash.update(file->bytes().data(), file->bytes().size());
+  return hash.hex();
+}
+
+Graph load_onnx(const std::filesystem::path& path, const LoadOptions& options) {
+  return load_with_files(path, options).graph;
+}
+
+bool needs_external_data(const Graph& graph, uint64_t limit_bytes) {
+  return constant_bytes(graph) > limit_bytes;
 }
 
 Graph parse_onnx(const void* data, size_t size_bytes, const LoadOptions& options) {

@@ -57,7 +57,7 @@ double percentile(const std::vector<double>& sorted, double share) {
 }  // namespace
 
 std::vector<Latency> bench(const Graph& model, const BenchOptions& options) {
-  Rng rng(0);
+  Rng rng(options.seed);
   Executor::Values inputs;
   for (ValueId id : model.inputs()) {
     if (model.constant(id) != nullptr) continue;
@@ -67,6 +67,7 @@ std::vector<Latency> bench(const Graph& model, const BenchOptions& options) {
   std::vector<Latency> out;
   for (int threads : options.threads) {
     using Clock = std::chrono::steady_clock;
+    options.log.advance("time", static_cast<int64_t>(out.size()), static_cast<int64_t>(options.threads.size()));
     Executor executor(model, {.threads = threads});
     for (int i = 0; i < options.warmup; ++i) executor.run(inputs);
     std::vector<double> ms;

@@ -1,5 +1,6 @@
 #include "lapidary/evaluate.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -49,6 +50,17 @@ struct Runner {
   std::vector<float> outputs;
   Shape output_shape;
   double seconds = 0;
+  int64_t nonfinite_outputs = 0, nonfinite_samples = 0;
+
+  void count_nonfinite(const Tensor& output, int64_t samples) {
+    for (int64_t i = 0; i < samples; ++i) {
+      const auto values = sample_of(output, i);
+      const int64_t found =
+          std::count_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+      nonfinite_outputs += found;
+      nonfinite_samples += found > 0;
+    }
+  }
 };
 
 bool has_labels(const Batch& batch) {
@@ -74,11 +86,12 @@ Tensor run_batch(Runner& runner, const Batch& batch) {
 Validation conclude(Runner& runner, int64_t samples, bool keep_outputs) {
   Validation v;
   v.samples = samples;
+  v.nonfinite_outputs = runner.nonfinite_outputs;
+  v.nonfinite_samples = runner.nonfinite_samples;
   v.seconds = runner.seconds;
   v.images_per_second = runner.seconds > 0 ? static_cast<double>(samples) / runner.seconds : 0;
   for (const Measured& m : runner.metrics)
-    if (const double value = m.metric->value(); !std::isnan(value))
-      v.metrics[std::string(m.def->name)] = value;
+    if (const auto value = m.metric->value()) v.metrics[std::string(m.def->name)] = *value;
   const auto figure = [&](const char* name) {
     const auto found = v.metrics.find(name);
     return found == v.metrics.end() ? 0.0 : found->second;
@@ -123,6 +136,7 @@ std::vector<Validation> evaluate_models(const std::vector<const Graph*>& models,
       if (against != nullptr && against->shape() != outputs[i].shape())
         fail_invalid("the models' outputs are {} and {}", shape_text(outputs[i].shape()),
                      shape_text(against->shape()));
+      runners[i].count_nonfinite(outputs[i], now.size());
       for (Measured& m : runners[i].metrics) m.metric->see({now, outputs[i], against});
       if (!options.keep_outputs) continue;
       const auto values = outputs[i].data<float>();
@@ -136,6 +150,12 @@ std::vector<Validation> evaluate_models(const std::vector<const Graph*>& models,
   std::vector<Validation> out;
   for (Runner& runner : runners) out.push_back(conclude(runner, samples, options.keep_outputs));
   return out;
+}
+
+std::string nonfinite_warning(const std::string& model, const Validation& found) {
+  if (found.nonfinite_outputs == 0) return {};
+  return fmt::format("{}: {} outputs are not finite (NaN or infinite), in {} of {} samples", model,
+                     found.nonfinite_outputs, found.nonfinite_samples, found.samples);
 }
 
 Validation evaluate(const Graph& model, const Dataset& data, const EvaluateOptions& options) {

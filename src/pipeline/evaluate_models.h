@@ -11,4 +11,7 @@ namespace lapidary {
 std::vector<Validation> evaluate_models(const std::vector<const Graph*>& models, int reference,
                                         const Dataset& data, const EvaluateOptions& options);
 
+/// "" where all outputs of a model are finite, otherwise a sentence that counts those that are not.
+std::string nonfinite_warning(const std::string& model, const Validation& found);
+
 }  // namespace lapidary

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -21,8 +22,9 @@ class Metric {
  public:
   virtual ~Metric() = default;
   virtual void see(const MetricBatch& batch) = 0;
-  /// NaN where the figure has no meaning for this data (top-5 of two classes): it is left out.
-  virtual double value() const = 0;
+  /// Absent where the figure has no meaning for this data (top-5 of two classes): it is left out. NaN where
+  /// outputs that are not finite leave it without a value: no limit on it is met.
+  virtual std::optional<double> value() const = 0;
 };
 
 /// A row of metrics.def.

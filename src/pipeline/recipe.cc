@@ -18,6 +18,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// A path that means the same from any folder.
+std::string absolute_path(const std::string& path, const std::string& base_dir) {
+  return fs::absolute(expand_path(path, base_dir)).lexically_normal().string();
+}
+
 constexpr std::array kDataRoles = {"calib", "train", "eval"};
 
 std::string parent_of(const std::string& file) {
@@ -156,20 +161,33 @@ std::shared_ptr<const Recipe::Impl> build(Setting root, const std::string& sourc
   if (!impl->params.output.empty())
     impl->params.output = expand_path(impl->params.output, base_dir);
   parse_data(impl->params.data, base_dir, *impl);
-  for (const Setting& step : impl->params.steps) impl->steps.push_back(parse_step(step));
+  for (const Setting& step : impl->params.steps) {
+    impl->steps.push_back(parse_step(step));
+    for (const auto& [key, path] : impl->steps.back().step->paths())
+      if (!path->empty()) *path = absolute_path(*path, base_dir);
+  }
   check(*impl, root);
   return impl;
 }
 
-/// The record with paths that mean the same from any folder.
-Setting effective_data(const DataRecord& record) {
+/// What becomes of paths when a recipe is written.
+enum class Paths {
+  kAbsolute,  ///< the same files from any folder
+  kLeftOut,   ///< the same text in any folder
+};
+
+void write_paths(DatasetSpec& spec, const std::string& base_dir, Paths paths) {
+  if (paths == Paths::kLeftOut) spec.path.clear();
+  for (std::string& path : spec.path) path = absolute_path(path, base_dir);
+  if (!spec.labels.empty() && spec.labels != "folders")
+    spec.labels = paths == Paths::kLeftOut ? "" : absolute_path(spec.labels, base_dir);
+  for (DatasetSpec& input : spec.inputs) write_paths(input, base_dir, paths);
+}
+
+/// The keys of the record that are not as by default.
+Setting effective_data(const DataRecord& record, Paths paths) {
   DatasetSpec spec = record.spec;
-  const auto absolute = [&](std::string& path) {
-    if (!path.empty() && path != "folders")
-      path = fs::absolute(expand_path(path, record.base_dir)).lexically_normal().string();
-  };
-  for (std::string& path : spec.path) absolute(path);
-  absolute(spec.labels);
+  write_paths(spec, record.base_dir, paths);
   Setting all = unbind(dataset_fields(), &spec);
   const DatasetSpec defaults;
   const Setting plain = unbind(dataset_fields(), &defaults);
@@ -178,6 +196,33 @@ Setting effective_data(const DataRecord& record) {
     if (write_json(all.entries[i].second) != write_json(plain.entries[i].second))
       out.entries.push_back(all.entries[i]);
   return out;
+}
+
+/// The step's kind and parameters, and its name where that is another.
+Setting effective_step(const RecipeStep& step, Paths paths) {
+  Setting params = step.step->params();
+  if (paths == Paths::kLeftOut)
+    std::erase_if(params.entries,
+                  [files = step.step->paths()](const auto& entry) { return files.contains(entry.first); });
+  Setting out = Setting::map({{std::string(step.def->name), std::move(params)}});
+  if (step.name != step.def->name) {
+    Setting name = Setting::scalar(step.name);
+    name.quoted = true;
+    out.entries.insert(out.entries.begin(), {"name", name});
+  }
+  return out;
+}
+
+std::string write_effective(const Recipe::Impl& impl, Paths paths) {
+  RecipeParams params = impl.params;
+  for (std::string* path : {&params.model, &params.output})
+    if (!path->empty()) *path = paths == Paths::kLeftOut ? "" : absolute_path(*path, "");
+  params.data = Setting::map({});
+  for (const auto& [role, record] : impl.data)
+    params.data.entries.emplace_back(role, effective_data(record, paths));
+  params.steps.clear();
+  for (const RecipeStep& step : impl.steps) params.steps.push_back(effective_step(step, paths));
+  return write_yaml(unbind(RecipeParams::fields(), &params));
 }
 
 }  // namespace
@@ -200,26 +245,9 @@ Recipe Recipe::parse(const std::string& text, const std::string& source,
   return recipe;
 }
 
-std::string Recipe::effective_yaml() const {
-  RecipeParams params = impl_->params;
-  params.model = fs::absolute(params.model).lexically_normal().string();
-  if (!params.output.empty())
-    params.output = fs::absolute(params.output).lexically_normal().string();
-  params.data = Setting::map({});
-  for (const auto& [role, record] : impl_->data)
-    params.data.entries.emplace_back(role, effective_data(record));
-  params.steps.clear();
-  for (const RecipeStep& step : impl_->steps) {
-    Setting entry = Setting::map({{std::string(step.def->name), step.step->params()}});
-    if (step.name != step.def->name) {
-      Setting name = Setting::scalar(step.name);
-      name.quoted = true;
-      entry.entries.insert(entry.entries.begin(), {"name", name});
-    }
-    params.steps.push_back(std::move(entry));
-  }
-  return write_yaml(unbind(RecipeParams::fields(), &params));
-}
+std::string Recipe::effective_yaml() const { return write_effective(*impl_, Paths::kAbsolute); }
+
+std::string portable_yaml(const Recipe& recipe) { return write_effective(recipe.impl(), Paths::kLeftOut); }
 
 std::string Recipe::explain() const {
   std::string out = fmt::format("Starts from {}.\n", printable(impl_->params.model));

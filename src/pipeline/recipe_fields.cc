@@ -60,6 +60,8 @@ const FieldTable& RecipeParams::fields() {
        field("steps", &P::steps, "What to do, in order"),
        field("evaluate", &P::evaluate, "What to measure"),
        field("limits", &P::limits, "Bounds; a missed one ends with exit code 5"),
+       field("external_data", &P::external_data,
+             "Weights of the results go into FILE.onnx.data beside them, as they do by themselves from 2 GB on"),
        field("report", &P::report, "Forms of the report").one_of({"html", "json", "md"})}};
   return kTable;
 }

@@ -54,6 +54,7 @@ struct RecipeParams {
   std::vector<Setting> steps;
   EvaluateParams evaluate;
   LimitsParams limits;
+  bool external_data = false;
   std::vector<std::string> report = {"html", "json", "md"};
 
   static const FieldTable& fields();
@@ -77,5 +78,9 @@ struct Recipe::Impl {
     return found == data.end() ? nullptr : &found->second;
   }
 };
+
+/// The effective recipe without its paths: the same text wherever the files lie. (What is in the files has
+/// hashes of its own.)
+std::string portable_yaml(const Recipe& recipe);
 
 }  // namespace lapidary

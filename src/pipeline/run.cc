@@ -1,4 +1,5 @@
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <chrono>
 #include <filesystem>
@@ -9,6 +10,7 @@
 #include "src/base/file.h"
 #include "src/base/sha256.h"
 #include "src/base/text.h"
+#include "src/onnx/model_files.h"
 #include "src/pipeline/evaluate_models.h"
 #include "src/pipeline/feed.h"
 #include "src/pipeline/limits.h"
@@ -67,20 +69,22 @@ class Run {
 
   void open() {
     const std::string& path = impl_.params.model;
-    original_ = load_onnx(path);
+    LoadedModel loaded = load_with_files(path);
+    model_sha256_ = loaded.sha256();
+    for (const auto& file : loaded.files) model_files_.push_back(file);
+    original_ = loaded.graph;
     report_.title = fs::path(path).filename().string();
     report_.version = version();
     report_.seed = impl_.params.seed;
     report_.environment = describe_environment();
-    model_sha256_ = sha256_hex(read_file(path));
     report_.provenance.emplace_back("model", model_sha256_);
-    report_.provenance.emplace_back("recipe", sha256_hex(recipe_.effective_yaml()));
+    report_.provenance.emplace_back("recipe", sha256_hex(portable_yaml(recipe_)));
     if (const DataRecord* eval = impl_.find_data("eval")) {
       eval_ = open_for(*eval, original_, impl_.params.seed);
       report_.provenance.emplace_back("eval data", eval_->manifest_sha256());
     }
     stage_files_.push_back(path);
-    add_stage("fp32", path, 0);
+    add_stage("fp32", path, loaded, 0);
   }
 
   /// The calibration data, opened once.
@@ -138,8 +142,7 @@ class Run {
   void prepare_output() {
     if (one_verb()) {
       const fs::path& out = options_.model_output;
-      if (same_file(out.string(), impl_.params.model))
-        fail_usage("the output '{}' is the input model; give another name", out.string());
+      refuse_input(out);
       const fs::path parent = out.has_parent_path() ? out.parent_path() : fs::path(".");
       if (!fs::is_directory(parent))
         fail(ErrorCode::kIo, "the folder '{}' does not exist", parent.string());
@@ -149,7 +152,25 @@ class Run {
     std::error_code error;
     fs::create_directories(folder_, error);
     if (error) fail(ErrorCode::kIo, "cannot make the folder '{}': {}", folder_.string(), error.message());
+    refuse_input(folder_ / "model.onnx");
+    for (size_t i = 0; i < impl_.steps.size(); ++i) refuse_input(step_file(i));
     write_file_atomically((folder_ / "recipe.effective.yaml").string(), recipe_.effective_yaml());
+  }
+
+  /// A model's file, and the one for its external data, must be none that the input consists of.
+  void refuse_input(const fs::path& out) const {
+    for (const fs::path& file : {out, fs::path(out.string() + ".data")}) {
+      struct stat info {};
+      if (::stat(file.c_str(), &info) != 0) continue;
+      for (const auto& input : model_files_)
+        if (input->is(info.st_dev, info.st_ino))
+          fail_usage("the output '{}' is {}; give another name", file.string(),
+                     input == model_files_.front() ? "the input model" : "external data of the input model");
+    }
+  }
+
+  fs::path step_file(size_t index) const {
+    return folder_ / fmt::format("{}-{}.onnx", index + 1, safe_name(impl_.steps[index].name));
   }
 
   void transform() {
@@ -167,9 +188,9 @@ class Run {
         continue;
       }
       const fs::path file = one_verb() ? options_.model_output
-                                       : folder_ / fmt::format("{}-{}.onnx", number, safe_name(step.name));
+                                       : step_file(static_cast<size_t>(number - 1));
       save_stage(step_context, file);
-      add_stage(step.name, file, seconds);
+      add_stage(step.name, file, load_with_files(file), seconds);
       ++number;
     }
     if (step_context.statistics && !one_verb())
@@ -193,19 +214,22 @@ class Run {
       for (char& c : key) c = c == ' ' ? '_' : c;
       metadata.emplace_back("lapidary.sha256." + key, hash);
     }
-    save_onnx(graph, file);
+    const bool too_large = needs_external_data(graph);
+    if (too_large && !impl_.params.external_data)
+      options_.log.info(fmt::format("{}: more than one file can hold; its weights are in {}.data",
+                                    file.string(), file.filename().string()));
+    save_onnx(graph, file, {.external_data = too_large || impl_.params.external_data});
   }
 
-  void add_stage(const std::string& name, const fs::path& file, double seconds) {
+  void add_stage(const std::string& name, const fs::path& file, const LoadedModel& loaded, double seconds) {
     StageRecord stage;
     stage.name = name;
     stage.file = file.string();
     stage.seconds = seconds;
     stage.peak_rss_bytes = peak_rss_bytes();
-    stage.size_bytes = static_cast<int64_t>(fs::file_size(file));
-    stage.sha256 = report_.stages.empty() ? model_sha256_ : sha256_hex(read_file(file.string()));
-    const ModelSummary summary =
-        report_.stages.empty() ? summarize(original_) : summarize(load_onnx(file));
+    stage.size_bytes = loaded.size_bytes();
+    stage.sha256 = report_.stages.empty() ? model_sha256_ : loaded.sha256();
+    const ModelSummary summary = summarize(loaded.graph);
     stage.parameters = summary.parameters;
     stage.nonzero_parameters = summary.nonzero_parameters;
     stage.macs = summary.macs;
@@ -240,6 +264,10 @@ class Run {
       stage.metrics = found[i].metrics;
       stage.samples = found[i].samples;
       stage.activation_bytes = found[i].arena_bytes;
+      if (const std::string warning = nonfinite_warning(stage.name, found[i]); !warning.empty()) {
+        report_.warnings.push_back(warning);
+        options_.log.warn(warning);
+      }
     }
   }
 
@@ -310,6 +338,7 @@ class Run {
   fs::path folder_;
   Graph original_;
   std::string model_sha256_;
+  std::vector<std::shared_ptr<const MappedFile>> model_files_;
   std::optional<Dataset> calib_, eval_;
   std::vector<fs::path> stage_files_;
   std::vector<Graph> stage_graphs_;

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -40,6 +41,8 @@ class Step {
   virtual void run(StepContext& context) const = 0;
   /// What `run` would do, into the report, without doing it.
   virtual void plan(StepContext& context) const = 0;
+  /// Parameters that name files, by key: the recipe resolves them from its folder.
+  virtual std::map<std::string, std::string*> paths() { return {}; }
   /// All parameters with their values.
   virtual Setting params() const = 0;
 };

@@ -4,6 +4,7 @@
 usage: cli_test.py LAPIDARY SOURCE_DIR
 """
 import gzip
+import hashlib
 import json
 import os
 import re
@@ -200,6 +201,39 @@ class CommandLine(Fixture):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.quantize(out).returncode, 0)
         done = self.quantize(again, "--stats", stats)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_external_data_is_part_of_size_and_hash(self):
+        out, data = self.tmp / "x.onnx", self.tmp / "x.onnx.data"
+        done = run("optimize", self.model, "-o", out, "--external-data", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        stage = json.loads(done.stdout)["stages"][-1]
+        whole = out.read_bytes() + data.read_bytes()
+        self.assertGreater(data.stat().st_size, out.stat().st_size)
+        self.assertEqual(stage["size_bytes"], len(whole))
+        self.assertEqual(stage["sha256"], hashlib.sha256(whole).hexdigest())
+        again = json.loads(run("optimize", out, "-o", self.tmp / "y.onnx", "--json").stdout)
+        self.assertEqual(again["provenance"]["model"], stage["sha256"])
+        os.rename(data, self.tmp / "w.onnx.data")
+        os.symlink("w.onnx.data", data)
+        self.assertEqual(run("inspect", out).returncode, 3)  # links are still not followed
+        data.unlink()
+
+    def test_calibrate_resumes(self):
+        stats = self.tmp / "r.lpstat"
+        first = run("calibrate", self.model, "--data", self.calib, "-o", stats, "--samples", 32, "--resume")
+        self.assertEqual(first.returncode, 0, first.stderr)
+        done = run("calibrate", self.model, "--data", self.calib, "-o", stats, "--resume", "--json")
+        self.assertIn("continuing", done.stderr)
+        self.assertEqual(json.loads(done.stdout)["samples"], 64)
+
+    def test_common_options_everywhere(self):
+        self.assertEqual(run("bench", self.model, "--seconds", 0.01, "-q", "--seed", 3).returncode, 0)
+        self.assertEqual(run("recipe", "schema", "--json", "-q").returncode, 0)
+        self.assertIn("lapidary: 1", json.loads(run("recipe", "init", "--json").stdout)["recipe"])
+
+    def test_steps_that_need_a_flag(self):
+        done = self.quantize(self.tmp / "n.onnx", "--equalize", "off", "--allow-nonfinite", "--dry-run")
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_dry_run_writes_nothing(self):

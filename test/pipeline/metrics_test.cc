@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "lapidary/evaluate.h"
 #include "src/pipeline/metric.h"
@@ -16,10 +17,17 @@ Batch labelled(std::vector<int64_t> labels) {
   return b;
 }
 
-double measure(const char* name, const Batch& data, const Tensor& output, const Tensor* reference = nullptr) {
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInf = std::numeric_limits<float>::infinity();
+
+std::optional<double> measured(const char* name, const Batch& data, const Tensor& output, const Tensor* reference = nullptr) {
   auto metric = find_metric(name)->make();
   metric->see({data, output, reference});
   return metric->value();
+}
+
+double measure(const char* name, const Batch& data, const Tensor& output, const Tensor* reference = nullptr) {
+  return measured(name, data, output, reference).value();
 }
 
 TEST(Metrics, Top1CountsTheFirstOfEqualOutputs) {
@@ -29,7 +37,7 @@ TEST(Metrics, Top1CountsTheFirstOfEqualOutputs) {
 
 TEST(Metrics, Top5NeedsMoreThanFiveClasses) {
   const Tensor five = Tensor::of<float>({1, 5}, {1, 2, 3, 4, 5});
-  EXPECT_TRUE(std::isnan(measure("top5", labelled({0}), five)));
+  EXPECT_FALSE(measured("top5", labelled({0}), five).has_value());
   const Tensor six = Tensor::of<float>({2, 6}, {0, 1, 2, 3, 4, 5, 9, 1, 2, 3, 4, 5});
   EXPECT_DOUBLE_EQ(measure("top5", labelled({0, 1}), six), 0.0);  // both labels rank sixth
   EXPECT_DOUBLE_EQ(measure("top5", labelled({1, 0}), six), 1.0);
@@ -51,6 +59,39 @@ TEST(Metrics, SqnrIsTheMeanOverSamples) {
   const Tensor f = Tensor::of<float>({3, 2}, {3, 4, 10, 0, 0, 100});
   const Tensor y = Tensor::of<float>({3, 2}, {3.5f, 4, 10, 1, 0, 99});
   EXPECT_NEAR(measure("sqnr_db", labelled({-1, -1, -1}), y, &f), (20 + 20 + 40) / 3.0, 1e-9);
+}
+
+TEST(Metrics, ScoresThatAreNotFiniteAreMisses) {
+  const Tensor y = Tensor::of<float>(
+      {6, 2}, {kNan, kNan, 1, kNan, kNan, 1, kInf, 0, -kInf, -kInf, 1, -kInf});
+  EXPECT_DOUBLE_EQ(measure("top1", labelled({0, 0, 1, 0, 0, 0}), y), 1.0 / 6);  // the last one alone
+  const Tensor nan = Tensor::of<float>({1, 6}, {kNan, kNan, kNan, kNan, kNan, kNan});
+  EXPECT_DOUBLE_EQ(measure("top5", labelled({3}), nan), 0);
+}
+
+TEST(Metrics, OutputsThatAreNotFiniteAgreeWithNothing) {
+  const Tensor y = Tensor::of<float>({4, 2}, {kNan, kNan, 2, kNan, kInf, 0, 1, -kInf});
+  const Tensor f = Tensor::of<float>({4, 2}, {1, 0, 1, 0, 1, 0, 1, 0});
+  const Batch data = labelled({-1, -1, -1, -1});
+  EXPECT_DOUBLE_EQ(measure("agreement_with_fp32", data, y, &f), 0.25);  // the last one alone
+  EXPECT_DOUBLE_EQ(measure("agreement_with_fp32", data, y, &y), 0.25);
+}
+
+TEST(Metrics, SqnrOfOutputsThatAreNotFiniteHasNoValue) {
+  const Tensor f = Tensor::of<float>({2, 2}, {3, 4, 10, 0});
+  const Tensor y = Tensor::of<float>({2, 2}, {3, 4, kNan, 0});
+  EXPECT_TRUE(std::isnan(measure("sqnr_db", labelled({-1, -1}), y, &f)));
+}
+
+TEST(Signal, NotFinite) {
+  const std::vector<float> y = {1, 2};
+  for (float bad : {kNan, kInf, -kInf}) {
+    const std::vector<float> other = {1, bad};
+    EXPECT_TRUE(std::isnan(sqnr_db(y, other))) << bad;
+    EXPECT_TRUE(std::isnan(sqnr_db(other, y))) << bad;
+    EXPECT_TRUE(std::isnan(sqnr_db(other, other))) << bad;
+    EXPECT_TRUE(std::isnan(cosine(y, other))) << bad;
+  }
 }
 
 TEST(Signal, Ends) {

@@ -81,6 +81,14 @@ Report two_stages() {
   return r;
 }
 
+TEST(Report, IntegerLayersAreThoseThatRanOnIntegers) {
+  Report r = two_stages();
+  r.quantized = {"a", "b", "c"};  // as planned
+  r.layers = {{"a", "Conv", 9, 1, {}, {}, {}, "conv_s8", "int8"}, {"b", "Conv", 9, 1, {}, {}, {}, "", "float32"},
+              {"c", "Relu", 0, 0, {}, {}, {}, "", "int8"}};
+  EXPECT_THAT(report_html(r), HasSubstr("<b>1 / 2</b>"));
+}
+
 TEST(Limits, EachIsHeldAgainstTheLastStage) {
   LimitsParams limits;
   limits.max_drop_points = {{"top1", 0.4}};
@@ -106,6 +114,30 @@ TEST(Limits, WhatWasNotMeasuredIsMissed) {
   ASSERT_EQ(got.size(), 2u);
   EXPECT_TRUE(got[0].met);   // top-1 fell by 0.5 points
   EXPECT_FALSE(got[1].met);
+}
+
+TEST(Limits, FiguresThatAreNotFiniteMissEveryBound) {
+  Report r = two_stages();
+  for (auto& [name, value] : r.stages[1].metrics) value = std::numeric_limits<double>::quiet_NaN();
+  LimitsParams limits;
+  limits.max_drop_points = {{"top1", 100}};
+  limits.min_agreement = 0;
+  limits.min_sqnr_db = -1000;
+  const auto got = check_limits(limits, r);
+  ASSERT_EQ(got.size(), 3u);
+  for (const LimitRecord& l : got) EXPECT_FALSE(l.met) << l.limit;
+}
+
+TEST(Report, FiguresThatAreNotFiniteAreSaidInWords) {
+  Report r = two_stages();
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  r.stages[1].metrics["sqnr_db"] = nan;
+  r.layers = {{"conv", "Conv", 1, 2, nan, nan, 0.5, "", ""}};
+  EXPECT_TRUE(nlohmann::json::parse(report_json(r))["stages"][1]["metrics"]["sqnr_db"].is_null());
+  for (const std::string& text : {report_html(r), report_markdown(r), report_console(r, false)}) {
+    EXPECT_THAT(text, HasSubstr("not finite"));
+    EXPECT_THAT(text, Not(HasSubstr("nan")));
+  }
 }
 
 }  // namespace

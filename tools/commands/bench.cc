@@ -11,7 +11,7 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
     std::vector<std::string> shapes;
   };
   auto o = std::make_shared<Options>();
-  CLI::App* sub = app.add_subcommand("bench", "Latency of one inference on random input");
+  CLI::App* sub = add_command(app, "bench", "Latency of one inference on random input", common, false);
   sub->add_option("model", o->model, "The ONNX model")->required();
   sub->add_option("--threads", o->bench.threads, "Thread counts: 1,2")
       ->delimiter(',')
@@ -20,10 +20,10 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
   sub->add_option("--seconds", o->bench.seconds, "Time spent on each thread count")
       ->check(CLI::Range(0.01, 3600.0));
   sub->add_option("--shape", o->shapes, "Sizes of a symbolic input: x=1x3x224x224");
-  sub->add_flag("--json", common.json, "One JSON object on stdout, nothing else there");
-  sub->add_option("--isa", common.isa, "Use no better instruction set than this (see doctor)");
   sub->callback([o, &common, &action] {
     action = [o, &common] {
+      o->bench.seed = common.seed;
+      o->bench.log = common.log();
       o->bench.input_shapes = parse_shapes(o->shapes);
       const auto rows = bench(load_onnx(o->model), o->bench);
       nlohmann::ordered_json json = {{"model", o->model}, {"latency_ms", nlohmann::ordered_json::array()}};

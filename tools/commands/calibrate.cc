@@ -8,6 +8,7 @@ void add_calibrate(CLI::App& app, Common& common, Action& action) {
   struct Options {
     std::string model, data, output;
     int64_t samples = 0;
+    bool resume = false, allow_nonfinite = false;
   };
   auto o = std::make_shared<Options>();
   CLI::App* sub = add_command(app, "calibrate", "One pass over data into a statistics file", common);
@@ -15,12 +16,20 @@ void add_calibrate(CLI::App& app, Common& common, Action& action) {
   sub->add_option("--data", o->data, "Calibration data: a YAML file or an inline record")->required();
   sub->add_option("-o,--output", o->output, "The statistics file")->required();
   sub->add_option("--samples", o->samples, "The first so many; 0: all");
+  sub->add_flag("--resume", o->resume,
+                "Continue from the statistics file where it is there, and write it now and then");
+  sub->add_flag("--allow-nonfinite", o->allow_nonfinite,
+                "Leave out samples that make NaN or infinity instead of failing");
   sub->callback([o, &common, &action] {
     action = [o, &common] {
       const Graph graph = load_onnx(o->model);
       const Dataset data = open_data(o->data, graph, common.seed);
-      const Statistics stats = calibrate(
-          graph, data, {.samples = o->samples, .threads = common.threads, .log = common.log()});
+      const Statistics stats = calibrate(graph, data,
+                                         {.samples = o->samples,
+                                          .threads = common.threads,
+                                          .allow_nonfinite = o->allow_nonfinite,
+                                          .checkpoint = o->resume ? o->output : "",
+                                          .log = common.log()});
       common.warn_about(data);
       stats.save(o->output);
       if (common.json)

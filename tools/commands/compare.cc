@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "src/base/text.h"
 #include "tools/cli.h"
 
@@ -7,12 +9,13 @@ namespace lapidary::cli {
 
 namespace {
 
-/// The first layer whose error is far above that of the layers before it: 10 dB below their minimum.
+/// The first layer whose error is far above that of the layers before it: 10 dB below their minimum, or
+/// without a value, for something is not finite.
 const LayerError* first_gone_wrong(const std::vector<LayerError>& layers) {
   constexpr double kDropDb = 10;
   double best = layers.empty() ? 0 : layers.front().sqnr_db;
   for (const LayerError& l : layers) {
-    if (l.sqnr_db < best - kDropDb) return &l;
+    if (std::isnan(l.sqnr_db) || l.sqnr_db < best - kDropDb) return &l;
     best = std::min(best, l.sqnr_db);
   }
   return nullptr;

@@ -35,12 +35,16 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
                                ? evaluate(model, data, options)
                                : validate(model, load_onnx(o->against), data, options);
       common.warn_about(data);
+      if (v.nonfinite_outputs > 0)
+        options.log.warn(fmt::format("{} outputs are not finite (NaN or infinite), in {} of {} samples",
+                                     v.nonfinite_outputs, v.nonfinite_samples, v.samples));
       if (!o->outputs.empty()) write_npy(o->outputs, v.outputs);
       const int threads = common.threads > 0 ? common.threads : thread_count();
       if (common.json) {
         print_json({{"model", o->model},
                     {"samples", v.samples},
                     {"metrics", v.metrics},
+                    {"nonfinite_outputs", v.nonfinite_outputs},
                     {"seconds", v.seconds},
                     {"images_per_second", v.images_per_second},
                     {"threads", threads},

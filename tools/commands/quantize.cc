@@ -7,11 +7,11 @@ namespace {
 
 struct Options : Verb {
   std::string target, format, calibrator, weight_calibrator, activation_type, nonfinite, stats;
-  std::string bias_correction, per_channel, symmetric;
+  std::string bias_correction, equalize, per_channel, symmetric;
   std::vector<std::string> skip;
   std::optional<double> percentile, hold_mb, max_drop, min_agreement, min_sqnr;
   std::optional<int64_t> samples;
-  bool inputs_only = false, requantize = false;
+  bool inputs_only = false, allow_nonfinite = false, requantize = false;
 };
 
 bool on_off(const std::string& option, const std::string& text) {
@@ -34,6 +34,7 @@ void fill_params(Options& o) {
   text("stats", o.stats);
   if (!o.bias_correction.empty())
     p["bias_correction"] = on_off("--bias-correction", o.bias_correction);
+  if (!o.equalize.empty()) p["equalize"] = on_off("--equalize", o.equalize);
   if (!o.per_channel.empty()) p["per_channel"] = on_off("--per-channel", o.per_channel);
   if (!o.symmetric.empty()) p["symmetric"] = on_off("--symmetric", o.symmetric);
   if (!o.skip.empty()) p["skip"] = o.skip;
@@ -41,6 +42,7 @@ void fill_params(Options& o) {
   if (o.hold_mb) p["hold_mb"] = *o.hold_mb;
   if (o.samples) p["samples"] = *o.samples;
   if (o.inputs_only) p["inputs_only"] = true;
+  if (o.allow_nonfinite) p["allow_nonfinite"] = true;
   if (o.requantize) p["requantize"] = true;
   if (o.max_drop) o.limits["max_accuracy_drop"] = *o.max_drop;
   if (o.min_agreement) o.limits["min_agreement"] = *o.min_agreement;
@@ -63,12 +65,15 @@ void add_quantize(CLI::App& app, Common& common, Action& action) {
   sub->add_option("--skip", o->skip, "Nodes that stay float: name, glob, re:REGEX, op:TYPE");
   sub->add_option("--samples", o->samples, "Calibrate on the first so many");
   sub->add_option("--bias-correction", o->bias_correction, "on (default) or off");
+  sub->add_option("--equalize", o->equalize, "Channels before depthwise convolutions: on (default) or off");
   sub->add_option("--hold-mb", o->hold_mb, "Memory for the samples that bias correction holds");
   sub->add_option("--per-channel", o->per_channel, "on or off, instead of the target's");
   sub->add_option("--symmetric", o->symmetric, "on or off, instead of the target's");
   sub->add_option("--activation-type", o->activation_type, "uint8 or int8, instead of the target's");
   sub->add_flag("--inputs-only", o->inputs_only,
                 "Quantize only inputs of Conv, Gemm and MatMul: slower, more accurate");
+  sub->add_flag("--allow-nonfinite", o->allow_nonfinite,
+                "Leave out calibration samples that make NaN or infinity instead of failing");
   sub->add_flag("--requantize", o->requantize, "Accept a model that is quantized already");
   sub->add_option("--nonfinite", o->nonfinite, "Weights that are NaN or infinite: error or clamp");
   sub->add_option("--max-drop", o->max_drop, "Limit: points of accuracy lost (missed: exit code 5)");

@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <limits>
+#include <cmath>
 
 #include "src/pipeline/metric.h"
 
@@ -7,24 +7,32 @@ namespace lapidary {
 
 namespace {
 
-/// Share of samples whose largest output is the float model's; of equal outputs the first counts.
+/// Share of samples whose largest output is the float model's; of equal outputs the first counts. A sample
+/// with NaN in it has no largest output, one whose largest is infinite none that can be trusted.
 class Agreement : public Metric {
  public:
   void see(const MetricBatch& batch) override {
     for (int64_t i = 0; i < batch.data.size(); ++i) {
       const auto mine = sample_of(batch.output, i), theirs = sample_of(*batch.reference, i);
-      const auto largest = [](auto s) { return std::max_element(s.begin(), s.end()) - s.begin(); };
-      agreed_ += largest(mine) == largest(theirs);
+      const auto answer = largest(mine);
+      agreed_ += answer >= 0 && answer == largest(theirs);
       ++samples_;
     }
   }
 
-  double value() const override {
-    if (samples_ == 0) return std::numeric_limits<double>::quiet_NaN();
+  std::optional<double> value() const override {
+    if (samples_ == 0) return {};
     return static_cast<double>(agreed_) / static_cast<double>(samples_);
   }
 
  private:
+  /// Where the largest output lies; -1: there is none.
+  static std::ptrdiff_t largest(std::span<const float> scores) {
+    if (std::any_of(scores.begin(), scores.end(), [](float s) { return std::isnan(s); })) return -1;
+    const auto at = std::max_element(scores.begin(), scores.end());
+    return at != scores.end() && std::isfinite(*at) ? at - scores.begin() : -1;
+  }
+
   int64_t samples_ = 0, agreed_ = 0;
 };
 

@@ -1,5 +1,3 @@
-#include <limits>
-
 #include "src/pipeline/metric.h"
 #include "src/pipeline/signal.h"
 
@@ -7,7 +5,7 @@ namespace lapidary {
 
 namespace {
 
-/// Mean over samples of 10 log10(sum y^2 / sum (y - yq)^2).
+/// Mean over samples of 10 log10(sum y^2 / sum (y - yq)^2); NaN where an output is not finite.
 class Sqnr : public Metric {
  public:
   void see(const MetricBatch& batch) override {
@@ -17,8 +15,8 @@ class Sqnr : public Metric {
     }
   }
 
-  double value() const override {
-    if (samples_ == 0) return std::numeric_limits<double>::quiet_NaN();
+  std::optional<double> value() const override {
+    if (samples_ == 0) return {};
     return total_ / static_cast<double>(samples_);
   }
 

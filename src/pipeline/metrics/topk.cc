@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <limits>
+#include <cmath>
 
 #include "src/pipeline/metric.h"
 
@@ -7,7 +7,8 @@ namespace lapidary {
 
 namespace {
 
-/// Share of samples whose label is among the k largest outputs; of equal outputs the first counts.
+/// Share of samples whose label is among the k largest outputs; of equal outputs the first counts. A score
+/// that is not finite is a miss, and NaN elsewhere may be larger than any score: it ranks before it.
 class TopK : public Metric {
  public:
   explicit TopK(size_t k) : k_(k) {}
@@ -20,14 +21,15 @@ class TopK : public Metric {
       ++samples_;
       if (label < 0 || label >= static_cast<int64_t>(scores.size())) continue;
       const auto at = scores.begin() + label;
-      const auto before = std::count_if(scores.begin(), at, [&](float s) { return s >= *at; });
-      const auto after = std::count_if(at + 1, scores.end(), [&](float s) { return s > *at; });
+      if (!std::isfinite(*at)) continue;
+      const auto before = std::count_if(scores.begin(), at, [&](float s) { return !(s < *at); });
+      const auto after = std::count_if(at + 1, scores.end(), [&](float s) { return !(s <= *at); });
       hits_ += static_cast<size_t>(before + after) < k_;
     }
   }
 
-  double value() const override {
-    if (!meaningful_ || samples_ == 0) return std::numeric_limits<double>::quiet_NaN();
+  std::optional<double> value() const override {
+    if (!meaningful_ || samples_ == 0) return {};
     return static_cast<double>(hits_) / static_cast<double>(samples_);
   }
 

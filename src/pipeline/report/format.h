@@ -23,8 +23,9 @@ inline std::string count_text(int64_t n) {
   return v < 1e6 ? fmt::format("{:.1f} k", v / 1e3) : fmt::format("{:.2f} M", v / 1e6);
 }
 
-/// A share of samples as per cent, any other figure with its own unit's digits.
+/// A share of samples as per cent, any other figure with its own unit's digits; NaN in words.
 inline std::string metric_text(const std::string& name, double value) {
+  if (!std::isfinite(value)) return "not finite";
   const MetricDef* def = find_metric(name);
   return def != nullptr && def->points == 100 ? fmt::format("{:.2f} %", 100 * value)
                                               : fmt::format("{:.2f}", value);
@@ -32,8 +33,7 @@ inline std::string metric_text(const std::string& name, double value) {
 
 inline std::optional<double> metric_of(const StageRecord& stage, const std::string& name) {
   const auto found = stage.metrics.find(name);
-  const bool measured = found != stage.metrics.end() && !std::isnan(found->second);
-  return measured ? std::optional<double>(found->second) : std::nullopt;
+  return found != stage.metrics.end() ? std::optional<double>(found->second) : std::nullopt;
 }
 
 /// The latency at the first thread count that was measured.

@@ -82,7 +82,7 @@ std::string cards(const Report& r) {
   }
   if (const auto v = metric_of(b, "agreement_with_fp32"))
     out += card(metric_text("agreement_with_fp32", *v), "same answer as FP32");
-  if (const auto v = metric_of(b, "sqnr_db")) out += card(fmt::format("{:.1f} dB", *v), "output SQNR");
+  if (const auto v = metric_of(b, "sqnr_db")) out += card(metric_text("sqnr_db", *v) + (std::isfinite(*v) ? " dB" : ""), "output SQNR");
   out += card(size_text(b.size_bytes),
               fmt::format("{:.2f}x smaller, from {}", static_cast<double>(a.size_bytes) / static_cast<double>(b.size_bytes),
                           size_text(a.size_bytes)));
@@ -90,9 +90,12 @@ std::string cards(const Report& r) {
   if (la && lb)
     out += card(fmt::format("{:.3f} ms", lb->median_ms),
                 fmt::format("{:.2f}x the speed, from {:.3f} ms ({}T)", la->median_ms / lb->median_ms, la->median_ms, lb->threads));
-  if (!r.quantized.empty())
-    out += card(fmt::format("{} / {}", r.quantized.size(), r.quantized.size() + r.kept_float.size()),
-                "computing nodes on integers");
+  const auto with_macs = [](const LayerRecord& l) { return l.macs > 0; };
+  const auto on_integers = [&](const LayerRecord& l) { return with_macs(l) && l.precision.starts_with("int"); };
+  if (!r.quantized.empty() && !r.layers.empty())  // what the executor ran, not what the placement planned
+    out += card(fmt::format("{} / {}", std::count_if(r.layers.begin(), r.layers.end(), on_integers),
+                            std::count_if(r.layers.begin(), r.layers.end(), with_macs)),
+                "layers with MACs ran on integer kernels");
   return out + "</div>";
 }
 
@@ -103,7 +106,7 @@ std::string bars(const Report& r) {
     size.push_back({s.name, static_cast<double>(s.size_bytes), size_text(s.size_bytes)});
     if (const auto l = first_latency(s))
       time.push_back({s.name, l->median_ms, fmt::format("{:.3f} ms", l->median_ms)});
-    if (const auto v = metric_of(s, "top1")) accuracy.push_back({s.name, *v, metric_text("top1", *v)});
+    if (const auto v = metric_of(s, "top1"); v && std::isfinite(*v)) accuracy.push_back({s.name, *v, metric_text("top1", *v)});
   }
   std::string out = "<h2>Before and after</h2><div class=\"panel bars\">" + svg_bars("File size", size);
   if (!time.empty())

@@ -22,7 +22,8 @@ std::vector<std::string> measured_metrics(const Report& r) {
 }
 
 std::string optional_text(const std::optional<double>& value, const char* form) {
-  return value ? fmt::format(fmt::runtime(form), *value) : "";
+  if (!value) return "";
+  return std::isfinite(*value) ? fmt::format(fmt::runtime(form), *value) : "not finite";
 }
 
 std::string range_text(const Range& r) { return fmt::format("{:.4g} .. {:.4g}", r.low, r.high); }
@@ -68,7 +69,7 @@ ReportTable limit_table(const Report& r) {
   ReportTable t{"Limits", {"limit", "asked", "got", ""}, {}};
   for (const LimitRecord& l : r.limits)
     t.rows.push_back({l.limit, fmt::format("{:g}", l.asked),
-                      std::isnan(l.got) ? "not measured" : fmt::format("{:.4g}", l.got),
+                      std::isnan(l.got) ? "not measured, or not finite" : fmt::format("{:.4g}", l.got),
                       l.met ? "met" : "MISSED"});
   return t;
 }
@@ -87,7 +88,7 @@ ReportTable layer_table(const Report& r) {
 ReportTable kept_float_table(const Report& r) {
   ReportTable t{"What stayed float, and why", {"node", "op", "reason"}, {}, 3};
   for (const KeptFloat& k : r.kept_float) t.rows.push_back({k.node, k.op, k.reason});
-  if (t.rows.empty() && !r.quantized.empty()) t.note = "Nothing: every node that computes runs on integers.";
+  if (t.rows.empty() && !r.quantized.empty()) t.note = "Nothing was left out by the target's rules; the layers' kernels say what ran on integers.";
   return t;
 }
 

@@ -43,7 +43,7 @@ std::string svg_bars(const std::string& title, const std::vector<Bar>& bars) {
 std::string svg_layer_errors(const std::vector<LayerRecord>& layers) {
   std::vector<const LayerRecord*> shown;
   for (const LayerRecord& l : layers)
-    if (l.sqnr_db) shown.push_back(&l);
+    if (l.sqnr_db && std::isfinite(*l.sqnr_db)) shown.push_back(&l);
   if (shown.empty()) return {};
   constexpr double kWidth = 1000, kHeight = 240, kLeft = 44, kBottom = 22, kTop = 12;
   double high = 10, low = 0;

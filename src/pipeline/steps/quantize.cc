@@ -12,6 +12,7 @@ namespace {
 struct QuantizeParams : QuantizeOptions {
   int64_t samples = 0;
   std::string stats;
+  bool allow_nonfinite = false;
 
   static const FieldTable& fields();
 };
@@ -50,6 +51,8 @@ const FieldTable& QuantizeParams::fields() {
            .one_of({"uint8", "int8"}),
        option<std::optional<bool>>("per_channel", &P::per_channel, "One weight scale per output channel"),
        option<std::optional<bool>>("symmetric", &P::symmetric, "Activation zero points in the middle"),
+       option<bool>("equalize", &P::equalize,
+                    "Bring the channels before depthwise convolutions to one range; needs samples"),
        option<bool>("bias_correction", &P::bias_correction,
                     "Bring the mean of each channel back to that of the float model"),
        option<double>("hold_mb", &P::hold_mb, "Memory for the samples that bias correction holds")
@@ -59,6 +62,8 @@ const FieldTable& QuantizeParams::fields() {
            .one_of({"error", "clamp"}),
        option<int64_t>("samples", &P::samples, "Calibrate on the first so many samples; 0: all")
            .range(0, 1e12),
+       option<bool>("allow_nonfinite", &P::allow_nonfinite,
+                    "Leave out calibration samples that make NaN or infinity instead of failing"),
        option<std::string>("stats", &P::stats, "Statistics file to use instead of a calibration run")}};
   return kTable;
 }
@@ -88,7 +93,7 @@ class QuantizeStep : public Step {
       context.statistics = calibrate(context.graph, *samples,
                                      {.samples = params_.samples,
                                       .threads = context.threads,
-                                      .allow_nonfinite = false,
+                                      .allow_nonfinite = params_.allow_nonfinite,
                                       .log = context.log});
     }
     context.report.provenance.emplace_back("statistics", context.statistics->sha256());
@@ -106,6 +111,7 @@ class QuantizeStep : public Step {
     add_to_report(plan_quantization(context.graph, params_), context.report);
   }
 
+  std::map<std::string, std::string*> paths() override { return {{"stats", &params_.stats}}; }
   Setting params() const override { return unbind(QuantizeParams::fields(), &params_); }
 
  private:
