@@ -62,6 +62,7 @@ DataRecord parse_data_record(const Setting& setting, const std::string& base_dir
   const std::string file = resolve_path(setting.text, base_dir);
   bind(dataset_fields(), parse_yaml(read_file(file), file), &record.spec);
   record.base_dir = parent_of(file);
+  record.file = file;
   return record;
 }
 

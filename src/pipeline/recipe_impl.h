@@ -17,6 +17,7 @@ namespace lapidary {
 struct DataRecord {
   DatasetSpec spec;
   std::string base_dir;
+  std::string file = {};  ///< that holds the record; empty: the recipe does
 };
 
 struct BenchParams {

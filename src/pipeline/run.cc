@@ -65,8 +65,44 @@ class Run {
  private:
   bool one_verb() const { return !options_.model_output.empty(); }
 
+  /// Every file that this run may write.
+  std::vector<std::string> output_files() const {
+    std::vector<std::string> out;
+    if (!one_verb() && folder_.empty()) return out;  // a dry run
+    for (const std::string& form : impl_.params.report) out.push_back(report_base() + "." + form);
+    if (one_verb()) {
+      out.push_back(options_.model_output.string());
+      return out;
+    }
+    for (const char* name : {"model.onnx", "statistics.lpstat"})
+      out.push_back((folder_ / name).string());
+    for (size_t i = 0; i < impl_.steps.size(); ++i)
+      out.push_back(stage_file(static_cast<int>(i) + 1, impl_.steps[i].name).string());
+    return out;
+  }
+
+  void guard_outputs(const std::vector<std::string>& inputs) const {
+    for (const std::string& output : output_files()) guard_output(output, inputs);
+  }
+
+  void guard_outputs(const DataRecord& record, const Dataset& data) const {
+    std::vector<std::string> inputs = data.files();
+    inputs.push_back(record.file);
+    guard_outputs(inputs);
+  }
+
+  std::string report_base() const {
+    return one_verb() ? options_.model_output.string() + ".report" : (folder_ / "report").string();
+  }
+
+  fs::path stage_file(int number, const std::string& step) const {
+    return folder_ / fmt::format("{}-{}.onnx", number, safe_name(step));
+  }
+
   void open() {
     const std::string& path = impl_.params.model;
+    guard_outputs(std::vector<std::string>{path});
+    for (const RecipeStep& step : impl_.steps) guard_outputs(step.step->input_files());
     original_ = load_onnx(path);
     report_.title = fs::path(path).filename().string();
     report_.version = version();
@@ -77,6 +113,7 @@ class Run {
     report_.provenance.emplace_back("recipe", sha256_hex(recipe_.effective_yaml()));
     if (const DataRecord* eval = impl_.find_data("eval")) {
       eval_ = open_for(*eval, original_, impl_.params.seed);
+      guard_outputs(*eval, *eval_);
       report_.provenance.emplace_back("eval data", eval_->manifest_sha256());
     }
     stage_files_.push_back(path);
@@ -89,6 +126,7 @@ class Run {
       const DataRecord* record = impl_.find_data("calib");
       if (record == nullptr) return nullptr;
       calib_ = open_for(*record, original_, impl_.params.seed);
+      guard_outputs(*record, *calib_);
       if (calib_->size() == 0) fail_usage("the calibration data are empty");
       report_.provenance.emplace_back("calib data", calib_->manifest_sha256());
     }
@@ -138,8 +176,6 @@ class Run {
   void prepare_output() {
     if (one_verb()) {
       const fs::path& out = options_.model_output;
-      if (same_file(out.string(), impl_.params.model))
-        fail_usage("the output '{}' is the input model; give another name", out.string());
       const fs::path parent = out.has_parent_path() ? out.parent_path() : fs::path(".");
       if (!fs::is_directory(parent))
         fail(ErrorCode::kIo, "the folder '{}' does not exist", parent.string());
@@ -166,8 +202,7 @@ class Run {
         ++number;
         continue;
       }
-      const fs::path file = one_verb() ? options_.model_output
-                                       : folder_ / fmt::format("{}-{}.onnx", number, safe_name(step.name));
+      const fs::path file = one_verb() ? options_.model_output : stage_file(number, step.name);
       save_stage(step_context, file);
       add_stage(step.name, file, seconds);
       ++number;
@@ -285,8 +320,7 @@ class Run {
   }
 
   void write_reports() {
-    const std::string base =
-        one_verb() ? options_.model_output.string() + ".report" : (folder_ / "report").string();
+    const std::string base = report_base();
     for (const std::string& form : impl_.params.report) {
       if (form == "json") write_file_atomically(base + ".json", report_json(report_));
       if (form == "md") write_file_atomically(base + ".md", report_markdown(report_));

@@ -22,10 +22,12 @@ void add_infer(CLI::App& app, Common& common, Action& action) {
       ->check(CLI::IsMember({"fast", "reference"}));
   sub->callback([o, &common, &action] {
     action = [o, &common] {
+      guard_output(o->output, {o->model});
       Executor::Values inputs;
       for (const std::string& text : o->inputs) {
         const size_t equals = text.find('=');
         if (equals == std::string::npos) fail_usage("--input '{}' is not NAME=FILE.npy", text);
+        guard_output(o->output, {text.substr(equals + 1)});
         inputs[text.substr(0, equals)] = read_npy(text.substr(equals + 1));
       }
       Executor executor(load_onnx(o->model),
