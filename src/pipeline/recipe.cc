@@ -219,14 +219,19 @@ Recipe Recipe::parse(const std::string& text, const std::string& source,
 }
 
 std::string Recipe::effective_yaml() const {
-  RecipeParams params = impl_->params;
+  return lapidary::effective_yaml(*impl_, impl_->params.output);
+}
+
+std::string effective_yaml(const Recipe::Impl& impl, const std::string& output) {
+  RecipeParams params = impl.params;
+  params.output = output;
   params.model = fs::absolute(params.model).lexically_normal().string();
   if (!params.output.empty()) params.output = fs::absolute(params.output).lexically_normal().string();
   params.data = Setting::map({});
-  for (const auto& [role, record] : impl_->data)
+  for (const auto& [role, record] : impl.data)
     params.data.entries.emplace_back(role, effective_data(record));
   params.steps.clear();
-  for (const RecipeStep& step : impl_->steps) {
+  for (const RecipeStep& step : impl.steps) {
     Setting entry = Setting::map({{std::string(step.def->name), step.step->params()}});
     if (step.name != step.def->name) {
       Setting name = Setting::scalar(step.name);

@@ -82,4 +82,7 @@ struct Recipe::Impl {
 /// `path` as seen from `base_dir`; `~` and ${VAR} expand. Throws Error{kUsage} for an unset variable.
 std::string resolve_path(const std::string& path, const std::string& base_dir);
 
+/// Recipe::effective_yaml, with the folder that the results go to.
+std::string effective_yaml(const Recipe::Impl& impl, const std::string& output);
+
 }  // namespace lapidary

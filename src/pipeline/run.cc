@@ -185,7 +185,8 @@ class Run {
     std::error_code error;
     fs::create_directories(folder_, error);
     if (error) fail(ErrorCode::kIo, "cannot make the folder '{}': {}", folder_.string(), error.message());
-    write_file_atomically((folder_ / "recipe.effective.yaml").string(), recipe_.effective_yaml());
+    write_file_atomically((folder_ / "recipe.effective.yaml").string(),
+                          effective_yaml(impl_, folder_.string()));
   }
 
   void transform() {

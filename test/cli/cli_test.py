@@ -323,6 +323,9 @@ class Recipes(Fixture):
                               "recipe.effective.yaml"}, made)
         again = run("run", self.tmp / "recipe_out/recipe.effective.yaml", "--out", self.tmp / "second")
         self.assertEqual(again.returncode, 0, again.stderr)
+        used = (self.tmp / "second/recipe.effective.yaml").read_text()
+        self.assertRegex(used, rf"(?m)^output: .*{re.escape(str(self.tmp / 'second'))}")
+        self.assertNotIn("recipe_out", used)
         self.assertEqual((self.tmp / "second/model.onnx").read_bytes(),
                          (self.tmp / "recipe_out/model.onnx").read_bytes())
 
