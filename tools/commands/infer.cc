@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "src/base/fail.h"
+#include "src/base/text.h"
 #include "src/data/npy.h"
 #include "tools/cli.h"
 
@@ -40,7 +41,7 @@ void add_infer(CLI::App& app, Common& common, Action& action) {
       std::string text;
       for (const auto& [name, tensor] : outputs) {
         json["values"][name] = {{"dtype", dtype_name(tensor.dtype())}, {"shape", tensor.shape()}};
-        text += fmt::format("{} {}\n", name, tensor_type(tensor).text());
+        text += fmt::format("{} {}\n", printable(name), tensor_type(tensor).text());
       }
       if (common.json)
         print_json(json);
