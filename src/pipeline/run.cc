@@ -6,6 +6,7 @@
 #include "lapidary/evaluate.h"
 #include "lapidary/model_io.h"
 #include "lapidary/recipe.h"
+#include "quantize/checks.h"
 #include "src/base/file.h"
 #include "src/base/sha256.h"
 #include "src/base/text.h"
@@ -294,6 +295,7 @@ class Run {
     const int64_t samples = impl_.params.evaluate.layer_samples;
     const Dataset* data = eval_ ? &*eval_ : calib_ ? &*calib_ : nullptr;
     if (stage_files_.size() < 2 || samples == 0 || data == nullptr) return;
+    if (is_quantized_model(original_)) return;  // its layers have no float values to compare with
     const Graph& result = stage_graph(stage_files_.size() - 1);
     report_.layers = layer_records(
         result, compare_layers(result, stage_graph(0), *data,

@@ -222,6 +222,15 @@ class CommandLine(Fixture):
         self.assertEqual(done.returncode, 2)
         self.assertIn("requantize", done.stderr)
 
+    def test_requantized_model_is_close_to_the_first(self):
+        once, twice = self.tmp / "r1.onnx", self.tmp / "r2.onnx"
+        self.assertEqual(self.quantize(once).returncode, 0)
+        done = run("quantize", once, "--requantize", "-o", twice, "--calib", self.calib, "--eval", self.eval,
+                   "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertGreater(json.loads(done.stdout)["stages"][1]["metrics"]["sqnr_db"], 20)
+        self.assertLess(twice.stat().st_size, 1.2 * once.stat().st_size)
+
     def test_pattern_that_matches_nothing(self):
         done = self.quantize(self.tmp / "p.onnx", "--skip", "op:Convv")
         self.assertEqual(done.returncode, 2)
