@@ -9,5 +9,8 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/LapidaryConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/LapidaryConfig.cmake ${CMAKE_BINARY_DIR}/LapidaryConfigVersion.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Lapidary)
+# From libdir/pkgconfig up to the prefix, so that the installed tree may lie anywhere.
+file(RELATIVE_PATH LAPIDARY_PC_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
+string(PREPEND LAPIDARY_PC_PREFIX "\${pcfiledir}/")
 configure_file(cmake/lapidary.pc.in ${CMAKE_BINARY_DIR}/lapidary.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/lapidary.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

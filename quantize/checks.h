@@ -7,8 +7,19 @@ namespace lapidary {
 /// Refuses what post-training quantization cannot start from: a model that is quantized already
 /// (Error{kUsage} unless options.requantize), float16/bfloat16/float64 weights (kUnsupported),
 /// weights that are not finite (kInvalid with tensor, count and first index; options.nonfinite =
-/// "clamp" makes NaN 0 and clamps to +-3.4e38). Warnings go to the log: channels of zeros.
+/// "clamp" makes NaN 0 and clamps to the largest usable weight; beyond 1e30 none is). Warnings go
+/// to the log: channels of zeros.
 void check_quantizable(Graph& graph, const QuantizeOptions& options, QuantizeLog& log);
+
+/// The float graph that calibration and quantization start from: with options.requantize, Q/DQ of
+/// an earlier quantization are taken out (constants are dequantized; Q -> DQ becomes the Clip to
+/// the range that its integers cover, in which an absorbed Relu lives on); weights are checked and
+/// clamped as in check_quantizable. Throws Error{kUnsupported} for integer operators.
+Graph quantization_source(const Graph& graph, const QuantizeOptions& options, QuantizeLog& log);
+
+/// Throws Error{kInvalid} that names the channel of a BatchNormalization whose variance is NaN,
+/// infinite or negative, or leaves nothing to divide by.
+void check_batchnorms(const Graph& graph);
 
 /// Reads as: Q/DQ or integer op of the kinds that a quantized model holds.
 bool is_quantized_model(const Graph& graph, std::string* where = nullptr);

@@ -56,7 +56,7 @@ void check_options(const QuantizeOptions& options) {
 /// The form that is quantized: optimized, at an opset that has per-axis Q/DQ.
 Graph quantizable_form(const Graph& graph, const QuantizeOptions& options, QuantizeLog& log,
                        std::string* hash) {
-  Graph form = calibrated_form(graph);
+  Graph form = calibrated_form(quantization_source(graph, options, log));
   if (hash) *hash = graph_hash(form);
   check_quantizable(form, options, log);
   if (form.opset() < kQdqOpset) {
@@ -169,6 +169,13 @@ void report(const Graph& graph, const Placement& placement, const RangeMap& rang
   log.kept_float = placement.kept_float;
   for (const NodeId id : graph.nodes())
     if (placement.integer.contains(id.index)) log.quantized.push_back(node_key(graph, id));
+  for (const NodeId id : graph.nodes()) {
+    const Node& node = graph.node(id);
+    if (node.is("BatchNormalization") && !placement.integer.contains(id.index) &&
+        std::none_of(log.kept_float.begin(), log.kept_float.end(),
+                     [&](const auto& kept) { return kept.node == node_key(graph, id); }))
+      log.kept_float.push_back({node_key(graph, id), node.op, "it could not be folded"});
+  }
   for (const ValueId id : placement.quantized) {
     const auto at = ranges.find(placement.scales.root(id));
     if (at == ranges.end() || !graph.value(id).quant) continue;
@@ -234,6 +241,7 @@ Graph quantize(const Graph& graph, const Statistics& statistics, const Dataset* 
   infer_types(qdq.graph);
   note_equalized(qdq.graph, log.equalized);
   if (options.format == "qoperator") lower_qdq(qdq.graph);
+  run_passes(qdq.graph, {"remove_dead_code"});
   for (const std::string& warning : log.warnings) options.log.warn(warning);
   if (log_out) *log_out = std::move(log);
   return std::move(qdq.graph);

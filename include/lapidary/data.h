@@ -154,6 +154,8 @@ class LAPIDARY_API Dataset {
   std::vector<SkippedSample> skipped() const;
   /// Sentences for the log and the report: fewer samples than asked, EXIF orientation ignored, ...
   std::vector<std::string> warnings() const;
+  /// The files that the samples come from, label files included, each once.
+  std::vector<std::string> files() const;
   /// SHA-256 over the record (without its paths), the seed where it matters, and name, size and
   /// SHA-256 of every file that the samples come from: equal digests, equal samples. Read on first
   /// use.

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "src/base/fail.h"
+#include "src/base/text.h"
 
 namespace lapidary {
 
@@ -167,6 +168,15 @@ bool same_file(const std::string& a, const std::string& b) {
   struct stat first, second;
   return ::stat(a.c_str(), &first) == 0 && ::stat(b.c_str(), &second) == 0 &&
          first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+void guard_output(const std::string& output, const std::vector<std::string>& inputs) {
+  struct stat there;
+  if (::stat(output.c_str(), &there) != 0 || !S_ISREG(there.st_mode)) return;
+  for (const std::string& input : inputs)
+    if (same_file(output, input))
+      fail_usage("the output '{}' is the input '{}'; give another name", printable(output),
+                 printable(input));
 }
 
 }  // namespace lapidary

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lapidary/export.h"
 
@@ -64,5 +65,9 @@ LAPIDARY_API void write_file_atomically(const std::string& path, std::string_vie
 
 /// True where both names lead to the same existing file (links followed).
 bool same_file(const std::string& a, const std::string& b);
+
+/// Throws Error{kUsage} that names both where `output` is one of the files that are read, under
+/// whatever name (links, "./", ".."). Names that lead to no file are nobody's.
+LAPIDARY_API void guard_output(const std::string& output, const std::vector<std::string>& inputs);
 
 }  // namespace lapidary

@@ -131,6 +131,13 @@ class Dataset::Impl {
     return out;
   }
 
+  std::vector<std::string> source_files() const {
+    std::vector<std::string> out;
+    for (const Channel& channel : channels)
+      for (std::string& file : channel.source->files(order)) out.push_back(std::move(file));
+    return out;
+  }
+
   std::string manifest() const {
     const std::lock_guard lock(manifest_mutex_);
     if (manifest_.empty()) manifest_ = make_manifest();
@@ -244,9 +251,7 @@ class Dataset::Impl {
       hash_elements(hash);
       return hash.hex();
     }
-    std::vector<std::string> files;
-    for (const Channel& channel : channels)
-      for (std::string& file : channel.source->files(order)) files.push_back(std::move(file));
+    const std::vector<std::string> files = source_files();
     std::vector<std::string> lines(files.size());
     parallel_for(static_cast<int64_t>(files.size()), 1, [&](int64_t from, int64_t to, int) {
       for (auto i = static_cast<size_t>(from); i < static_cast<size_t>(to); ++i) {
@@ -278,6 +283,12 @@ int64_t Dataset::size() const { return impl_->size(); }
 const DatasetSpec& Dataset::spec() const { return impl_->spec; }
 Batch Dataset::batch(int64_t begin, int64_t count) const { return impl_->batch(begin, count); }
 std::vector<SkippedSample> Dataset::skipped() const { return impl_->skipped(); }
+std::vector<std::string> Dataset::files() const {
+  std::vector<std::string> out = impl_->source_files();
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
 std::string Dataset::manifest_sha256() const { return impl_->manifest(); }
 
 Sample Dataset::get(int64_t index) const {

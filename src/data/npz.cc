@@ -169,6 +169,25 @@ std::string central_directory(const std::vector<Entry>& entries, uint64_t start)
   return out;
 }
 
+/// The name of an archive's member: none that leaves the folder it is unpacked in, or speaks to a
+/// terminal. Letters, digits, '.', '_', '-', ':' and '/' stay (unpacking drops a first '/'), other bytes
+/// become %XX, as do the dots of a ".." part: different names stay different ('%' is %25).
+std::string member_name(const std::string& name) {
+  std::string out;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(name[i]);
+    const bool letter = (byte | 32) >= 'a' && (byte | 32) <= 'z';
+    const bool plain = letter || (byte >= '0' && byte <= '9') || byte == '_' || byte == '-' ||
+                       byte == ':' || byte == '/' ||
+                       (byte == '.' && !(i > 0 && name[i - 1] == '.') && name[i + 1] != '.');
+    if (plain)
+      out += name[i];
+    else
+      out += fmt::format("%{:02X}", byte);
+  }
+  return out;
+}
+
 void check_limit(uint64_t bytes) {
   if (bytes >= kIsZip64)
     fail(ErrorCode::kResource, "over 4 GB in one .npz file; write arrays apart as .npy");
@@ -201,7 +220,7 @@ void write_npz(const std::string& path, const std::map<std::string, Tensor>& arr
   for (const auto& [name, tensor] : arrays) {
     const std::string header = npy_header_text(tensor);
     Entry entry;
-    entry.name = name + ".npy";
+    entry.name = member_name(name) + ".npy";
     if (entry.name.size() > 0xFFFF)
       fail(ErrorCode::kResource, "an array name of {} bytes", name.size());
     entry.size = header.size() + tensor.size_bytes();

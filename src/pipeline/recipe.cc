@@ -43,6 +43,7 @@ DataRecord parse_data_record(const Setting& setting, const std::string& base_dir
   const std::string file = expand_path(setting.text, base_dir);
   bind(dataset_fields(), parse_yaml(read_file(file), file), &record.spec);
   record.base_dir = parent_of(file);
+  record.file = file;
   return record;
 }
 
@@ -213,8 +214,9 @@ Setting effective_step(const RecipeStep& step, Paths paths) {
   return out;
 }
 
-std::string write_effective(const Recipe::Impl& impl, Paths paths) {
+std::string write_effective(const Recipe::Impl& impl, const std::string& output, Paths paths) {
   RecipeParams params = impl.params;
+  params.output = output;
   for (std::string* path : {&params.model, &params.output})
     if (!path->empty()) *path = paths == Paths::kLeftOut ? "" : absolute_path(*path, "");
   params.data = Setting::map({});
@@ -245,9 +247,17 @@ Recipe Recipe::parse(const std::string& text, const std::string& source,
   return recipe;
 }
 
-std::string Recipe::effective_yaml() const { return write_effective(*impl_, Paths::kAbsolute); }
+std::string Recipe::effective_yaml() const {
+  return lapidary::effective_yaml(*impl_, impl_->params.output);
+}
 
-std::string portable_yaml(const Recipe& recipe) { return write_effective(recipe.impl(), Paths::kLeftOut); }
+std::string effective_yaml(const Recipe::Impl& impl, const std::string& output) {
+  return write_effective(impl, output, Paths::kAbsolute);
+}
+
+std::string portable_yaml(const Recipe& recipe) {
+  return write_effective(recipe.impl(), "", Paths::kLeftOut);
+}
 
 std::string Recipe::explain() const {
   std::string out = fmt::format("Starts from {}.\n", printable(impl_->params.model));

@@ -17,6 +17,7 @@ namespace lapidary {
 struct DataRecord {
   DatasetSpec spec;
   std::string base_dir;
+  std::string file = {};  ///< that holds the record; empty: the recipe does
 };
 
 struct BenchParams {
@@ -82,5 +83,8 @@ struct Recipe::Impl {
 /// The effective recipe without its paths: the same text wherever the files lie. (What is in the files has
 /// hashes of its own.)
 std::string portable_yaml(const Recipe& recipe);
+
+/// Recipe::effective_yaml, with the folder that the results go to.
+std::string effective_yaml(const Recipe::Impl& impl, const std::string& output);
 
 }  // namespace lapidary

@@ -7,6 +7,7 @@
 #include "lapidary/evaluate.h"
 #include "lapidary/model_io.h"
 #include "lapidary/recipe.h"
+#include "quantize/checks.h"
 #include "src/base/file.h"
 #include "src/base/sha256.h"
 #include "src/base/text.h"
@@ -67,8 +68,44 @@ class Run {
  private:
   bool one_verb() const { return !options_.model_output.empty(); }
 
+  /// Every file that this run may write.
+  std::vector<std::string> output_files() const {
+    std::vector<std::string> out;
+    if (!one_verb() && folder_.empty()) return out;  // a dry run
+    for (const std::string& form : impl_.params.report) out.push_back(report_base() + "." + form);
+    if (one_verb()) {
+      out.push_back(options_.model_output.string());
+      return out;
+    }
+    for (const char* name : {"model.onnx", "statistics.lpstat"})
+      out.push_back((folder_ / name).string());
+    for (size_t i = 0; i < impl_.steps.size(); ++i)
+      out.push_back(stage_file(static_cast<int>(i) + 1, impl_.steps[i].name).string());
+    return out;
+  }
+
+  void guard_outputs(const std::vector<std::string>& inputs) const {
+    for (const std::string& output : output_files()) guard_output(output, inputs);
+  }
+
+  void guard_outputs(const DataRecord& record, const Dataset& data) const {
+    std::vector<std::string> inputs = data.files();
+    inputs.push_back(record.file);
+    guard_outputs(inputs);
+  }
+
+  std::string report_base() const {
+    return one_verb() ? options_.model_output.string() + ".report" : (folder_ / "report").string();
+  }
+
+  fs::path stage_file(int number, const std::string& step) const {
+    return folder_ / fmt::format("{}-{}.onnx", number, safe_name(step));
+  }
+
   void open() {
     const std::string& path = impl_.params.model;
+    guard_outputs(std::vector<std::string>{path});
+    for (const RecipeStep& step : impl_.steps) guard_outputs(step.step->input_files());
     LoadedModel loaded = load_with_files(path);
     model_sha256_ = loaded.sha256();
     for (const auto& file : loaded.files) model_files_.push_back(file);
@@ -81,6 +118,7 @@ class Run {
     report_.provenance.emplace_back("recipe", sha256_hex(portable_yaml(recipe_)));
     if (const DataRecord* eval = impl_.find_data("eval")) {
       eval_ = open_for(*eval, original_, impl_.params.seed);
+      guard_outputs(*eval, *eval_);
       report_.provenance.emplace_back("eval data", eval_->manifest_sha256());
     }
     stage_files_.push_back(path);
@@ -93,6 +131,7 @@ class Run {
       const DataRecord* record = impl_.find_data("calib");
       if (record == nullptr) return nullptr;
       calib_ = open_for(*record, original_, impl_.params.seed);
+      guard_outputs(*record, *calib_);
       if (calib_->size() == 0) fail_usage("the calibration data are empty");
       report_.provenance.emplace_back("calib data", calib_->manifest_sha256());
     }
@@ -153,8 +192,9 @@ class Run {
     fs::create_directories(folder_, error);
     if (error) fail(ErrorCode::kIo, "cannot make the folder '{}': {}", folder_.string(), error.message());
     refuse_input(folder_ / "model.onnx");
-    for (size_t i = 0; i < impl_.steps.size(); ++i) refuse_input(step_file(i));
-    write_file_atomically((folder_ / "recipe.effective.yaml").string(), recipe_.effective_yaml());
+    for (size_t i = 0; i < impl_.steps.size(); ++i) refuse_input(stage_file(static_cast<int>(i) + 1, impl_.steps[i].name));
+    write_file_atomically((folder_ / "recipe.effective.yaml").string(), 
+                           effective_yaml(impl_, folder_.string()));
   }
 
   /// A model's file, and the one for its external data, must be none that the input consists of.
@@ -167,10 +207,6 @@ class Run {
           fail_usage("the output '{}' is {}; give another name", file.string(),
                      input == model_files_.front() ? "the input model" : "external data of the input model");
     }
-  }
-
-  fs::path step_file(size_t index) const {
-    return folder_ / fmt::format("{}-{}.onnx", index + 1, safe_name(impl_.steps[index].name));
   }
 
   void transform() {
@@ -187,8 +223,7 @@ class Run {
         ++number;
         continue;
       }
-      const fs::path file = one_verb() ? options_.model_output
-                                       : step_file(static_cast<size_t>(number - 1));
+      const fs::path file = one_verb() ? options_.model_output : stage_file(number, step.name);
       save_stage(step_context, file);
       add_stage(step.name, file, load_with_files(file), seconds);
       ++number;
@@ -288,6 +323,7 @@ class Run {
     const int64_t samples = impl_.params.evaluate.layer_samples;
     const Dataset* data = eval_ ? &*eval_ : calib_ ? &*calib_ : nullptr;
     if (stage_files_.size() < 2 || samples == 0 || data == nullptr) return;
+    if (is_quantized_model(original_)) return;  // its layers have no float values to compare with
     const Graph& result = stage_graph(stage_files_.size() - 1);
     report_.layers = layer_records(
         result, compare_layers(result, stage_graph(0), *data,
@@ -315,8 +351,7 @@ class Run {
   }
 
   void write_reports() {
-    const std::string base =
-        one_verb() ? options_.model_output.string() + ".report" : (folder_ / "report").string();
+    const std::string base = report_base();
     for (const std::string& form : impl_.params.report) {
       if (form == "json") write_file_atomically(base + ".json", report_json(report_));
       if (form == "md") write_file_atomically(base + ".md", report_markdown(report_));

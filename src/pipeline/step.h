@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lapidary/calibrate.h"
 #include "lapidary/data.h"
@@ -38,6 +39,8 @@ class Step {
   virtual std::string explain() const = 0;
   /// True where the step reads calibration data (checked before any work).
   virtual bool needs_calib() const { return false; }
+  /// Files that the step reads besides model and data.
+  virtual std::vector<std::string> input_files() const { return {}; }
   virtual void run(StepContext& context) const = 0;
   /// What `run` would do, into the report, without doing it.
   virtual void plan(StepContext& context) const = 0;

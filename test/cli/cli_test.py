@@ -165,6 +165,46 @@ class CommandLine(Fixture):
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertEqual(copy.read_bytes(), self.model.read_bytes())
 
+    def test_no_command_overwrites_what_it_reads(self):
+        folder = self.tmp / "guard"
+        folder.mkdir()
+        (folder / "sub").mkdir()
+        m, x, st, st2, q = (folder / n for n in ("g.onnx", "x.npy", "a.st", "b.st", "q.onnx"))
+        m.write_bytes(self.model.read_bytes())
+        header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 28, 28), }"
+        header += b" " * (118 - len(header) - 1) + b"\n"
+        x.write_bytes(b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + bytes(4 * 784))
+        name = re.split(r"[ :]", json.loads(run("inspect", m, "--json").stdout)["inputs"][0])[0]
+        record = folder / "d.yaml"
+        record.write_text(self.calib)
+        for stats in (st, st2):
+            self.assertEqual(run("calibrate", m, "--data", self.calib, "-o", stats).returncode, 0)
+        link, hard = folder / "link.onnx", folder / "hard.onnx"
+        link.symlink_to(m)
+        os.link(m, hard)
+        infer = ["infer", m, "--input", f"{name}={x}", "-o"]
+        images = self.tmp / "images"
+        cases = [[*infer, other] for other in (m, x, link, hard, folder / "." / "sub" / ".." / "g.onnx")]
+        cases += [["calibrate", m, "--data", record, "-o", out] for out in (m, record, images)]
+        cases += [["samples", m, "--data", record, "-o", out] for out in (m, record, images)]
+        cases += [["eval", m, "--data", record, "--outputs", out] for out in (m, record, images)]
+        cases += [["eval", self.model, "--against", m, "--data", record, "--outputs", m]]
+        cases += [["quantize", m, "--stats", st, "-o", out] for out in (st, m)]
+        cases += [["quantize", m, "--calib", record, "-o", out] for out in (record, images, link, hard)]
+        cases += [["optimize", m, "--eval", self.eval, "-o", self.tmp / "labels"], ["fp16", m, "-o", hard]]
+        cases += [["stats", "merge", st, st2, "-o", out] for out in (st, st2)]
+        kept = {p: p.read_bytes() for p in (m, x, st, st2, record, images, self.tmp / "labels")}
+        for case in cases:
+            done = run(*case)
+            self.assertEqual(done.returncode, 2, f"{case}: {done.stderr}")
+            self.assertIn("is the input", done.stderr)
+            self.assertIn(str(case[-1]), done.stderr)
+            for path, content in kept.items():
+                self.assertEqual(path.read_bytes(), content, f"{case}: {path}")
+        self.assertTrue(link.is_symlink())
+        done = run("infer", m, "--input", f"{name}={x}", "-o", folder / "y.npz")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_output_folder_missing_is_6(self):
         self.assertEqual(self.quantize(self.tmp / "no/such/out.onnx").returncode, 6)
 
@@ -182,6 +222,15 @@ class CommandLine(Fixture):
         done = run("quantize", out, "-o", self.tmp / "twice.onnx", "--calib", self.calib)
         self.assertEqual(done.returncode, 2)
         self.assertIn("requantize", done.stderr)
+
+    def test_requantized_model_is_close_to_the_first(self):
+        once, twice = self.tmp / "r1.onnx", self.tmp / "r2.onnx"
+        self.assertEqual(self.quantize(once).returncode, 0)
+        done = run("quantize", once, "--requantize", "-o", twice, "--calib", self.calib, "--eval", self.eval,
+                   "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertGreater(json.loads(done.stdout)["stages"][1]["metrics"]["sqnr_db"], 20)
+        self.assertLess(twice.stat().st_size, 1.2 * once.stat().st_size)
 
     def test_pattern_that_matches_nothing(self):
         done = self.quantize(self.tmp / "p.onnx", "--skip", "op:Convv")
@@ -317,8 +366,21 @@ class Recipes(Fixture):
                               "recipe.effective.yaml"}, made)
         again = run("run", self.tmp / "recipe_out/recipe.effective.yaml", "--out", self.tmp / "second")
         self.assertEqual(again.returncode, 0, again.stderr)
+        used = (self.tmp / "second/recipe.effective.yaml").read_text()
+        self.assertRegex(used, rf"(?m)^output: .*{re.escape(str(self.tmp / 'second'))}")
+        self.assertNotIn("recipe_out", used)
         self.assertEqual((self.tmp / "second/model.onnx").read_bytes(),
                          (self.tmp / "recipe_out/model.onnx").read_bytes())
+
+    def test_run_does_not_overwrite_its_model(self):
+        out = self.tmp / "in_place"
+        out.mkdir()
+        (out / "model.onnx").write_bytes(self.model.read_bytes())
+        text = RECIPE.format(model=out / "model.onnx", tmp=self.tmp, calib=self.calib, eval=self.eval)
+        done = run("run", self.recipe(text), "--out", out)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("model.onnx", done.stderr)
+        self.assertEqual((out / "model.onnx").read_bytes(), self.model.read_bytes())
 
     def test_explain_and_set(self):
         done = run("recipe", "explain", self.recipe(self.whole()), "--set", "steps.quantize.target=tensorrt")

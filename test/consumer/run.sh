@@ -10,7 +10,8 @@ cmake -S "$source/test/consumer" -B "$prefix/cmake" -G Ninja -DCMAKE_PREFIX_PATH
 cmake --build "$prefix/cmake" >/dev/null
 (cd "$prefix" && ./cmake/consumer)
 pc=$(find "$prefix/usr" -name lapidary.pc -printf '%h')
-flags=$(PKG_CONFIG_PATH=$pc pkg-config --define-variable=prefix="$prefix/usr" --cflags --libs lapidary)
+[ "$(realpath "$(PKG_CONFIG_PATH=$pc pkg-config --variable=prefix lapidary)")" = "$(realpath "$prefix/usr")" ]
+flags=$(PKG_CONFIG_PATH=$pc pkg-config --cflags --libs lapidary)
 # shellcheck disable=SC2086
 g++ "$source/test/consumer/main.cc" -o "$prefix/by_pkg_config" $flags -Wl,-rpath,"$(dirname "$pc")"
 (cd "$prefix" && ./by_pkg_config)

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "src/base/file.h"
 #include "tools/cli.h"
 
 namespace lapidary::cli {
@@ -22,8 +23,10 @@ void add_calibrate(CLI::App& app, Common& common, Action& action) {
                 "Leave out samples that make NaN or infinity instead of failing");
   sub->callback([o, &common, &action] {
     action = [o, &common] {
+      guard_output(o->output, {o->model, o->data});
       const Graph graph = load_onnx(o->model);
       const Dataset data = open_data(o->data, graph, common.seed);
+      guard_output(o->output, data.files());
       const Statistics stats = calibrate(graph, data,
                                          {.samples = o->samples,
                                           .threads = common.threads,

@@ -23,8 +23,10 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
       ->check(CLI::IsMember({"fast", "reference"}));
   sub->callback([o, &common, &action] {
     action = [o, &common] {
+      guard_output(o->outputs, {o->model, o->against, o->data});
       const Graph model = load_onnx(o->model);
       const Dataset data = open_data(o->data, model, common.seed);
+      guard_output(o->outputs, data.files());
       EvaluateOptions options;
       options.metrics = o->metrics;
       options.threads = common.threads;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "src/base/fail.h"
+#include "src/base/text.h"
 #include "src/data/npy.h"
 #include "tools/cli.h"
 
@@ -22,10 +23,12 @@ void add_infer(CLI::App& app, Common& common, Action& action) {
       ->check(CLI::IsMember({"fast", "reference"}));
   sub->callback([o, &common, &action] {
     action = [o, &common] {
+      guard_output(o->output, {o->model});
       Executor::Values inputs;
       for (const std::string& text : o->inputs) {
         const size_t equals = text.find('=');
         if (equals == std::string::npos) fail_usage("--input '{}' is not NAME=FILE.npy", text);
+        guard_output(o->output, {text.substr(equals + 1)});
         inputs[text.substr(0, equals)] = read_npy(text.substr(equals + 1));
       }
       Executor executor(load_onnx(o->model),
@@ -38,7 +41,7 @@ void add_infer(CLI::App& app, Common& common, Action& action) {
       std::string text;
       for (const auto& [name, tensor] : outputs) {
         json["values"][name] = {{"dtype", dtype_name(tensor.dtype())}, {"shape", tensor.shape()}};
-        text += fmt::format("{} {}\n", name, tensor_type(tensor).text());
+        text += fmt::format("{} {}\n", printable(name), tensor_type(tensor).text());
       }
       if (common.json)
         print_json(json);

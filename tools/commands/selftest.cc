@@ -54,6 +54,7 @@ void add_selftest(CLI::App& app, Common& common, Action& action) {
       ->check(CLI::IsMember({"fast", "reference"}));
   sub->callback([o, &common, &action] {
     action = [o, &common] {
+      guard_output(o->list, {o->expect, o->skip});
       const SelftestResult r = selftest(
           o->folder, {.executor = o->executor == "fast" ? ExecutorKind::kFast : ExecutorKind::kReference,
                       .filter = o->filter,

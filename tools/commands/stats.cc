@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "src/base/file.h"
 #include "tools/cli.h"
 
 namespace lapidary::cli {
@@ -17,6 +18,7 @@ void add_stats(CLI::App& app, Common& common, Action& action) {
   merge->add_option("-o,--output", o->output, "The sum")->required();
   merge->callback([o, &common, &action] {
     action = [o, &common] {
+      guard_output(o->output, o->files);
       Statistics sum = Statistics::load(o->files.front());
       for (size_t i = 1; i < o->files.size(); ++i) sum.merge(Statistics::load(o->files[i]));
       sum.save(o->output);

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "lapidary/passes.h"
+#include "quantize/checks.h"
 #include "src/base/text.h"
 #include "src/pipeline/step.h"
 
@@ -34,6 +35,7 @@ class OptimizeStep : public Step {
   }
 
   void run(StepContext& context) const override {
+    check_batchnorms(context.graph);
     const auto records = run_passes(context.graph, params_.passes, {.log = context.log});
     context.report.passes.insert(context.report.passes.end(), records.begin(), records.end());
     context.statistics.reset();

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "lapidary/compress.h"
+#include "quantize/checks.h"
 #include "src/base/text.h"
 #include "src/pipeline/histograms.h"
 #include "src/pipeline/step.h"
@@ -74,6 +75,11 @@ class QuantizeStep : public Step {
 
   bool needs_calib() const override { return params_.stats.empty(); }
 
+  std::vector<std::string> input_files() const override {
+    if (params_.stats.empty()) return {};
+    return {params_.stats};
+  }
+
   std::string explain() const override {
     std::string out = fmt::format("Quantizes to INT8 for {} ({} format): ", params_.target, params_.format);
     out += params_.stats.empty() ? "calibrates in one pass over the calibration data"
@@ -85,6 +91,11 @@ class QuantizeStep : public Step {
   }
 
   void run(StepContext& context) const override {
+    QuantizeLog log;
+    context.graph = quantization_source(context.graph, params_, log);
+    for (const std::string& warning : log.warnings) context.log.warn(warning);
+    context.report.warnings.insert(context.report.warnings.end(), log.warnings.begin(),
+                                   log.warnings.end());
     plan_quantization(context.graph, params_);  // refusals come before the calibration pass
     const Dataset* samples = context.calib_data();
     if (!params_.stats.empty()) {
@@ -100,7 +111,6 @@ class QuantizeStep : public Step {
     QuantizeOptions options = params_;
     options.threads = context.threads;
     options.log = context.log;
-    QuantizeLog log;
     Graph quantized = quantize(context.graph, *context.statistics, samples, options, &log);
     collect_histograms(*context.statistics, log, context.report);
     add_to_report(log, context.report);
