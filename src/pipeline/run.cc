@@ -1,5 +1,4 @@
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include <chrono>
 #include <filesystem>
@@ -68,19 +67,23 @@ class Run {
  private:
   bool one_verb() const { return !options_.model_output.empty(); }
 
-  /// Every file that this run may write.
+  /// Every file that this run may write: reports, models and the data files beside them, statistics.
   std::vector<std::string> output_files() const {
     std::vector<std::string> out;
     if (!one_verb() && folder_.empty()) return out;  // a dry run
+    const auto add_model = [&](const fs::path& file) {
+      out.push_back(file.string());
+      out.push_back(file.string() + ".data");
+    };
     for (const std::string& form : impl_.params.report) out.push_back(report_base() + "." + form);
     if (one_verb()) {
-      out.push_back(options_.model_output.string());
+      add_model(options_.model_output);
       return out;
     }
-    for (const char* name : {"model.onnx", "statistics.lpstat"})
-      out.push_back((folder_ / name).string());
+    add_model(folder_ / "model.onnx");
+    out.push_back((folder_ / "statistics.lpstat").string());
     for (size_t i = 0; i < impl_.steps.size(); ++i)
-      out.push_back(stage_file(static_cast<int>(i) + 1, impl_.steps[i].name).string());
+      add_model(stage_file(static_cast<int>(i) + 1, impl_.steps[i].name));
     return out;
   }
 
@@ -105,10 +108,14 @@ class Run {
   void open() {
     const std::string& path = impl_.params.model;
     guard_outputs(std::vector<std::string>{path});
-    for (const RecipeStep& step : impl_.steps) guard_outputs(step.step->input_files());
+    for (const RecipeStep& step : impl_.steps)
+      for (const auto& [key, file] : step.step->paths()) guard_outputs(std::vector<std::string>{*file});
     LoadedModel loaded = load_with_files(path);
+    std::vector<std::string> weights;  // external data, by their locations beside the model
+    for (size_t i = 1; i < loaded.files.size(); ++i)
+      weights.push_back((fs::path(path).parent_path() / loaded.files[i]->path()).string());
+    guard_outputs(weights);
     model_sha256_ = loaded.sha256();
-    for (const auto& file : loaded.files) model_files_.push_back(file);
     original_ = loaded.graph;
     report_.title = fs::path(path).filename().string();
     report_.version = version();
@@ -181,7 +188,6 @@ class Run {
   void prepare_output() {
     if (one_verb()) {
       const fs::path& out = options_.model_output;
-      refuse_input(out);
       const fs::path parent = out.has_parent_path() ? out.parent_path() : fs::path(".");
       if (!fs::is_directory(parent))
         fail(ErrorCode::kIo, "the folder '{}' does not exist", parent.string());
@@ -191,22 +197,8 @@ class Run {
     std::error_code error;
     fs::create_directories(folder_, error);
     if (error) fail(ErrorCode::kIo, "cannot make the folder '{}': {}", folder_.string(), error.message());
-    refuse_input(folder_ / "model.onnx");
-    for (size_t i = 0; i < impl_.steps.size(); ++i) refuse_input(stage_file(static_cast<int>(i) + 1, impl_.steps[i].name));
-    write_file_atomically((folder_ / "recipe.effective.yaml").string(), 
-                           effective_yaml(impl_, folder_.string()));
-  }
-
-  /// A model's file, and the one for its external data, must be none that the input consists of.
-  void refuse_input(const fs::path& out) const {
-    for (const fs::path& file : {out, fs::path(out.string() + ".data")}) {
-      struct stat info {};
-      if (::stat(file.c_str(), &info) != 0) continue;
-      for (const auto& input : model_files_)
-        if (input->is(info.st_dev, info.st_ino))
-          fail_usage("the output '{}' is {}; give another name", file.string(),
-                     input == model_files_.front() ? "the input model" : "external data of the input model");
-    }
+    write_file_atomically((folder_ / "recipe.effective.yaml").string(),
+                          effective_yaml(impl_, folder_.string()));
   }
 
   void transform() {
@@ -373,7 +365,6 @@ class Run {
   fs::path folder_;
   Graph original_;
   std::string model_sha256_;
-  std::vector<std::shared_ptr<const MappedFile>> model_files_;
   std::optional<Dataset> calib_, eval_;
   std::vector<fs::path> stage_files_;
   std::vector<Graph> stage_graphs_;

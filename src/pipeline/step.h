@@ -39,12 +39,11 @@ class Step {
   virtual std::string explain() const = 0;
   /// True where the step reads calibration data (checked before any work).
   virtual bool needs_calib() const { return false; }
-  /// Files that the step reads besides model and data.
-  virtual std::vector<std::string> input_files() const { return {}; }
   virtual void run(StepContext& context) const = 0;
   /// What `run` would do, into the report, without doing it.
   virtual void plan(StepContext& context) const = 0;
-  /// Parameters that name files, by key: the recipe resolves them from its folder.
+  /// Parameters that name files which the step reads besides model and data, by key: the recipe
+  /// resolves them from its folder.
   virtual std::map<std::string, std::string*> paths() { return {}; }
   /// All parameters with their values.
   virtual Setting params() const = 0;

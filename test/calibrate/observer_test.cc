@@ -15,21 +15,7 @@ constexpr Grid kUint8{256, false}, kInt8{256, true}, kNarrowInt8{255, true}, kUi
 /// Chunks are samples here: 50 of 400 values.
 constexpr int kSamples = 50;
 
-TensorStats stats_of(const std::vector<float>& values) {
-  TensorStats stats;
-  stats.count = values.size();
-  const auto [low, high] = std::minmax_element(values.begin(), values.end());
-  stats.min = *low;
-  stats.max = *high;
-  stats.histogram.add(values, stats.min, stats.max);
-  const size_t each = values.size() / kSamples;
-  for (int i = 0; i < kSamples; ++i) {
-    const auto from = values.begin() + static_cast<int64_t>(each) * i;
-    const auto [a, b] = std::minmax_element(from, from + static_cast<int64_t>(each));
-    stats.chunks["data"].add(i, *a, *b);
-  }
-  return stats;
-}
+TensorStats stats_of(const std::vector<float>& values) { return stats_in_chunks(values, kSamples); }
 
 Range range_of(std::string_view observer, const TensorStats& stats, const Grid& grid,
                const ObserverParams& params = {}) {

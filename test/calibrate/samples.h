@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "calibrate/statistics.h"
 #include "src/base/rng.h"
 
 namespace lapidary {
@@ -40,6 +41,23 @@ inline std::vector<float> draw(std::string_view name) {
     values.push_back(static_cast<float>(x));
   }
   return values;
+}
+
+/// Statistics of values that were seen in `chunks` equal parts.
+inline TensorStats stats_in_chunks(const std::vector<float>& values, size_t chunks) {
+  TensorStats stats;
+  stats.count = values.size();
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  stats.min = *low;
+  stats.max = *high;
+  stats.histogram.add(values, stats.min, stats.max);
+  const auto each = static_cast<int64_t>(values.size() / chunks);
+  for (int64_t i = 0; i < static_cast<int64_t>(chunks); ++i) {
+    const auto from = values.begin() + each * i;
+    const auto [a, b] = std::minmax_element(from, from + each);
+    stats.chunks["data"].add(i, *a, *b);
+  }
+  return stats;
 }
 
 }  // namespace lapidary

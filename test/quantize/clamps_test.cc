@@ -1,7 +1,6 @@
 #include "quantize/clamps.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "lapidary/calibrate.h"
 #include "quantize/qparams.h"
@@ -64,14 +63,7 @@ double sqnr_of(const Graph& graph, const QuantizeOptions& options, QuantizeLog& 
   const Dataset data = dataset_of({{"x", x}});
   const Graph q = quantize(graph, calibrate(graph, data), data, options, &log);
   if (made) *made = q;
-  const Tensor y = run_graph(graph, {{"x", x}})[0], z = run_graph(q, {{"x", x}})[0];
-  double signal = 0, noise = 0;
-  for (size_t i = 0; i < static_cast<size_t>(y.size()); ++i) {
-    const double a = y.data<float>()[i], b = z.data<float>()[i];
-    signal += a * a;
-    noise += (a - b) * (a - b);
-  }
-  return 10 * std::log10(signal / noise);
+  return sqnr_db(run_graph(graph, {{"x", x}})[0], run_graph(q, {{"x", x}})[0]);
 }
 
 /// A convolution, a clamp (Relu, or Clip with bounds) and a convolution.

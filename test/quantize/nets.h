@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cmath>
 #include <map>
 #include <set>
 #include <string>
@@ -46,6 +47,17 @@ struct Net {
   Graph graph;
   GraphBuilder build;
 };
+
+/// 10 log10(sum y^2 / sum (y - made)^2) over all elements.
+inline double sqnr_db(const Tensor& y, const Tensor& made) {
+  double signal = 0, noise = 0;
+  for (size_t i = 0; i < static_cast<size_t>(y.size()); ++i) {
+    signal += std::pow(static_cast<double>(y.data<float>()[i]), 2);
+    noise += std::pow(
+        static_cast<double>(y.data<float>()[i]) - static_cast<double>(made.data<float>()[i]), 2);
+  }
+  return 10 * std::log10(signal / noise);
+}
 
 inline std::string name_of(const Graph& graph, ValueId id) { return graph.value(id).name; }
 

@@ -142,16 +142,6 @@ TEST(QdqForm, InputsOnlyRoundsForTheLayersAndNobodyElse) {
 
 // -- what it computes
 
-double sqnr_db(const Tensor& y, const Tensor& made) {
-  double signal = 0, noise = 0;
-  for (size_t i = 0; i < static_cast<size_t>(y.size()); ++i) {
-    signal += std::pow(static_cast<double>(y.data<float>()[i]), 2);
-    noise += std::pow(
-        static_cast<double>(y.data<float>()[i]) - static_cast<double>(made.data<float>()[i]), 2);
-  }
-  return 10 * std::log10(signal / noise);
-}
-
 TEST(Quantize, StaysCloseToTheFloatModel) {
   // Bounds that a wrong scale, zero point or bias anywhere misses, no measurement.
   const Tensor x = tiny_samples(40);

@@ -14,15 +14,7 @@ namespace {
 constexpr QuantScheme kUint8{.bits = 8};
 
 TensorStats stats_of(const std::vector<float>& values) {
-  TensorStats stats;
-  stats.count = values.size();
-  const auto [low, high] = std::minmax_element(values.begin(), values.end());
-  stats.min = *low;
-  stats.max = *high;
-  stats.histogram.add(values, stats.min, stats.max);
-  for (size_t i = 0; i < values.size(); ++i)
-    stats.chunks["data"].add(static_cast<int64_t>(i), values[i], values[i]);
-  return stats;
+  return stats_in_chunks(values, values.size());
 }
 
 /// Values as Q -> DQ gives them back, and whether they were clipped: in doubles.

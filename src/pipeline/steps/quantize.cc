@@ -75,11 +75,6 @@ class QuantizeStep : public Step {
 
   bool needs_calib() const override { return params_.stats.empty(); }
 
-  std::vector<std::string> input_files() const override {
-    if (params_.stats.empty()) return {};
-    return {params_.stats};
-  }
-
   std::string explain() const override {
     std::string out = fmt::format("Quantizes to INT8 for {} ({} format): ", params_.target, params_.format);
     out += params_.stats.empty() ? "calibrates in one pass over the calibration data"
