@@ -79,6 +79,27 @@ struct BenchOptions {
 /// Latency of one inference on random input (seeded).
 LAPIDARY_API std::vector<Latency> bench(const Graph& model, const BenchOptions& options = {});
 
+/// Another engine beside this one, on one number of threads.
+struct PeerLatency {
+  std::string engine, version;
+  Latency latency;
+  /// Median over the rounds of (the peer's median / this engine's): above 1 this engine is faster.
+  double speedup = 0;
+};
+struct VersusRow {
+  Latency own;
+  std::vector<PeerLatency> peers;
+};
+/// `bench` with peers in turn, the order reversed from round to round, so that all meet the same
+/// machine. A peer is ENGINE or ENGINE=FILE (another file to run): "onnxruntime", "openvino" (its
+/// default precision), "openvino-f32", "openvino-bf16", "litert" (needs a .tflite file), each in a
+/// process of its own by the Python packages of `python3` or $LAPIDARY_PYTHON; "lapidary" (needs a
+/// file), in this process. Throws Error{kUsage} for an unknown engine, Error{kUnsupported} where a
+/// peer cannot run.
+LAPIDARY_API std::vector<VersusRow> bench_versus(const std::string& model_file,
+                                                 const std::vector<std::string>& peers,
+                                                 const BenchOptions& options = {});
+
 struct ModelSummary {
   std::vector<std::pair<std::string, int64_t>> ops;  ///< name and count, most first
   int64_t nodes = 0, parameters = 0, nonzero_parameters = 0, parameter_bytes = 0, macs = 0;

@@ -5,12 +5,14 @@
 #include "src/base/fail.h"
 #include "src/base/isa.h"
 #include "src/base/rng.h"
+#include "src/pipeline/bench.h"
 
 namespace lapidary {
 
 namespace {
 
-/// Sizes for one inference: given by name, or by the batch for a first axis, otherwise a usage error.
+/// Sizes for one inference: given by name, or by the batch for a first axis, otherwise a usage
+/// error.
 Shape bind_shape(const Value& input, const BenchOptions& options) {
   if (const auto found = options.input_shapes.find(input.name); found != options.input_shapes.end())
     return found->second;
@@ -20,7 +22,8 @@ Shape bind_shape(const Value& input, const BenchOptions& options) {
   for (size_t i = 0; i < input.type.shape->size(); ++i) {
     const Dim& d = (*input.type.shape)[i];
     if (!d.known() && i > 0)
-      fail_usage("input '{}' is {}: give --shape {}=1x3x224x224", input.name, input.type.text(), input.name);
+      fail_usage("input '{}' is {}: give --shape {}=1x3x224x224", input.name, input.type.text(),
+                 input.name);
     out.push_back(d.known() ? d.value : options.batch);
   }
   return out;
@@ -42,7 +45,8 @@ Tensor random_tensor(DType dtype, const Shape& shape, Rng& rng) {
     case DType::kU8:
       for (uint8_t& v : t.mutable_data<uint8_t>()) v = static_cast<uint8_t>(rng.below(256));
       break;
-    default: break;  // zeros
+    default:
+      break;  // zeros
   }
   return t;
 }
@@ -56,7 +60,7 @@ double percentile(const std::vector<double>& sorted, double share) {
 
 }  // namespace
 
-std::vector<Latency> bench(const Graph& model, const BenchOptions& options) {
+Executor::Values bench_inputs(const Graph& model, const BenchOptions& options) {
   Rng rng(options.seed);
   Executor::Values inputs;
   for (ValueId id : model.inputs()) {
@@ -64,23 +68,42 @@ std::vector<Latency> bench(const Graph& model, const BenchOptions& options) {
     const Value& v = model.value(id);
     inputs.emplace(v.name, random_tensor(v.type.dtype, bind_shape(v, options), rng));
   }
+  return inputs;
+}
+
+std::vector<double> time_runs(const std::function<void()>& run, double seconds) {
+  using Clock = std::chrono::steady_clock;
+  std::vector<double> ms;
+  const auto end = Clock::now() + std::chrono::duration<double>(seconds);
+  do {
+    const auto start = Clock::now();
+    run();
+    ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+  } while (Clock::now() < end);
+  return ms;
+}
+
+Latency summarize_times(std::vector<double> ms, int threads, int64_t batch) {
+  std::sort(ms.begin(), ms.end());
+  return {threads,
+          std::string(isa_name(isa_cap())),
+          batch,
+          static_cast<int64_t>(ms.size()),
+          percentile(ms, 0.5),
+          percentile(ms, 0.9),
+          percentile(ms, 0.99)};
+}
+
+std::vector<Latency> bench(const Graph& model, const BenchOptions& options) {
+  const Executor::Values inputs = bench_inputs(model, options);
   std::vector<Latency> out;
   for (int threads : options.threads) {
-    using Clock = std::chrono::steady_clock;
-    options.log.advance("time", static_cast<int64_t>(out.size()), static_cast<int64_t>(options.threads.size()));
+    options.log.advance("time", static_cast<int64_t>(out.size()),
+                        static_cast<int64_t>(options.threads.size()));
     Executor executor(model, {.threads = threads});
     for (int i = 0; i < options.warmup; ++i) executor.run(inputs);
-    std::vector<double> ms;
-    const auto end = Clock::now() + std::chrono::duration<double>(options.seconds);
-    do {
-      const auto start = Clock::now();
-      executor.run(inputs);
-      ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
-    } while (Clock::now() < end);
-    std::sort(ms.begin(), ms.end());
-    out.push_back({threads, std::string(isa_name(isa_cap())), options.batch,
-                   static_cast<int64_t>(ms.size()), percentile(ms, 0.5), percentile(ms, 0.9),
-                   percentile(ms, 0.99)});
+    const auto run = [&] { executor.run(inputs); };
+    out.push_back(summarize_times(time_runs(run, options.seconds), threads, options.batch));
   }
   return out;
 }

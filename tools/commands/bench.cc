@@ -4,11 +4,31 @@
 
 namespace lapidary::cli {
 
+namespace {
+
+nlohmann::ordered_json latency_json(const Latency& l) {
+  return {{"threads", l.threads}, {"isa", l.isa},          {"batch", l.batch},  {"runs", l.runs},
+          {"median", l.median_ms}, {"p90", l.p90_ms}, {"p99", l.p99_ms}};
+}
+
+std::string latency_text(const Latency& l) {
+  return fmt::format("{:>7} {:>5} {:>6} {:>10.3f} {:>10.3f} {:>10.3f}  ", l.threads, l.batch, l.runs,
+                     l.median_ms, l.p90_ms, l.p99_ms);
+}
+
+/// What the ratio (the peer's time / lapidary's) says.
+std::string faster_text(double speedup) {
+  return speedup >= 1 ? fmt::format("lapidary is {:.2f}x faster", speedup)
+                      : fmt::format("lapidary is {:.2f}x slower", 1 / speedup);
+}
+
+}  // namespace
+
 void add_bench(CLI::App& app, Common& common, Action& action) {
   struct Options {
     std::string model;
     BenchOptions bench;
-    std::vector<std::string> shapes;
+    std::vector<std::string> shapes, versus;
   };
   auto o = std::make_shared<Options>();
   CLI::App* sub = add_command(app, "bench", "Latency of one inference on random input", common, false);
@@ -20,25 +40,36 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
   sub->add_option("--seconds", o->bench.seconds, "Time spent on each thread count")
       ->check(CLI::Range(0.01, 3600.0));
   sub->add_option("--shape", o->shapes, "Sizes of a symbolic input: x=1x3x224x224");
+  sub->add_option("--versus", o->versus,
+                  "Other engines in turn with this one: onnxruntime, openvino, openvino-f32, "
+                  "openvino-bf16, litert=FILE.tflite, lapidary=FILE.onnx; each also as ENGINE=FILE")
+      ->delimiter(',');
   sub->callback([o, &common, &action] {
     action = [o, &common] {
       o->bench.seed = common.seed;
       o->bench.log = common.log();
       o->bench.input_shapes = parse_shapes(o->shapes);
-      const auto rows = bench(load_onnx(o->model), o->bench);
+      std::vector<VersusRow> rows;
+      if (o->versus.empty())
+        for (Latency& l : bench(load_onnx(o->model), o->bench)) rows.push_back({std::move(l), {}});
+      else
+        rows = bench_versus(o->model, o->versus, o->bench);
       nlohmann::ordered_json json = {{"model", o->model}, {"latency_ms", nlohmann::ordered_json::array()}};
       std::string text = fmt::format("{:>7} {:>5} {:>6} {:>10} {:>10} {:>10}  {}\n", "threads", "batch",
-                                     "runs", "median ms", "p90 ms", "p99 ms", "isa");
-      for (const Latency& l : rows) {
-        json["latency_ms"].push_back({{"threads", l.threads},
-                                      {"isa", l.isa},
-                                      {"batch", l.batch},
-                                      {"runs", l.runs},
-                                      {"median", l.median_ms},
-                                      {"p90", l.p90_ms},
-                                      {"p99", l.p99_ms}});
-        text += fmt::format("{:>7} {:>5} {:>6} {:>10.3f} {:>10.3f} {:>10.3f}  {}\n", l.threads, l.batch,
-                            l.runs, l.median_ms, l.p90_ms, l.p99_ms, l.isa);
+                                     "runs", "median ms", "p90 ms", "p99 ms", "engine");
+      for (const VersusRow& row : rows) {
+        json["latency_ms"].push_back(latency_json(row.own));
+        text += latency_text(row.own) + "lapidary, " + row.own.isa + '\n';
+        for (const PeerLatency& peer : row.peers) {
+          auto entry = latency_json(peer.latency);
+          entry.erase("isa");
+          entry["engine"] = peer.engine;
+          entry["version"] = peer.version;
+          entry["speedup"] = peer.speedup;
+          json["latency_ms"].back()["versus"].push_back(std::move(entry));
+          text += latency_text(peer.latency) + fmt::format("{} {}: {}\n", peer.engine, peer.version,
+                                                           faster_text(peer.speedup));
+        }
       }
       if (common.json)
         print_json(json);

@@ -1,0 +1,185 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "lapidary/evaluate.h"
+#include "lapidary/model_io.h"
+#include "peer_source.h"  // made of peer.py by CMake
+#include "src/base/fail.h"
+#include "src/base/process.h"
+#include "src/base/text.h"
+#include "src/data/npy.h"
+#include "src/pipeline/bench.h"
+
+namespace lapidary {
+
+namespace {
+
+constexpr double kRoundSeconds = 0.15;
+/// Threads of an engine that has just run may still spin.
+constexpr std::chrono::milliseconds kPause{20};
+constexpr std::chrono::milliseconds kLoadLimit{300'000};
+constexpr std::chrono::milliseconds kRoundLimit{600'000};
+
+/// ENGINE or ENGINE=FILE.
+struct PeerSpec {
+  std::string engine, file;
+};
+
+PeerSpec parse_peer(const std::string& text, const std::string& model_file) {
+  static const std::vector<std::string> kEngines = {"onnxruntime",   "openvino", "openvino-f32",
+                                                    "openvino-bf16", "litert",   "lapidary"};
+  const size_t equals = text.find('=');
+  PeerSpec spec{text.substr(0, equals), equals == std::string::npos ? "" : text.substr(equals + 1)};
+  if (std::find(kEngines.begin(), kEngines.end(), spec.engine) == kEngines.end())
+    fail_usage("no engine '{}': there are {}", printable(spec.engine, 100),
+               fmt::join(kEngines, ", "));
+  if (spec.file.empty() && (spec.engine == "litert" || spec.engine == "lapidary"))
+    fail_usage("'{}' needs a file to run: {}=FILE", spec.engine, spec.engine);
+  if (spec.file.empty()) spec.file = model_file;
+  return spec;
+}
+
+/// An engine that holds a model, ready to run.
+class Contender {
+ public:
+  virtual ~Contender() = default;
+  /// Times in ms of the inferences that fit in `seconds`.
+  virtual std::vector<double> round(double seconds) = 0;
+  virtual std::string version() const = 0;
+};
+
+class Own : public Contender {
+ public:
+  Own(const Graph& model, const Executor::Values& inputs, int threads, int warmup)
+      : executor_(model, {.threads = threads}), inputs_(inputs) {
+    for (int i = 0; i < warmup; ++i) executor_.run(inputs_);
+  }
+  std::vector<double> round(double seconds) override {
+    return time_runs([&] { executor_.run(inputs_); }, seconds);
+  }
+  std::string version() const override { return LAPIDARY_VERSION; }
+
+ private:
+  Executor executor_;
+  const Executor::Values& inputs_;
+};
+
+class Peer : public Contender {
+ public:
+  Peer(const PeerSpec& spec, int threads, const std::string& inputs_file)
+      : engine_(spec.engine),
+        process_({python(), "-c", kPeerSource, spec.engine, spec.file, std::to_string(threads),
+                  inputs_file}) {
+    version_ = answer(kLoadLimit).at("version");
+  }
+  std::vector<double> round(double seconds) override {
+    process_.write_line(fmt::format("{}", seconds));
+    return answer(kRoundLimit).at("ms");
+  }
+  std::string version() const override { return version_; }
+
+ private:
+  static std::string python() {
+    const char* chosen = std::getenv("LAPIDARY_PYTHON");
+    return chosen != nullptr ? chosen : "python3";
+  }
+  nlohmann::json answer(std::chrono::milliseconds limit) {
+    const auto json = nlohmann::json::parse(process_.read_line(limit), nullptr, false);
+    if (!json.is_object()) fail(ErrorCode::kIo, "{}: an answer that is not JSON", engine_);
+    if (json.contains("error"))
+      fail_unsupported("{} cannot run here: {}", engine_, printable(json["error"].get<std::string>(), 500));
+    return json;
+  }
+  std::string engine_;
+  LineProcess process_;
+  std::string version_;
+};
+
+/// The inputs as a file that peers read, gone with this object.
+class InputsFile {
+ public:
+  explicit InputsFile(const Executor::Values& inputs) {
+    std::string folder =
+        (std::filesystem::temp_directory_path() / "lapidary-bench-XXXXXX").string();
+    if (mkdtemp(folder.data()) == nullptr)
+      fail(ErrorCode::kIo, "cannot make a folder for temporary files in '{}'",
+           std::filesystem::temp_directory_path().string());
+    folder_ = folder;
+    write_npz(path(), {inputs.begin(), inputs.end()});
+  }
+  ~InputsFile() {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+  InputsFile(const InputsFile&) = delete;
+  InputsFile& operator=(const InputsFile&) = delete;
+  std::string path() const { return folder_ + "/inputs.npz"; }
+
+ private:
+  std::string folder_;
+};
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+}  // namespace
+
+std::vector<VersusRow> bench_versus(const std::string& model_file,
+                                    const std::vector<std::string>& peers,
+                                    const BenchOptions& options) {
+  std::vector<PeerSpec> specs;
+  for (const std::string& peer : peers) specs.push_back(parse_peer(peer, model_file));
+  const Graph model = load_onnx(model_file);
+  const Executor::Values inputs = bench_inputs(model, options);
+  const InputsFile inputs_file(inputs);
+  const int rounds = std::max(3, static_cast<int>(options.seconds / kRoundSeconds));
+
+  std::vector<VersusRow> rows;
+  for (const int threads : options.threads) {
+    std::vector<std::unique_ptr<Contender>> contenders;
+    contenders.push_back(std::make_unique<Own>(model, inputs, threads, options.warmup));
+    for (const PeerSpec& spec : specs) {
+      if (spec.engine == "lapidary")
+        contenders.push_back(
+            std::make_unique<Own>(load_onnx(spec.file), inputs, threads, options.warmup));
+      else
+        contenders.push_back(std::make_unique<Peer>(spec, threads, inputs_file.path()));
+    }
+    const size_t count = contenders.size();
+    std::vector<std::vector<double>> all(count), medians(count);
+    for (int round = 0; round < rounds; ++round) {
+      options.log.advance("time", round, rounds);
+      for (size_t turn = 0; turn < count; ++turn) {
+        const size_t i = round % 2 == 0 ? turn : count - 1 - turn;
+        std::this_thread::sleep_for(kPause);
+        const std::vector<double> ms = contenders[i]->round(kRoundSeconds);
+        all[i].insert(all[i].end(), ms.begin(), ms.end());
+        medians[i].push_back(median(ms));
+      }
+    }
+    VersusRow row;
+    row.own = summarize_times(all[0], threads, options.batch);
+    for (size_t i = 1; i < count; ++i) {
+      PeerLatency peer{specs[i - 1].engine, contenders[i]->version(),
+                       summarize_times(all[i], threads, options.batch)};
+      std::vector<double> ratios;
+      for (size_t r = 0; r < medians[0].size(); ++r)
+        ratios.push_back(medians[i][r] / medians[0][r]);
+      peer.speedup = median(ratios);
+      row.peers.push_back(std::move(peer));
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace lapidary
