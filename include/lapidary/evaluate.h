@@ -79,6 +79,10 @@ struct BenchOptions {
 /// Latency of one inference on random input (seeded).
 LAPIDARY_API std::vector<Latency> bench(const Graph& model, const BenchOptions& options = {});
 
+/// The steps of the plan with the median time of each over profiled inferences, on the first of
+/// `options.threads`.
+LAPIDARY_API std::vector<StepInfo> bench_layers(const Graph& model, const BenchOptions& options = {});
+
 /// Another engine beside this one, on one number of threads.
 struct PeerLatency {
   std::string engine, version;

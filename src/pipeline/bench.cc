@@ -108,4 +108,20 @@ std::vector<Latency> bench(const Graph& model, const BenchOptions& options) {
   return out;
 }
 
+std::vector<StepInfo> bench_layers(const Graph& model, const BenchOptions& options) {
+  const Executor::Values inputs = bench_inputs(model, options);
+  Executor executor(model, {.threads = options.threads.at(0), .profile = true});
+  for (int i = 0; i < options.warmup; ++i) executor.run(inputs);
+  std::vector<StepInfo> steps = executor.steps();
+  std::vector<std::vector<double>> ms(steps.size());
+  const auto run = [&] {
+    executor.run(inputs);
+    for (size_t i = 0; i < steps.size(); ++i) ms[i].push_back(executor.steps()[i].milliseconds);
+  };
+  time_runs(run, options.seconds);
+  for (size_t i = 0; i < steps.size(); ++i)
+    steps[i].milliseconds = summarize_times(ms[i], options.threads[0], options.batch).median_ms;
+  return steps;
+}
+
 }  // namespace lapidary
