@@ -5,7 +5,7 @@ namespace lapidary::kernels {
 
 using Rows = ExpF32<Avx2>;
 extern const ExpF32Functions exp_f32_avx2;
-const ExpF32Functions exp_f32_avx2 = {Rows::exp, Rows::sigmoid, Rows::silu};
+const ExpF32Functions exp_f32_avx2 = {Rows::exp, Rows::sigmoid, Rows::silu, Rows::erf};
 
 }  // namespace lapidary::kernels
 #endif

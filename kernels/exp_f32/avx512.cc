@@ -5,7 +5,7 @@ namespace lapidary::kernels {
 
 using Rows = ExpF32<Avx512>;
 extern const ExpF32Functions exp_f32_avx512;
-const ExpF32Functions exp_f32_avx512 = {Rows::exp, Rows::sigmoid, Rows::silu};
+const ExpF32Functions exp_f32_avx512 = {Rows::exp, Rows::sigmoid, Rows::silu, Rows::erf};
 
 }  // namespace lapidary::kernels
 #endif

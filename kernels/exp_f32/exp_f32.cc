@@ -25,6 +25,21 @@ float exp_value(float x) {
 
 float logistic(float x) { return 1.0f / (1.0f + exp_value(0.0f - x)); }
 
+float polynomial(const float (&c)[8], float x) {
+  float p = c[0];
+  for (int i = 1; i < 8; ++i) p = p * x + c[i];
+  return p;
+}
+
+float erf_value(float x) {
+  using C = ErfConstants;
+  if (std::isnan(x)) return x;
+  const float a = std::fabs(x);
+  if (a < C::kSplit) return x * polynomial(C::kP, x * x) + x;
+  const float rest = 1.0f - exp_value(polynomial(C::kQ, std::min(a, C::kLast)));
+  return x < 0 ? 0.0f - rest : rest;
+}
+
 void exp(const ExpF32Args& p) {
   for (int64_t i = 0; i < p.count; ++i) p.y[i] = exp_value(p.x[i] - p.shift);
 }
@@ -34,6 +49,9 @@ void sigmoid(const ExpF32Args& p) {
 void silu(const ExpF32Args& p) {
   for (int64_t i = 0; i < p.count; ++i) p.y[i] = p.x[i] * logistic(p.x[i]);
 }
+void erf(const ExpF32Args& p) {
+  for (int64_t i = 0; i < p.count; ++i) p.y[i] = erf_value(p.x[i]);
+}
 
 }  // namespace
 
@@ -41,7 +59,7 @@ void silu(const ExpF32Args& p) {
 #include "kernels/exp_f32/kernels.def"
 #undef LAPIDARY_KERNEL
 
-const ExpF32Functions exp_f32_scalar = {exp, sigmoid, silu};
+const ExpF32Functions exp_f32_scalar = {exp, sigmoid, silu, erf};
 
 std::span<const ExpF32Kernel> exp_f32_kernels() {
   static const ExpF32Kernel kKernels[] = {

@@ -27,6 +27,26 @@ LAPIDARY_INLINE typename V::F exp_vector(typename V::F x) {
   return V::where_nan(x, x, y);
 }
 
+template <class V>
+LAPIDARY_INLINE typename V::F polynomial(const float (&c)[8], typename V::F x) {
+  typename V::F p = V::set(c[0]);
+  for (int i = 1; i < 8; ++i) p = V::add(V::mul(p, x), V::set(c[i]));
+  return p;
+}
+
+template <class V>
+LAPIDARY_INLINE typename V::F erf_vector(typename V::F x) {
+  using C = ErfConstants;
+  using F = typename V::F;
+  const F zero = V::set(0.0f), one = V::set(1.0f);
+  const F a = V::max(V::sub(zero, x), x);
+  const F near = V::add(V::mul(x, polynomial<V>(C::kP, V::mul(x, x))), x);
+  const F tail = exp_vector<V>(polynomial<V>(C::kQ, V::min(a, V::set(C::kLast))));
+  const F rest = V::sub(one, tail);
+  const F far = V::where_negative(x, V::sub(zero, rest), rest);
+  return V::where_nan(x, x, V::where_negative(V::sub(a, V::set(C::kSplit)), near, far));
+}
+
 template <class V, class Value>
 LAPIDARY_INLINE void map_vectors(const ExpF32Args& p, Value value) {
   for (int64_t i = 0; i < p.count; i += V::kLanes)
@@ -46,6 +66,9 @@ struct ExpF32 {
   }
   static void silu(const ExpF32Args& p) {
     map_vectors<V>(p, [](F x) { return V::mul(x, logistic(x)); });
+  }
+  static void erf(const ExpF32Args& p) {
+    map_vectors<V>(p, [](F x) { return erf_vector<V>(x); });
   }
 
  private:

@@ -33,7 +33,8 @@ TEST(ExpF32, RowsGiveTheBitsOfTheScalarRow) {
   for (const ExpF32Kernel& kernel : exp_f32_kernels()) {
     if (!cpu_has(kernel.row.isa)) continue;
     for (const auto member :
-         {&ExpF32Functions::exp, &ExpF32Functions::sigmoid, &ExpF32Functions::silu}) {
+         {&ExpF32Functions::exp, &ExpF32Functions::sigmoid, &ExpF32Functions::silu,
+          &ExpF32Functions::erf}) {
       const auto expected = run(scalar->*member, inputs()),
                  got = run(kernel.call->*member, inputs());
       for (size_t i = 0; i < got.size(); ++i)
@@ -66,6 +67,25 @@ TEST(ExpF32, AgreesWithFloat64) {
       EXPECT_NEAR(u[i], v / (1 + std::exp(-v)), 4e-7 * std::fabs(v / (1 + std::exp(-v)))) << v;
     }
   }
+}
+
+TEST(ExpF32, ErfAgreesWithFloat64) {
+  std::vector<float> x = inputs();
+  for (int i = -5000; i <= 5000; ++i) x.push_back(static_cast<float>(i) * 1e-3f);
+  const auto y = run(select_exp_f32().kernel->call->erf, x);
+  for (size_t i = 0; i < x.size(); ++i) {
+    if (std::isnan(x[i])) {
+      EXPECT_TRUE(std::isnan(y[i]));
+      continue;
+    }
+    const double expected = std::erf(static_cast<double>(x[i]));
+    EXPECT_NEAR(y[i], expected, 3e-7 * std::fabs(expected)) << x[i];
+  }
+  // From mpmath with 40 digits, rounded to float32.
+  const auto stored = run(select_exp_f32().kernel->call->erf, {0.5f, -1.0f, 2.5f});
+  EXPECT_FLOAT_EQ(stored[0], 0.52049988f);
+  EXPECT_FLOAT_EQ(stored[1], -0.84270079f);
+  EXPECT_FLOAT_EQ(stored[2], 0.99959305f);
 }
 
 TEST(ExpF32, SubtractsTheShift) {

@@ -80,7 +80,7 @@ bool build_qgemm(PlanBuilder& b, NodeId id) {
 /// com.microsoft: a, b, a_scale, b_scale, a_zero, b_zero, bias (float)
 bool build_matmul_integer_to_float(PlanBuilder& b, NodeId id) {
   ProductS8 p;
-  if (b.constant(b.input(id, 1)) == nullptr) return false;
+  if (b.constant(b.input(id, 1)) == nullptr) return build_matmul_integer_to_float_of_two(b, id);
   if (!read_product(b, id, b.input(id, 1), b.input(id, 5), false, p)) return false;
   const auto a = byte_params(b, b.input(id, 2), b.input(id, 4), b.dtype(p.x));
   const auto scales = channel_scales(b, b.input(id, 3), p.shape.out_c);

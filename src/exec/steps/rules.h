@@ -12,8 +12,9 @@ namespace lapidary::exec {
 #undef LAPIDARY_STEP
 
 // What several rules share.
-/// QLinearMatMul where neither factor is constant.
+/// QLinearMatMul and MatMulIntegerToFloat where neither factor is constant.
 bool build_qlinear_matmul_of_two(PlanBuilder& b, NodeId id);
+bool build_matmul_integer_to_float_of_two(PlanBuilder& b, NodeId id);
 /// An operand of a broadcasting step: in the step's layout where it has the result's rank.
 Operand broadcast_operand(PlanBuilder& b, ValueId id, ValueId y, Layout layout, bool u8);
 /// The result over one of the operands where nobody else needs it.

@@ -49,6 +49,9 @@ void sigmoid_of(const float* x, float* y, int64_t count, const UnaryParams& p) {
 void exp_of(const float* x, float* y, int64_t count, const UnaryParams& p) {
   p.exp->exp({.count = count, .x = x, .y = y});
 }
+void erf_of(const float* x, float* y, int64_t count, const UnaryParams& p) {
+  p.exp->erf({.count = count, .x = x, .y = y});
+}
 
 const std::map<std::string_view, UnaryFn>& functions() {
   static const std::map<std::string_view, UnaryFn> kFunctions = {
@@ -58,7 +61,7 @@ const std::map<std::string_view, UnaryFn>& functions() {
       {"Tanh", each<plain<std::tanh>>},
       {"Exp", exp_of},
       {"Log", each<plain<std::log>>},
-      {"Erf", each<plain<std::erf>>},
+      {"Erf", erf_of},
       {"Sqrt", each<plain<std::sqrt>>},
       {"Neg", each<plain<negate>>},
       {"Abs", each<plain<std::fabs>>},
