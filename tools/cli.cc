@@ -8,8 +8,6 @@
 #include <memory>
 
 #include "src/base/fail.h"
-#include "src/base/isa.h"
-#include "src/base/parallel.h"
 #include "tools/progress.h"
 
 namespace lapidary::cli {

@@ -237,7 +237,6 @@ class LAPIDARY_API Graph {
   void erase_attr(NodeId id, std::string_view key);
   void set_op(NodeId id, std::string domain, std::string op);
   void rename_node(NodeId id, std::string name);
-  void set_node_extra(NodeId id, std::string extra);
   void set_captures(NodeId id, std::vector<Capture> captures);
 
   /// Every use of `from`, graph outputs included, becomes a use of `to`. The graph output keeps its

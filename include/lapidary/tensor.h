@@ -46,8 +46,6 @@ enum class DType : int32_t {
 
 /// "float32", "int8", ...; "dtype 99" for a number that is none.
 LAPIDARY_API std::string dtype_name(DType dtype);
-/// The type of that name, or kUndefined.
-LAPIDARY_API DType dtype_from_name(std::string_view name);
 /// True for the types listed above except kUndefined.
 LAPIDARY_API bool dtype_known(DType dtype);
 /// Bytes of one element in memory; sub-byte types take one byte each; 0 for strings.
@@ -68,7 +66,7 @@ constexpr bool is_unsigned_int(DType t) {
 }
 constexpr bool is_int(DType t) { return is_signed_int(t) || is_unsigned_int(t); }
 
-/// IEEE binary16 and bfloat16 storage; convert with the functions of src/base/half.h.
+/// IEEE binary16 and bfloat16 storage: a bfloat16 is the upper half of a float32's bits.
 struct Half {
   uint16_t bits = 0;
   bool operator==(const Half&) const = default;

@@ -55,11 +55,6 @@ std::string dtype_name(DType dtype) {
   return row ? std::string(row->name) : "dtype " + std::to_string(static_cast<int32_t>(dtype));
 }
 
-DType dtype_from_name(std::string_view name) {
-  const auto row = std::find_if(kRows.begin(), kRows.end(), [&](const Row& r) { return r.name == name; });
-  return row == kRows.end() ? DType::kUndefined : row->dtype;
-}
-
 bool dtype_known(DType dtype) { return find(dtype) != nullptr; }
 
 size_t dtype_size(DType dtype) {

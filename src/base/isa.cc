@@ -124,6 +124,4 @@ bool isa_enabled(Isa isa) {
   return std::find(row->includes.begin(), row->includes.end(), isa) != row->includes.end();
 }
 
-Isa best_isa() { return isa_cap(); }
-
 }  // namespace lapidary

@@ -3,14 +3,9 @@
 #include <cstdint>
 #include <functional>
 
-#include "lapidary/export.h"
+#include "lapidary/runtime.h"
 
 namespace lapidary {
-
-/// Threads this process may use: the affinity mask's count, or what `set_thread_count` said.
-LAPIDARY_API int thread_count();
-/// 0 restores the default. Throws Error{kUsage} outside 1..1024.
-LAPIDARY_API void set_thread_count(int threads);
 
 /// While it lives, thread_count() of the thread that made it is `threads` (0: unchanged): everything that
 /// an Executor calls keeps to the Executor's number.

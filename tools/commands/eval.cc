@@ -1,8 +1,5 @@
 #include <fmt/format.h>
 
-#include "src/base/isa.h"
-#include "src/base/parallel.h"
-#include "src/data/npy.h"
 #include "tools/cli.h"
 
 namespace lapidary::cli {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "src/data/npy.h"
 #include "tools/cli.h"
 
 namespace lapidary::cli {
