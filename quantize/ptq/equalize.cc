@@ -8,6 +8,7 @@
 #include "calibrate/tensors.h"
 #include "src/base/fail.h"
 #include "src/ops/opdef.h"
+#include "src/passes/edit.h"
 
 namespace lapidary {
 
@@ -61,7 +62,7 @@ std::optional<Producer> producer_of(const Graph& graph, ValueId id) {
   } else if (!activation.is("Relu") && !activation.is("LeakyRelu")) {
     return std::nullopt;
   }
-  if (only_reader(graph, activation.inputs[0]) != out.layer) return std::nullopt;
+  if (only_user(graph, activation.inputs[0]) != out.layer) return std::nullopt;
   out.layer = graph.value(activation.inputs[0]).producer;
   return out;
 }

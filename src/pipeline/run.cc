@@ -147,10 +147,8 @@ class Run {
 
   StepContext context() {
     return {.graph = original_,
-            .original = original_,
             .calib_data = [this] { return calib(); },
             .report = report_,
-            .output = folder_,
             .threads = options_.threads,
             .log = options_.log};
   }

@@ -22,11 +22,9 @@ namespace lapidary {
 /// What a step works on and with.
 struct StepContext {
   Graph graph;                                ///< in and out
-  const Graph& original;                      ///< the model that came in
   std::function<const Dataset*()> calib_data; ///< opened at first use; null: the recipe names none
   std::optional<Statistics> statistics = {};  ///< of `graph`, once some step took or loaded them
   Report& report;
-  std::filesystem::path output;               ///< the recipe's folder
   int threads = 0;
   LogSink log = {};
 };
