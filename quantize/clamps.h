@@ -5,7 +5,8 @@
 
 namespace lapidary {
 
-/// True where saturation at the integers' ends does what the Relu or Clip does, to less than a step.
+/// True where saturation at the integers' ends does what the Relu or Clip does, to less than a
+/// step.
 bool saturation_clamps(const Graph& graph, NodeId clamp, const QuantParams& params);
 
 /// Takes those clamps back out of `placement.absorbed` for which the parameters that were chosen

@@ -78,9 +78,9 @@ struct BFloat16 {
 
 template <class T>
 struct DTypeOf;
-#define LAPIDARY_DTYPE(type, name) \
-  template <>                      \
-  struct DTypeOf<type> {           \
+#define LAPIDARY_DTYPE(type, name)              \
+  template <>                                   \
+  struct DTypeOf<type> {                        \
     static constexpr DType value = DType::name; \
   };
 LAPIDARY_DTYPE(float, kF32)
@@ -119,8 +119,8 @@ struct TensorView {
   }
 };
 
-/// A row-major, contiguous array. Copies share the elements; writing copies them first where shared.
-/// The buffer is 64-byte aligned and 64 readable bytes follow the last element.
+/// A row-major, contiguous array. Copies share the elements; writing copies them first where
+/// shared. The buffer is 64-byte aligned and 64 readable bytes follow the last element.
 class LAPIDARY_API Tensor {
  public:
   Tensor() = default;
@@ -143,13 +143,16 @@ class LAPIDARY_API Tensor {
     return of<T>(Shape{}, {value});
   }
   /// Elements kept alive by `owner` (a mapped file, a caller's buffer); never written in place.
-  static Tensor borrow(DType dtype, Shape shape, const void* data, std::shared_ptr<const void> owner);
+  static Tensor borrow(DType dtype, Shape shape, const void* data,
+                       std::shared_ptr<const void> owner);
 
   bool empty() const { return dtype_ == DType::kUndefined; }
   DType dtype() const { return dtype_; }
   const Shape& shape() const { return shape_; }
   int64_t rank() const { return static_cast<int64_t>(shape_.size()); }
-  int64_t dim(int64_t axis) const { return shape_[static_cast<size_t>(axis < 0 ? axis + rank() : axis)]; }
+  int64_t dim(int64_t axis) const {
+    return shape_[static_cast<size_t>(axis < 0 ? axis + rank() : axis)];
+  }
   int64_t size() const { return size_; }
   size_t size_bytes() const { return static_cast<size_t>(size_) * dtype_size(dtype_); }
 

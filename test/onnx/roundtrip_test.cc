@@ -151,7 +151,8 @@ void check_folder(const fs::path& folder, size_t at_least) {
       ++the_same;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
-      EXPECT_THAT(error.what(), testing::HasSubstr("opset")) << "refused for another reason than age";
+      EXPECT_THAT(error.what(), testing::HasSubstr("opset"))
+          << "refused for another reason than age";
     }
   }
   EXPECT_GE(the_same, at_least);
