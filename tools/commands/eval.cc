@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "src/base/file.h"
 #include "tools/cli.h"
 
 namespace lapidary::cli {

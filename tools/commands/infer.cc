@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "src/base/fail.h"
+#include "src/base/file.h"
 #include "src/base/text.h"
 #include "tools/cli.h"
 

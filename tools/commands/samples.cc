@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/base/file.h"
 #include "tools/cli.h"
 
 namespace lapidary::cli {
