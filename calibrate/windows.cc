@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/stats_f32/stats_f32.h"
 #include "src/ops/opdef.h"
 
 namespace lapidary {
@@ -19,22 +20,48 @@ Span inside(int64_t output, int64_t stride, int64_t offset, int64_t size) {
   return {std::min(begin, output), std::clamp(end, begin, std::max(begin, output))};
 }
 
-/// row[c] (+)= sum over `span` of x[(o * stride + offset) * C + c].
-template <class T, class Acc>
-void sum_row_last(const T* x, int64_t channels, Span span, int64_t stride, int64_t offset,
-                  Acc* row) {
-  std::fill_n(row, channels, Acc{});
-  for (int64_t o = span.begin; o < span.end; ++o) {
-    const T* at = x + (o * stride + offset) * channels;
-    for (int64_t c = 0; c < channels; ++c) row[c] += static_cast<Acc>(at[c]);
+/// row[c] = sum over `span` of x[(o * stride + offset) * C + c].
+template <class T>
+struct RowSum {
+  template <class Acc>
+  void operator()(const T* x, int64_t channels, Span span, int64_t stride, int64_t offset,
+                  Acc* row) const {
+    x += (span.begin * stride + offset) * channels;
+    if (channels == 1) {
+      Acc sum{};
+      for (int64_t o = 0; o < span.end - span.begin; ++o) sum += static_cast<Acc>(x[o * stride]);
+      *row = sum;
+      return;
+    }
+    std::fill_n(row, channels, Acc{});
+    for (int64_t o = span.begin; o < span.end; ++o, x += stride * channels)
+      for (int64_t c = 0; c < channels; ++c) row[c] += static_cast<Acc>(x[c]);
   }
-}
+};
+template <>
+struct RowSum<float> {
+  const kernels::StatsF32Functions* kernel = kernels::select_stats_f32().kernel->call;
+
+  void operator()(const float* x, int64_t channels, Span span, int64_t stride, int64_t offset,
+                  float* row) const {
+    std::fill_n(row, channels, 0.0f);
+    kernel->sum({.rows = span.end - span.begin,
+                 .columns = channels,
+                 .stride = stride * channels,
+                 .x = x + (span.begin * stride + offset) * channels,
+                 .sum = row});
+  }
+};
+
+/// Kernels load whole vectors.
+constexpr int64_t kPadding = 16;
 
 /// Row is the type of sums along W (at most a few thousand terms), Total of sums over everything.
 template <class T, class Row, class Total>
 void sum_last(const T* x, const WindowSpec& s, Total zero_point, Total* sums) {
+  const RowSum<T> sum_row;
   const int64_t channels = s.channels, taps = s.kernel[0] * s.kernel[1];
-  std::vector<Row> row(static_cast<size_t>(channels));
+  std::vector<Row> row(static_cast<size_t>(channels + kPadding));
   for (int64_t kw = 0; kw < s.kernel[1]; ++kw) {
     const int64_t across = kw * s.dilation[1] - s.pad[1];
     const Span columns = inside(s.output[1], s.stride[1], across, s.input[1]);
@@ -45,8 +72,8 @@ void sum_last(const T* x, const WindowSpec& s, Total zero_point, Total* sums) {
         const int64_t from = h - (kh * s.dilation[0] - s.pad[0]);  // = oh * stride
         if (from < 0 || from % s.stride[0] != 0 || from / s.stride[0] >= s.output[0]) continue;
         if (!summed)
-          sum_row_last(x + h * s.input[1] * channels, channels, columns, s.stride[1], across,
-                       row.data());
+          sum_row(x + h * s.input[1] * channels, channels, columns, s.stride[1], across,
+                  row.data());
         summed = true;
         Total* out = sums + kh * s.kernel[1] + kw;
         for (int64_t c = 0; c < channels; ++c)
