@@ -87,8 +87,11 @@ bool searches_error(const std::string& calibrator) {
   return calibrator == "auto" || calibrator == "mse" || calibrator == "mse_guarded";
 }
 
-/// Samples that give the histograms of equalized tensors.
+/// Samples that give the histograms of equalized tensors, where the calibrator reads any.
 constexpr int64_t kHistogramSamples = 64;
+int64_t histogram_samples(const QuantizeOptions& options, const Dataset& samples) {
+  return options.calibrator == "minmax" ? 0 : std::min(kHistogramSamples, samples.size());
+}
 
 /// Equalizes `form` where that costs nothing in the weights; the statistics of what it became.
 Statistics equalized(Graph& form, const Statistics& statistics, const Dataset* samples,
@@ -97,8 +100,8 @@ Statistics equalized(Graph& form, const Statistics& statistics, const Dataset* s
   const ChannelFactors factors = equalize_depthwise(form, statistics.impl());
   if (factors.empty()) return statistics;
   for (const auto& [tensor, s] : factors) log.equalized.push_back(tensor);
-  const int64_t count = std::min(kHistogramSamples, samples->size());
-  return equalized_statistics(form, statistics, factors, *samples, count, options.threads);
+  return equalized_statistics(form, statistics, factors, *samples,
+                              histogram_samples(options, *samples), options.threads);
 }
 
 /// `statistics` with those of tensors that only this placement rounds: what a clamp read that was

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "calibrate/run.h"
 #include "lapidary/compress.h"
 #include "quantize/checks.h"
 #include "src/base/text.h"
@@ -96,11 +97,12 @@ class QuantizeStep : public Step {
     if (!params_.stats.empty()) {
       context.statistics = Statistics::load(params_.stats);
     } else if (!context.statistics) {
-      context.statistics = calibrate(context.graph, *samples,
-                                     {.samples = params_.samples,
-                                      .threads = context.threads,
-                                      .allow_nonfinite = params_.allow_nonfinite,
-                                      .log = context.log});
+      context.statistics = calibrate_partly(context.graph, *samples,
+                                            {.samples = params_.samples,
+                                             .threads = context.threads,
+                                             .allow_nonfinite = params_.allow_nonfinite,
+                                             .log = context.log},
+                                            needed(context));
     }
     context.report.provenance.emplace_back("statistics", context.statistics->sha256());
     QuantizeOptions options = params_;
@@ -120,6 +122,11 @@ class QuantizeStep : public Step {
   Setting params() const override { return unbind(QuantizeParams::fields(), &params_); }
 
  private:
+  /// All there is to see where the recipe's folder keeps the statistics; else what these parameters ask for.
+  Collect needed(const StepContext& context) const {
+    if (!context.output.empty()) return {};
+    return {.histograms = params_.calibrator != "minmax", .windows = params_.bias_correction};
+  }
   static void add_to_report(const QuantizeLog& log, Report& report) {
     const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
     append(report.kept_float, log.kept_float);
