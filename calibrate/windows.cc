@@ -63,7 +63,7 @@ constexpr int64_t kPadding = 16;
 /// Row is the type of sums along W (at most a few thousand terms), Total of sums over everything.
 template <class T, class Row, class Total>
 void sum_last(const T* x, const WindowSpec& s, Total zero_point, Total* sums) {
-  const RowSum<T> sum_row;
+  const RowSum<T> sum_row{};
   const int64_t channels = s.channels, taps = s.kernel[0] * s.kernel[1];
   std::vector<Row> row(static_cast<size_t>(channels + kPadding));
   for (int64_t kw = 0; kw < s.kernel[1]; ++kw) {
@@ -87,18 +87,69 @@ void sum_last(const T* x, const WindowSpec& s, Total zero_point, Total* sums) {
   }
 }
 
+/// Sums of [begin, end) of every row of a plane, kept while that window slides.
+template <class T, class Row>
+class PlaneRows {
+ public:
+  explicit PlaneRows(const WindowSpec& s)
+      : s_(s), sums_(static_cast<size_t>(s.input[0] + kPadding)) {}
+
+  void take(const T* x, Span span, int64_t offset) {
+    const int64_t step = s_.stride[1];
+    // Integers are exact in any order: what left the window goes, what came into it is added.
+    const bool slides = std::is_integral_v<T> && step == 1 && x == x_ && span.end > span.begin;
+    const int64_t begin = span.begin + offset, end = span.end + offset;
+    for (int64_t h = 0; h < s_.input[0]; ++h) {
+      const T* row = x + h * s_.input[1];
+      Row& sum = sums_[static_cast<size_t>(h)];
+      if (slides)
+        sum += between(row, end_, end) - between(row, begin_, begin);
+      else
+        sum_row_(row, 1, span, step, offset, &sum);
+    }
+    x_ = step == 1 && span.end > span.begin ? x : nullptr;
+    begin_ = begin;
+    end_ = end;
+  }
+  Row operator[](int64_t h) const { return sums_[static_cast<size_t>(h)]; }
+
+ private:
+  static Row between(const T* row, int64_t begin, int64_t end) {
+    Row sum{};
+    for (int64_t i = begin; i < end; ++i) sum += static_cast<Row>(row[i]);
+    for (int64_t i = end; i < begin; ++i) sum -= static_cast<Row>(row[i]);
+    return sum;
+  }
+
+  const WindowSpec& s_;
+  RowSum<T> sum_row_;
+  std::vector<Row> sums_;
+  const T* x_ = nullptr;  ///< whose rows sums_ are of [begin_, end_); null: none
+  int64_t begin_ = 0, end_ = 0;
+};
+
 template <class T, class Row, class Total>
-void sum_first(const T* x, const WindowSpec& s, Total zero_point, Total* sums) {
-  WindowSpec plane = s;
-  plane.channels = 1;
+void sum_first(const T* x, WindowSpec s, Total zero_point, Total* sums) {
   using Pair = std::array<int64_t, 2>;
   const bool whole = s.kernel == Pair{1, 1} && s.stride == Pair{1, 1} && s.pad == Pair{0, 0} &&
                      s.input == s.output;
-  if (whole && std::is_integral_v<T>)  // exact in any order: one row
-    plane.input = plane.output = {1, s.input[0] * s.input[1]};
-  for (int64_t c = 0; c < s.channels; ++c)
-    sum_last<T, Row, Total>(x + c * s.input[0] * s.input[1], plane, zero_point,
-                            sums + c * s.kernel[0] * s.kernel[1]);
+  if (whole && std::is_integral_v<T>)  // one row
+    s.input = s.output = {1, s.input[0] * s.input[1]};
+  PlaneRows<T, Row> rows(s);
+  for (int64_t c = 0; c < s.channels; ++c, x += s.input[0] * s.input[1])
+    for (int64_t kw = 0; kw < s.kernel[1]; ++kw) {
+      const int64_t across = kw * s.dilation[1] - s.pad[1];
+      const Span columns = inside(s.output[1], s.stride[1], across, s.input[1]);
+      const Total none = zero_point * static_cast<Total>(columns.end - columns.begin);
+      rows.take(x, columns, across);
+      for (int64_t kh = 0; kh < s.kernel[0]; ++kh) {
+        const int64_t down = kh * s.dilation[0] - s.pad[0];
+        const Span range = inside(s.output[0], s.stride[0], down, s.input[0]);
+        Total& sum = sums[(c * s.kernel[0] + kh) * s.kernel[1] + kw];
+        for (int64_t o = range.begin; o < range.end; ++o)
+          sum += static_cast<Total>(rows[o * s.stride[0] + down]) - none;
+      }
+    }
 }
 
 template <class T, class Row, class Total>
