@@ -1,5 +1,4 @@
-#include <sys/resource.h>
-
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 
@@ -11,6 +10,7 @@
 #include "src/base/sha256.h"
 #include "src/base/text.h"
 #include "src/onnx/model_files.h"
+#include "src/pipeline/estimate.h"
 #include "src/pipeline/evaluate_models.h"
 #include "src/pipeline/feed.h"
 #include "src/pipeline/limits.h"
@@ -28,12 +28,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-int64_t peak_rss_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
-}
-
 /// A recipe on its way: one function per phase, in the order of `run`.
 class Run {
  public:
@@ -47,9 +41,17 @@ class Run {
     open();
     if (options_.dry_run) {
       plan();
+      report_.estimate = estimate(start);
+      note_data();
       return std::move(report_);
     }
+    if (reads_calib()) calib();
     prepare_output();
+    try {
+      report_.estimate = estimate(start);
+    } catch (const Error& error) {  // the steps meet it where they can say more of it
+      if (error.code() == ErrorCode::kInternal) throw;
+    }
     transform();
     evaluate_stages();
     compare_with_original();
@@ -108,13 +110,11 @@ class Run {
   void open() {
     const std::string& path = impl_.params.model;
     guard_outputs(std::vector<std::string>{path});
+    if (!impl_.source.empty()) guard_outputs(std::vector<std::string>{impl_.source});
     for (const RecipeStep& step : impl_.steps)
       for (const auto& [key, file] : step.step->paths()) guard_outputs(std::vector<std::string>{*file});
     LoadedModel loaded = load_with_files(path);
-    std::vector<std::string> weights;  // external data, by their locations beside the model
-    for (size_t i = 1; i < loaded.files.size(); ++i)
-      weights.push_back((fs::path(path).parent_path() / loaded.files[i]->path()).string());
-    guard_outputs(weights);
+    guard_outputs(loaded.file_names(path));
     model_sha256_ = loaded.sha256();
     original_ = loaded.graph;
     report_.title = fs::path(path).filename().string();
@@ -137,9 +137,10 @@ class Run {
     if (!calib_) {
       const DataRecord* record = impl_.find_data("calib");
       if (record == nullptr) return nullptr;
-      calib_ = open_for(*record, original_, impl_.params.seed);
-      guard_outputs(*record, *calib_);
-      if (calib_->size() == 0) fail_usage("the calibration data are empty");
+      Dataset data = open_for(*record, original_, impl_.params.seed);
+      guard_outputs(*record, data);
+      if (data.size() == 0) fail_usage("the calibration data are empty");
+      calib_ = std::move(data);
       report_.provenance.emplace_back("calib data", calib_->manifest_sha256());
     }
     return &*calib_;
@@ -158,31 +159,23 @@ class Run {
   void plan() {
     StepContext step_context = context();
     for (const RecipeStep& step : impl_.steps) step.step->plan(step_context);
-    if (calib() != nullptr) estimate();
-    note_data();
   }
 
-  /// Plans the float model for one batch and times it: what the calibration pass will cost.
-  void estimate() {
-    const int64_t batch = batch_size(original_, *calib_, 0);
-    const auto start = Clock::now();
-    const Batch first = calib_->batch(0, batch);
-    if (first.size() == 0) return;
-    const double decode = seconds_since(start);
-    Executor executor(original_, {.threads = options_.threads});
-    const Executor::Values inputs = feed(original_, first);
-    executor.run(inputs);
-    const auto warm = Clock::now();
-    executor.run(inputs);
-    const double forward = seconds_since(warm);
-    Estimate e;
-    e.calib_samples = calib_->size();
-    e.eval_samples = eval_ ? eval_->size() : 0;
-    const double batches = static_cast<double>(e.calib_samples + 2 * e.eval_samples) /
-                           static_cast<double>(first.size());
-    e.seconds = batches * (decode + forward);
-    e.memory_bytes = peak_rss_bytes() + executor.arena_bytes();
-    report_.estimate = e;
+  bool reads_calib() const {
+    return std::any_of(impl_.steps.begin(), impl_.steps.end(), [](const RecipeStep& step) {
+      const StepWork work = step.step->work(1);
+      return work.calibrated > 0 || work.held > 0;
+    });
+  }
+
+  std::optional<Estimate> estimate(Clock::time_point start) {
+    return estimate_run({.model = original_,
+                         .calib = reads_calib() ? calib() : nullptr,
+                         .eval = eval_ ? &*eval_ : nullptr,
+                         .steps = impl_.steps,
+                         .evaluate = impl_.params.evaluate,
+                         .seconds_so_far = seconds_since(start),
+                         .threads = options_.threads});
   }
 
   void prepare_output() {
@@ -197,8 +190,18 @@ class Run {
     std::error_code error;
     fs::create_directories(folder_, error);
     if (error) fail(ErrorCode::kIo, "cannot make the folder '{}': {}", folder_.string(), error.message());
-    write_file_atomically((folder_ / "recipe.effective.yaml").string(),
-                          effective_yaml(impl_, folder_.string()));
+    write_effective_recipe();
+  }
+
+  /// A recipe that is this very file is left alone where nothing in it changes.
+  void write_effective_recipe() const {
+    const std::string file = (folder_ / "recipe.effective.yaml").string();
+    const std::string text = effective_yaml(impl_, folder_.string());
+    if (!impl_.source.empty() && same_file(file, impl_.source)) {
+      if (read_file(file) == text) return;
+      guard_output(file, {impl_.source});
+    }
+    write_file_atomically(file, text);
   }
 
   void transform() {
