@@ -246,6 +246,8 @@ std::string write_effective(const Recipe::Impl& impl, const std::string& output,
 }  // namespace
 
 Dataset open_data(const std::string& data, const Graph& graph, uint64_t seed) {
+  if (data.find_first_not_of(" \t\n") == std::string::npos)
+    fail_usage("the data record is empty: give a YAML file or {{kind: ..., path: ...}}");
   return open_for(parse_data_record(Setting::scalar(data), ""), graph, seed);
 }
 

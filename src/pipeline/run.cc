@@ -128,8 +128,7 @@ class Run {
       guard_outputs(*eval, *eval_);
       report_.provenance.emplace_back("eval data", eval_->manifest_sha256());
     }
-    stage_files_.push_back(path);
-    add_stage("fp32", path, loaded, 0);
+    add_stage("fp32", path, std::move(loaded), 0);
   }
 
   /// The calibration data, opened once.
@@ -184,6 +183,9 @@ class Run {
       const fs::path parent = out.has_parent_path() ? out.parent_path() : fs::path(".");
       if (!fs::is_directory(parent))
         fail(ErrorCode::kIo, "the folder '{}' does not exist", parent.string());
+      if (fs::exists(fs::symlink_status(out)) && !fs::is_regular_file(fs::symlink_status(out)))
+        fail(ErrorCode::kIo, "{}: is not a regular file; it is not written over, give another output name",
+             out.string());
       return;
     }
     if (folder_.empty()) fail_usage("no output folder: give `output:` in the recipe, or --out");
@@ -218,18 +220,17 @@ class Run {
         ++number;
         continue;
       }
-      const fs::path file = one_verb() ? options_.model_output : stage_file(number, step.name);
+      fs::path file = one_verb() ? options_.model_output : stage_file(number, step.name);
       save_stage(step_context, file);
+      if (last && !one_verb()) {
+        file = folder_ / "model.onnx";
+        save_stage(step_context, file);
+      }
       add_stage(step.name, file, load_with_files(file), seconds);
       ++number;
     }
     if (step_context.statistics && !one_verb())
       step_context.statistics->save(folder_ / "statistics.lpstat");
-    if (!one_verb() && !impl_.steps.empty()) {
-      save_stage(step_context, folder_ / "model.onnx");
-      report_.stages.back().file = (folder_ / "model.onnx").string();
-      stage_files_.back() = folder_ / "model.onnx";
-    }
   }
 
   void save_stage(const StepContext& step_context, const fs::path& file) {
@@ -251,7 +252,8 @@ class Run {
     save_onnx(graph, file, {.external_data = too_large || impl_.params.external_data});
   }
 
-  void add_stage(const std::string& name, const fs::path& file, const LoadedModel& loaded, double seconds) {
+  /// Every stage is what was read from its file: what ships is what is measured.
+  void add_stage(const std::string& name, const fs::path& file, LoadedModel loaded, double seconds) {
     StageRecord stage;
     stage.name = name;
     stage.file = file.string();
@@ -264,26 +266,18 @@ class Run {
     stage.nonzero_parameters = summary.nonzero_parameters;
     stage.macs = summary.macs;
     report_.stages.push_back(std::move(stage));
-    if (report_.stages.size() > 1) stage_files_.push_back(file);
-  }
-
-  /// Every stage is read again from its file: what ships is what is measured.
-  const Graph& stage_graph(size_t i) {
-    while (stage_graphs_.size() < stage_files_.size())
-      stage_graphs_.push_back(load_onnx(stage_files_[stage_graphs_.size()]));
-    return stage_graphs_[i];
+    stage_graphs_.push_back(std::move(loaded.graph));
   }
 
   void evaluate_stages() {
     if (!eval_) return;
     std::vector<const Graph*> models;
     std::vector<size_t> stages;
-    for (size_t i = 0; i < stage_files_.size(); ++i) {
-      const bool ends = i == 0 || i + 1 == stage_files_.size();
+    for (size_t i = 0; i < stage_graphs_.size(); ++i) {
+      const bool ends = i == 0 || i + 1 == stage_graphs_.size();
       if (ends || impl_.params.evaluate.every_step) stages.push_back(i);
     }
-    stage_graph(stage_files_.size() - 1);
-    for (size_t i : stages) models.push_back(&stage_graph(i));
+    for (size_t i : stages) models.push_back(&stage_graphs_[i]);
     EvaluateOptions options;
     options.metrics = impl_.params.evaluate.metrics;
     options.threads = options_.threads;
@@ -317,11 +311,11 @@ class Run {
   void compare_with_original() {
     const int64_t samples = impl_.params.evaluate.layer_samples;
     const Dataset* data = eval_ ? &*eval_ : calib_ ? &*calib_ : nullptr;
-    if (stage_files_.size() < 2 || samples == 0 || data == nullptr) return;
+    if (stage_graphs_.size() < 2 || samples == 0 || data == nullptr) return;
     if (is_quantized_model(original_)) return;  // its layers have no float values to compare with
-    const Graph& result = stage_graph(stage_files_.size() - 1);
+    const Graph& result = stage_graphs_.back();
     report_.layers = layer_records(
-        result, compare_layers(result, stage_graph(0), *data,
+        result, compare_layers(result, stage_graphs_[0], *data,
                                {.samples = samples, .threads = options_.threads, .log = options_.log}),
         *data, options_.threads);
   }
@@ -329,11 +323,11 @@ class Run {
   void time_stages() {
     if (!impl_.params.evaluate.bench) return;
     const BenchParams& params = *impl_.params.evaluate.bench;
-    for (size_t i = 0; i < stage_files_.size(); ++i) {
-      options_.log.advance("time", static_cast<int64_t>(i), static_cast<int64_t>(stage_files_.size()));
+    for (size_t i = 0; i < stage_graphs_.size(); ++i) {
+      options_.log.advance("time", static_cast<int64_t>(i), static_cast<int64_t>(stage_graphs_.size()));
       try {
         report_.stages[i].latency =
-            bench(stage_graph(i),
+            bench(stage_graphs_[i],
                   {.threads = params.threads, .batch = params.batch, .seconds = params.seconds});
       } catch (const Error& error) {
         // A model need not be run to be transformed: its ops may be unknown, its sizes open.
@@ -369,7 +363,6 @@ class Run {
   Graph original_;
   std::string model_sha256_;
   std::optional<Dataset> calib_, eval_;
-  std::vector<fs::path> stage_files_;
   std::vector<Graph> stage_graphs_;
   Report report_;
 };

@@ -365,6 +365,17 @@ class CommandLine(Fixture):
             self.assertEqual(done.returncode, 2, f"{case}: {done.stderr}")
             self.assertEqual(data.read_bytes(), kept, case)
 
+    def test_messages_say_what_to_do(self):
+        done = run("eval", self.model, "--data", "")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("give a YAML file", done.stderr)
+        done = run("optimize", self.model, "-o", self.tmp / "o.onnx", "--passes", "nosuchpass")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("list passes", done.stderr)
+        done = self.quantize(self.tmp)  # a folder
+        self.assertEqual(done.returncode, 6)
+        self.assertNotIn("calibrat", done.stderr)  # before any work
+
     def test_bench_inputs(self):
         name = re.split(r"[ :]", json.loads(run("inspect", self.model, "--json").stdout)["inputs"][0])[0]
         self.assertEqual(run("bench", self.model, "--seconds", 0.01, "--input", f"{name}=0.5").returncode, 0)
