@@ -10,6 +10,7 @@ namespace {
 /// y = x + w, w of so many elements made by a Constant node.
 std::shared_ptr<const Graph> branch(int64_t elements) {
   auto g = std::make_shared<Graph>();
+  g->set_opset("", 13);
   const ValueId x = g->add_constant("x", Tensor::of<float>({1}, {1}));
   const ValueId w = g->add_value("w", {DType::kF32, {}}), y = g->add_value("y", {DType::kF32, {}});
   g->add_node(
@@ -21,6 +22,7 @@ std::shared_ptr<const Graph> branch(int64_t elements) {
 
 TEST(Inspect, CountsTheParametersOfBothBranches) {
   Graph g;
+  g.set_opset("", 13);
   const ValueId condition = g.add_value("c", {DType::kBool, {}});
   g.set_inputs({condition});
   const ValueId out = g.add_value("out", {DType::kF32, {}});
