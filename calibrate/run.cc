@@ -33,9 +33,10 @@ struct BatchPlace {
 };
 
 [[noreturn]] void fail_nonfinite(const BatchPlace& place, size_t sample, float value) {
-  fail_invalid("{} in sample {} ({}); allow_nonfinite leaves such samples out",
-               std::isnan(value) ? "NaN" : "infinity", place.indices[sample],
-               printable(place.sources[sample]));
+  fail_invalid(
+      "{} in sample {} ({}); `allow_nonfinite` (--allow-nonfinite) leaves such samples out",
+      std::isnan(value) ? "NaN" : "infinity", place.indices[sample],
+      printable(place.sources[sample]));
 }
 
 /// Axis 1 is where a tap's layout says it is; other channel axes need the elements in order.
@@ -349,8 +350,8 @@ void resume(const CalibrateOptions& options, Statistics::Impl& stats) {
   if (options.checkpoint.empty() || !std::filesystem::exists(options.checkpoint)) return;
   Statistics before = Statistics::load(options.checkpoint);
   if (before.graph_hash() != stats.graph_hash)
-    fail_usage("{} belongs to another graph; remove it or name another file",
-               options.checkpoint.string());
+    fail_invalid("{} belongs to another graph; remove it or name another file",
+                 options.checkpoint.string());
   stats = std::move(before.impl());
   options.log.info(
       fmt::format("continuing {} with {} samples", options.checkpoint.string(), stats.samples()));

@@ -44,6 +44,9 @@ const FieldTable& QuantizeParams::fields() {
        option<std::string>("weight_calibrator", &P::weight_calibrator, "How weight ranges are chosen")
            .one_of({"minmax", "mse"}),
        option<double>("percentile", &P::percentile, "Of the percentile calibrator").range(50, 100),
+       option<double>("momentum", &P::momentum,
+                      "Of the moving_average calibrator: the weight of a new chunk of samples")
+           .range(1e-6, 1),
        option<std::vector<std::string>>("skip", &P::skip,
                                         "Patterns of nodes that stay float: name, glob, re:REGEX, op:TYPE"),
        option<bool>("inputs_only", &P::inputs_only,
@@ -75,6 +78,14 @@ class QuantizeStep : public Step {
   explicit QuantizeStep(const Setting& setting) : params_(bind<QuantizeParams>(setting)) {}
 
   bool needs_calib() const override { return params_.stats.empty(); }
+
+  Form makes() const override { return Form::kInteger; }
+
+  std::string refuses(Form form) const override {
+    if (form == Form::kHalf) return "its weights are float16; only float32 models are quantized";
+    if (form != Form::kInteger || params_.requantize) return {};
+    return "it is quantized already; `requantize: true` accepts that";
+  }
 
   std::string explain() const override {
     std::string out = fmt::format("Quantizes to INT8 for {} ({} format): ", params_.target, params_.format);
@@ -112,6 +123,19 @@ class QuantizeStep : public Step {
     collect_histograms(*context.statistics, log, context.report);
     add_to_report(log, context.report);
     context.graph = std::move(quantized);
+  }
+
+  StepWork work(int64_t calib_samples) const override {
+    StepWork out;
+    if (calib_samples == 0) return out;  // statistics from a file, no samples to correct with
+    const int64_t seen =
+        params_.samples > 0 ? std::min(params_.samples, calib_samples) : calib_samples;
+    if (params_.stats.empty()) out.calibrated = seen;
+    if (params_.bias_correction) {
+      out.held = seen;
+      out.hold_bytes = params_.hold_mb * 1e6;
+    }
+    return out;
   }
 
   void plan(StepContext& context) const override {
