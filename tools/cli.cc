@@ -8,6 +8,8 @@
 #include <memory>
 
 #include "src/base/fail.h"
+#include "src/base/file.h"
+#include "src/onnx/model_files.h"
 #include "tools/progress.h"
 
 namespace lapidary::cli {
@@ -73,6 +75,13 @@ std::map<std::string, Shape> parse_shapes(const std::vector<std::string>& texts)
     out[text.substr(0, equals)] = std::move(shape);
   }
   return out;
+}
+
+Graph load_beside(const std::string& model, const std::string& output) {
+  guard_output(output, {model});
+  LoadedModel loaded = load_with_files(model);
+  guard_output(output, loaded.file_names(model));
+  return std::move(loaded.graph);
 }
 
 void print(const std::string& text) {

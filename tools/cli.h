@@ -45,6 +45,9 @@ CLI::App* add_command(CLI::App& app, const char* name, const char* help, Common&
 /// "x=1x3x224x224" -> {"x": [1,3,224,224]}; throws Error{kUsage}.
 std::map<std::string, Shape> parse_shapes(const std::vector<std::string>& texts);
 
+/// A model that a command reads while it writes `output`, which must be none of the model's files.
+Graph load_beside(const std::string& model, const std::string& output);
+
 /// Prints one JSON object and a newline on stdout.
 void print_json(const nlohmann::ordered_json& object);
 /// Prints text on stdout.

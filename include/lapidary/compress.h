@@ -46,6 +46,7 @@ struct QuantizeOptions {
   std::string calibrator = "mse_guarded";   ///< see list_calibrators
   std::string weight_calibrator = "minmax"; ///< minmax | mse
   double percentile = 99.99;
+  double momentum = 0.1;                    ///< of moving_average: a new chunk's weight, (0, 1]
   std::vector<std::string> skip = {};       ///< node patterns: name, glob, re:REGEX, op:TYPE
   /// Only the inputs of Conv, Gemm and MatMul are quantized: slower and more accurate.
   bool inputs_only = false;
@@ -64,7 +65,8 @@ struct QuantizeOptions {
 
 /// Post-training quantization: standard ONNX out. `graph` is a float model; it is optimized first.
 /// `samples` may be null: then bias correction is off and the log says so.
-/// Throws Error{kUsage} (unknown names, patterns that match nothing, already quantized), kInvalid.
+/// Throws Error{kUsage} (unknown names, patterns that match nothing, already quantized), kInvalid
+/// (weights that are not finite, statistics of another graph).
 LAPIDARY_API Graph quantize(const Graph& graph, const Statistics& statistics, const Dataset* samples,
                             const QuantizeOptions& options = {}, QuantizeLog* log = nullptr);
 inline Graph quantize(const Graph& graph, const Statistics& statistics, const Dataset& samples,

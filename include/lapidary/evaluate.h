@@ -73,10 +73,15 @@ struct BenchOptions {
   int warmup = 3;
   /// Sizes for symbolic dims by name and shapes for inputs by name.
   std::map<std::string, Shape> input_shapes = {};
+  /// Inputs by name instead of random ones.
+  std::map<std::string, Tensor> inputs = {};
+  /// Inputs by name that hold one number in every element.
+  std::map<std::string, double> constants = {};
   uint64_t seed = 0;      ///< of the random input
   LogSink log = {};
 };
-/// Latency of one inference on random input (seeded).
+/// Latency of one inference on random input (seeded): floats in [-1, 1), integers 0 or 1. Throws
+/// Error{kUsage} for names that are no inputs, and open sizes that nothing binds.
 LAPIDARY_API std::vector<Latency> bench(const Graph& model, const BenchOptions& options = {});
 
 struct ModelSummary {

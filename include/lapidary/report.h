@@ -61,13 +61,13 @@ struct HistogramRecord {
   Range chosen;
 };
 
-/// What --dry-run expected, beside what a full run took.
+/// What a run was expected to take (all that --dry-run says), beside what it took.
 struct Estimate {
   double seconds = 0;
   int64_t memory_bytes = 0;
   int64_t calib_samples = 0, eval_samples = 0;
-  double actual_seconds = 0;         ///< 0 where nothing ran
-  int64_t actual_memory_bytes = 0;
+  std::optional<double> actual_seconds;        ///< absent where nothing ran
+  std::optional<int64_t> actual_memory_bytes;  ///< the process's largest resident set
 };
 
 /// All that a run found. JSON, Markdown, HTML and the console print this object.

@@ -75,7 +75,8 @@ void check_location(const std::string& location) {
 std::string folder_hint(const std::filesystem::path& directory, const std::string& location) {
   std::vector<std::string> names;
   std::error_code error;
-  for (std::filesystem::directory_iterator it(directory, error), end;
+  const std::filesystem::path folder = directory.empty() ? "." : directory;  // of a bare file name
+  for (std::filesystem::directory_iterator it(folder, error), end;
        !error && it != end && names.size() < 1000; it.increment(error))
     names.push_back(it->path().filename().string());
   if (names.empty()) return "; the folder is empty";

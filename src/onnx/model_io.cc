@@ -202,6 +202,13 @@ int64_t LoadedModel::size_bytes() const {
   return total;
 }
 
+std::vector<std::string> LoadedModel::file_names(const std::filesystem::path& path) const {
+  std::vector<std::string> names = {path.string()};
+  for (size_t i = 1; i < files.size(); ++i)
+    names.push_back((path.parent_path() / files[i]->path()).string());
+  return names;
+}
+
 std::string LoadedModel::sha256() const {
   Sha256 hash;
   for (const auto& file : files) hash.update(file->bytes().data(), file->bytes().size());

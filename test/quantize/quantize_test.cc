@@ -302,7 +302,7 @@ Caught refusal(const Graph& graph, const QuantizeOptions& options = {}) {
 
 TEST(Quantize, RefusesStatisticsOfAnotherGraph) {
   const Caught caught = refusal(tiny_net(0.5f));
-  EXPECT_EQ(caught.code, ErrorCode::kUsage);
+  EXPECT_EQ(caught.code, ErrorCode::kInvalid);
   EXPECT_THAT(caught.text, HasSubstr("another graph"));
 }
 

@@ -23,8 +23,8 @@ void add_calibrate(CLI::App& app, Common& common, Action& action) {
                 "Leave out samples that make NaN or infinity instead of failing");
   sub->callback([o, &common, &action] {
     action = [o, &common] {
-      guard_output(o->output, {o->model, o->data});
-      const Graph graph = load_onnx(o->model);
+      guard_output(o->output, {o->data});
+      const Graph graph = load_beside(o->model, o->output);
       const Dataset data = open_data(o->data, graph, common.seed);
       guard_output(o->output, data.files());
       const Statistics stats = calibrate(graph, data,

@@ -21,8 +21,9 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
       ->check(CLI::IsMember({"fast", "reference"}));
   sub->callback([o, &common, &action] {
     action = [o, &common] {
-      guard_output(o->outputs, {o->model, o->against, o->data});
-      const Graph model = load_onnx(o->model);
+      guard_output(o->outputs, {o->data});
+      const Graph against = o->against.empty() ? Graph() : load_beside(o->against, o->outputs);
+      const Graph model = load_beside(o->model, o->outputs);
       const Dataset data = open_data(o->data, model, common.seed);
       guard_output(o->outputs, data.files());
       EvaluateOptions options;
@@ -33,7 +34,7 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
       options.log = common.log();
       const Validation v = o->against.empty()
                                ? evaluate(model, data, options)
-                               : validate(model, load_onnx(o->against), data, options);
+                               : validate(model, against, data, options);
       common.warn_about(data);
       if (v.nonfinite_outputs > 0)
         options.log.warn(fmt::format("{} outputs are not finite (NaN or infinite), in {} of {} samples",

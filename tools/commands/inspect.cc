@@ -36,7 +36,7 @@ std::string as_text(const ModelSummary& s, bool layers) {
   for (const std::string& text : s.outputs) out += "output  " + printable(text) + "\n";
   out += fmt::format("{} nodes, {} parameters ({} bytes), {:.2f} M MACs a sample{}\n", s.nodes,
                      s.parameters, s.parameter_bytes, static_cast<double>(s.macs) / 1e6,
-                     s.macs_complete ? "" : " (some shapes are unknown: give --shape)");
+                     s.macs_complete ? "" : " (not counted: layers of unknown shape, which --shape gives, and branches and loops)");
   for (const auto& [op, count] : s.ops) out += fmt::format("{:6} {}\n", count, printable(op));
   for (const std::string& label : s.unknown_types)
     out += "type not inferred: " + label + "\n";

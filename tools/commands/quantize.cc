@@ -9,7 +9,7 @@ struct Options : Verb {
   std::string target, format, calibrator, weight_calibrator, activation_type, nonfinite, stats;
   std::string bias_correction, equalize, per_channel, symmetric;
   std::vector<std::string> skip;
-  std::optional<double> percentile, hold_mb, max_drop, min_agreement, min_sqnr;
+  std::optional<double> percentile, momentum, hold_mb, max_drop, min_agreement, min_sqnr;
   std::optional<int64_t> samples;
   bool inputs_only = false, allow_nonfinite = false, requantize = false;
 };
@@ -39,6 +39,7 @@ void fill_params(Options& o) {
   if (!o.symmetric.empty()) p["symmetric"] = on_off("--symmetric", o.symmetric);
   if (!o.skip.empty()) p["skip"] = o.skip;
   if (o.percentile) p["percentile"] = *o.percentile;
+  if (o.momentum) p["momentum"] = *o.momentum;
   if (o.hold_mb) p["hold_mb"] = *o.hold_mb;
   if (o.samples) p["samples"] = *o.samples;
   if (o.inputs_only) p["inputs_only"] = true;
@@ -62,6 +63,7 @@ void add_quantize(CLI::App& app, Common& common, Action& action) {
   sub->add_option("--calibrator", o->calibrator, "How activation ranges are chosen (list calibrators)");
   sub->add_option("--weight-calibrator", o->weight_calibrator, "minmax or mse");
   sub->add_option("--percentile", o->percentile, "Of the percentile calibrator");
+  sub->add_option("--momentum", o->momentum, "Of the moving_average calibrator: a new chunk's weight");
   sub->add_option("--skip", o->skip, "Nodes that stay float: name, glob, re:REGEX, op:TYPE");
   sub->add_option("--samples", o->samples, "Calibrate on the first so many");
   sub->add_option("--bias-correction", o->bias_correction, "on (default) or off");
@@ -82,6 +84,10 @@ void add_quantize(CLI::App& app, Common& common, Action& action) {
   sub->callback([o, &common, &action] {
     action = [o, &common] {
       fill_params(*o);
+      if (o->calib.empty() && o->stats.empty())
+        fail_usage("give calibration data: --calib DATA (or --stats FILE of an earlier calibration)");
+      if (!o->limits.empty() && o->eval.empty())
+        fail_usage("limits on accuracy need data to measure on: --eval DATA");
       return run_verb("quantize", *o, common);
     };
   });

@@ -22,8 +22,8 @@ void add_samples(CLI::App& app, Common& common, Action& action) {
   sub->add_option("--count", o->count, "So many; 0: all")->check(CLI::NonNegativeNumber);
   sub->callback([o, &common, &action] {
     action = [o, &common] {
-      guard_output(o->output, {o->model, o->data});
-      const Graph graph = load_onnx(o->model);
+      guard_output(o->output, {o->data});
+      const Graph graph = load_beside(o->model, o->output);
       const Dataset data = open_data(o->data, graph, common.seed);
       guard_output(o->output, data.files());
       const int64_t left = std::max<int64_t>(0, data.size() - o->first);

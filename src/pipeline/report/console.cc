@@ -68,7 +68,7 @@ std::string report_console(const Report& r, bool color) {
   std::string out = console.paint(printable(r.title), "1") + "\n" + headline(r) + "\n";
   for (const std::string& w : r.warnings) out += console.paint("warning: " + printable(w), "33") + "\n";
   for (const ReportTable& t :
-       {stage_table(r), limit_table(r), estimate_table(r), kept_float_table(r)})
+       {stage_table(r), latency_table(r), limit_table(r), estimate_table(r), kept_float_table(r)})
     console.add(t, out);
   return out;
 }

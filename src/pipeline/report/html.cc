@@ -28,7 +28,7 @@ p{margin:6px 0}.soft{color:var(--soft)}
 table{border-collapse:collapse;width:100%;font-size:13.5px}
 th,td{text-align:left;padding:5px 10px;border-bottom:1px solid var(--line);vertical-align:top}
 th{color:var(--soft);font-weight:600;white-space:nowrap}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-td{overflow-wrap:anywhere}tr:last-child td{border-bottom:0}
+td{overflow-wrap:break-word}.long td{overflow-wrap:anywhere}tr:last-child td{border-bottom:0}
 td.met{color:var(--good);font-weight:600}td.missed{color:var(--bad);font-weight:700}
 .warn{border-left:4px solid var(--bad);background:var(--card);padding:8px 12px;margin:8px 0;border-radius:4px}
 summary{cursor:pointer;font-size:17px;font-weight:600;margin:30px 0 10px}
@@ -38,7 +38,7 @@ svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg .t{font-weight:600;f
 )css";
 
 std::string table_html(const ReportTable& t) {
-  std::string out = "<div class=\"panel\"><table><thead><tr>";
+  std::string out = fmt::format("<div class=\"panel\"><table{}><thead><tr>", t.long_list ? " class=\"long\"" : "");
   const auto css = [&](size_t column) { return column >= t.numeric_from ? " class=\"n\"" : ""; };
   for (size_t c = 0; c < t.head.size(); ++c)
     out += fmt::format("<th{}>{}</th>", css(c), html_escape(t.head[c]));
@@ -84,18 +84,14 @@ std::string cards(const Report& r) {
     out += card(metric_text("agreement_with_fp32", *v), "same answer as FP32");
   if (const auto v = metric_of(b, "sqnr_db")) out += card(metric_text("sqnr_db", *v) + (std::isfinite(*v) ? " dB" : ""), "output SQNR");
   out += card(size_text(b.size_bytes),
-              fmt::format("{:.2f}x smaller, from {}", static_cast<double>(a.size_bytes) / static_cast<double>(b.size_bytes),
-                          size_text(a.size_bytes)));
+              fmt::format("{}, from {}", size_change_text(a.size_bytes, b.size_bytes), size_text(a.size_bytes)));
   const auto la = first_latency(a), lb = first_latency(b);
   if (la && lb)
     out += card(fmt::format("{:.3f} ms", lb->median_ms),
-                fmt::format("{:.2f}x the speed, from {:.3f} ms ({}T)", la->median_ms / lb->median_ms, la->median_ms, lb->threads));
-  const auto with_macs = [](const LayerRecord& l) { return l.macs > 0; };
-  const auto on_integers = [&](const LayerRecord& l) { return with_macs(l) && l.precision.starts_with("int"); };
-  if (!r.quantized.empty() && !r.layers.empty())  // what the executor ran, not what the placement planned
-    out += card(fmt::format("{} / {}", std::count_if(r.layers.begin(), r.layers.end(), on_integers),
-                            std::count_if(r.layers.begin(), r.layers.end(), with_macs)),
-                "layers with MACs ran on integer kernels");
+                fmt::format("{}, from {:.3f} ms ({}T)", speed_change_text(la->median_ms, lb->median_ms), la->median_ms,
+                            lb->threads));
+  if (const auto layers = integer_layers(r))
+    out += card(fmt::format("{} / {}", layers->ran, layers->of), "layers with MACs ran on integer kernels");
   return out + "</div>";
 }
 
@@ -144,6 +140,7 @@ std::string report_html(const Report& r) {
   out += cards(r);
   add_table(limit_table(r), out);
   add_table(stage_table(r), out);
+  add_table(latency_table(r), out);
   out += bars(r);
   out += layer_plot(r);
   add_table(kept_float_table(r), out);

@@ -3,6 +3,7 @@
 
 #include "lapidary/report.h"
 #include "src/base/text.h"
+#include "src/pipeline/report/rows.h"
 
 namespace lapidary {
 
@@ -95,6 +96,9 @@ std::string report_json(const Report& r) {
                       {"stages", list(r.stages, stage_json)},
                       {"layers", list(r.layers, layer_json)},
                       {"quantized", r.quantized}};
+  const auto layers = integer_layers(r);
+  out["integer_layers"] =
+      layers ? ordered_json{{"ran", layers->ran}, {"of", layers->of}} : ordered_json(nullptr);
   out["kept_float"] = list(r.kept_float, [](const KeptFloat& k) {
     return ordered_json{{"node", k.node}, {"op", k.op}, {"reason", k.reason}};
   });
@@ -112,8 +116,10 @@ std::string report_json(const Report& r) {
                        {"memory_bytes", r.estimate->memory_bytes},
                        {"calib_samples", r.estimate->calib_samples},
                        {"eval_samples", r.estimate->eval_samples},
-                       {"actual_seconds", r.estimate->actual_seconds},
-                       {"actual_memory_bytes", r.estimate->actual_memory_bytes}};
+                       {"actual_seconds", number(r.estimate->actual_seconds)},
+                       {"actual_memory_bytes", r.estimate->actual_memory_bytes
+                                                   ? ordered_json(*r.estimate->actual_memory_bytes)
+                                                   : ordered_json(nullptr)}};
   out["warnings"] = r.warnings;
   return out.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct ReportTable {
 };
 
 ReportTable stage_table(const Report& report);
+ReportTable latency_table(const Report& report);
 ReportTable limit_table(const Report& report);
 ReportTable layer_table(const Report& report);
 ReportTable kept_float_table(const Report& report);
@@ -26,6 +28,13 @@ ReportTable pass_table(const Report& report);
 ReportTable provenance_table(const Report& report);
 ReportTable environment_table(const Report& report);
 ReportTable estimate_table(const Report& report);
+
+/// Layers with MACs, and those among them that the executor ran on integer kernels; absent where nothing
+/// was quantized or no layer was looked at.
+struct IntegerLayers {
+  int64_t ran = 0, of = 0;
+};
+std::optional<IntegerLayers> integer_layers(const Report& report);
 
 /// One sentence: what became of the model.
 std::string headline(const Report& report);

@@ -24,6 +24,8 @@ class Fp16Step : public Step {
  public:
   explicit Fp16Step(const Setting& setting) : params_(bind<Fp16Params>(setting)) {}
 
+  Form makes() const override { return params_.weights_only ? Form::kAsBefore : Form::kHalf; }
+
   std::string explain() const override {
     return params_.weights_only ? "Stores weights as FP16; arithmetic stays FP32."
                                 : "Converts the graph to FP16, with FP32 islands where FP16 overflows.";

@@ -26,7 +26,8 @@ class OptimizeStep : public Step {
     for (const PassInfo& pass : list_passes()) known.push_back(pass.name);
     for (const std::string& pass : params_.passes)
       if (std::find(known.begin(), known.end(), pass) == known.end())
-        fail_setting(setting, "no pass is called '{}'{}", pass, did_you_mean(pass, known));
+        fail_setting(setting, "no pass is called '{}'{} (lapidary list passes)", pass,
+                     did_you_mean(pass, known));
   }
 
   std::string explain() const override {
