@@ -40,7 +40,8 @@ LogSink Common::log() const {
           [printer](const Progress& progress) { printer->progress(progress); }};
 }
 
-CLI::App* add_command(CLI::App& app, const char* name, const char* help, Common& common, bool threads) {
+CLI::App* add_command(CLI::App& app, const char* name, const char* help, Common& common,
+                      bool threads) {
   CLI::App* sub = app.add_subcommand(name, help);
   if (threads)
     sub->add_option("--threads", common.threads, "Threads (default: all this process may use)")

@@ -10,7 +10,8 @@ void add_verb_options(CLI::App& sub, Verb& verb) {
   sub.add_option("model", verb.model, "The ONNX model")->required();
   sub.add_option("-o,--output", verb.output, "Where the result goes; its report lies beside it");
   sub.add_option("--eval", verb.eval, "Data to measure on: a YAML file or an inline record");
-  sub.add_flag("--external-data", verb.external_data, "Weights go into OUT.onnx.data beside the result");
+  sub.add_flag("--external-data", verb.external_data,
+               "Weights go into OUT.onnx.data beside the result");
   sub.add_flag("--dry-run", verb.dry_run, "Check everything and say what would happen");
 }
 

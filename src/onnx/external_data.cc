@@ -194,7 +194,8 @@ std::shared_ptr<const MappedFile> ExternalData::file(const std::string& location
 std::vector<std::shared_ptr<const MappedFile>> ExternalData::files() const {
   std::vector<std::shared_ptr<const MappedFile>> out;
   for (const auto& [location, mapped] : files_) out.push_back(mapped);
-  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a->path() < b->path(); });
+  std::sort(out.begin(), out.end(),
+            [](const auto& a, const auto& b) { return a->path() < b->path(); });
   return out;
 }
 

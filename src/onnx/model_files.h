@@ -25,7 +25,8 @@ struct LAPIDARY_API LoadedModel {
 };
 
 /// As `load_onnx`.
-LAPIDARY_API LoadedModel load_with_files(const std::filesystem::path& path, const LoadOptions& options = {});
+LAPIDARY_API LoadedModel load_with_files(const std::filesystem::path& path,
+                                         const LoadOptions& options = {});
 
 /// True where the constants leave a model file of `limit_bytes` too little room: protobuf writes no
 /// more than 2^31 - 1 bytes, of which nodes, names and types need some.

@@ -160,7 +160,8 @@ void build_model(const Graph& graph, ExternalWriter* external, pb::ModelProto* p
     fail_too_large(bytes, external != nullptr);
 }
 
-/// A failed write is kept until protobuf has returned: no exception may pass through its destructors.
+/// A failed write is kept until protobuf has returned: no exception may pass through its
+/// destructors.
 class FileStream : public google::protobuf::io::CopyingOutputStream {
  public:
   explicit FileStream(AtomicFile& file) : file_(file) {}

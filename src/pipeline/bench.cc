@@ -13,7 +13,8 @@ namespace lapidary {
 
 namespace {
 
-/// Sizes for one inference: given by name, or by the batch for a first axis, otherwise a usage error.
+/// Sizes for one inference: given by name, or by the batch for a first axis, otherwise a usage
+/// error.
 Shape bind_shape(const Value& input, const BenchOptions& options) {
   if (const auto found = options.input_shapes.find(input.name); found != options.input_shapes.end())
     return found->second;
@@ -23,7 +24,8 @@ Shape bind_shape(const Value& input, const BenchOptions& options) {
   for (size_t i = 0; i < input.type.shape->size(); ++i) {
     const Dim& d = (*input.type.shape)[i];
     if (!d.known() && i > 0)
-      fail_usage("input '{}' is {}: give --shape {}=1x3x224x224", input.name, input.type.text(), input.name);
+      fail_usage("input '{}' is {}: give --shape {}=1x3x224x224", input.name, input.type.text(),
+                 input.name);
     out.push_back(d.known() ? d.value : options.batch);
   }
   return out;
@@ -45,7 +47,8 @@ Tensor random_tensor(DType dtype, const Shape& shape, Rng& rng) {
     case DType::kU8:
       for (uint8_t& v : t.mutable_data<uint8_t>()) v = static_cast<uint8_t>(rng.below(256));
       break;
-    default: break;  // zeros
+    default:
+      break;  // zeros
   }
   return t;
 }
@@ -58,16 +61,29 @@ Tensor filled(const Value& input, const Shape& shape, double value) {
   const auto integer = [&]<class T>(T one) {
     if (value != std::floor(value) || value < static_cast<double>(std::numeric_limits<T>::min()) ||
         value >= std::ldexp(1.0, std::numeric_limits<T>::digits))
-      fail_usage("input '{}' is {}: {} does not fit", printable(input.name), input.type.text(), value);
+      fail_usage("input '{}' is {}: {} does not fit", printable(input.name), input.type.text(),
+                 value);
     fill(one);
   };
   switch (t.dtype()) {
-    case DType::kF32: fill(float{}); break;
-    case DType::kF64: fill(double{}); break;
-    case DType::kI64: integer(int64_t{}); break;
-    case DType::kI32: integer(int32_t{}); break;
-    case DType::kU8: integer(uint8_t{}); break;
-    case DType::kI8: integer(int8_t{}); break;
+    case DType::kF32:
+      fill(float{});
+      break;
+    case DType::kF64:
+      fill(double{});
+      break;
+    case DType::kI64:
+      integer(int64_t{});
+      break;
+    case DType::kI32:
+      integer(int32_t{});
+      break;
+    case DType::kU8:
+      integer(uint8_t{});
+      break;
+    case DType::kI8:
+      integer(int8_t{});
+      break;
     default:
       fail_usage("input '{}' is {}: give it as a file, {}=FILE.npy", printable(input.name),
                  input.type.text(), printable(input.name));
@@ -113,7 +129,8 @@ std::vector<Latency> bench(const Graph& model, const BenchOptions& options) {
   std::vector<Latency> out;
   for (int threads : options.threads) {
     using Clock = std::chrono::steady_clock;
-    options.log.advance("time", static_cast<int64_t>(out.size()), static_cast<int64_t>(options.threads.size()));
+    options.log.advance("time", static_cast<int64_t>(out.size()),
+                        static_cast<int64_t>(options.threads.size()));
     Executor executor(model, {.threads = threads});
     for (int i = 0; i < options.warmup; ++i) executor.run(inputs);
     std::vector<double> ms;

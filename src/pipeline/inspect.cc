@@ -8,8 +8,8 @@ namespace lapidary {
 
 namespace {
 
-/// The model with its batch axis bound to 1 and types inferred anew; the types as they are where that
-/// contradicts the file.
+/// The model with its batch axis bound to 1 and types inferred anew; the types as they are where
+/// that contradicts the file.
 Graph with_static_batch(const Graph& model, const std::map<std::string, Shape>& input_shapes) {
   Graph g = model;
   InferOptions options;
@@ -73,7 +73,8 @@ struct ParameterCount {
 
 void count_parameters(const Graph& g, ParameterCount& count);
 
-/// Those that a node holds itself: a Constant's value, and all of its subgraphs' (of every branch of an If).
+/// Those that a node holds itself: a Constant's value, and all of its subgraphs' (of every branch
+/// of an If).
 void count_own_parameters(const Graph& g, const Node& n, ParameterCount& count) {
   for (const auto& [name, attr] : n.attrs) {
     if (const auto* graph = std::get_if<std::shared_ptr<const Graph>>(&attr))
@@ -138,7 +139,8 @@ ModelSummary summarize(const Graph& model, const std::map<std::string, Shape>& i
     ParameterCount own;
     count_own_parameters(g, n, own);
     layer.parameters += own.all;
-    if (holds_subgraph(n)) out.macs_complete = false;  // which branch runs, and how often, is not known
+    if (holds_subgraph(n))
+      out.macs_complete = false;  // which branch runs, and how often, is not known
     const ResolvedOp op = resolve_op(g, id);
     if (op && op.def->macs != nullptr) {
       if (known) {
@@ -156,7 +158,8 @@ ModelSummary summarize(const Graph& model, const std::map<std::string, Shape>& i
   const auto describe = [&](const std::vector<ValueId>& ids) {
     std::vector<std::string> texts;
     for (ValueId id : ids)
-      if (!model.constant(id)) texts.push_back(model.value(id).name + " " + model.value(id).type.text());
+      if (!model.constant(id))
+        texts.push_back(model.value(id).name + " " + model.value(id).type.text());
     return texts;
   };
   out.inputs = describe(model.inputs());

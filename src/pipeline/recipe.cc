@@ -131,8 +131,8 @@ void check_order(const Recipe::Impl& impl) {
   for (size_t i = 0; i < impl.steps.size(); ++i) {
     const RecipeStep& step = impl.steps[i];
     if (const std::string reason = step.step->refuses(form); !reason.empty())
-      fail_key(*impl.params.steps[i].find(step.def->name),
-               "step '{}' cannot follow step '{}': {}", step.name, maker, reason);
+      fail_key(*impl.params.steps[i].find(step.def->name), "step '{}' cannot follow step '{}': {}",
+               step.name, maker, reason);
     if (step.step->makes() == Form::kAsBefore) continue;
     form = step.step->makes();
     maker = step.name;
@@ -219,8 +219,9 @@ Setting effective_data(const DataRecord& record, Paths paths) {
 Setting effective_step(const RecipeStep& step, Paths paths) {
   Setting params = step.step->params();
   if (paths == Paths::kLeftOut)
-    std::erase_if(params.entries,
-                  [files = step.step->paths()](const auto& entry) { return files.contains(entry.first); });
+    std::erase_if(params.entries, [files = step.step->paths()](const auto& entry) {
+      return files.contains(entry.first);
+    });
   Setting out = Setting::map({{std::string(step.def->name), std::move(params)}});
   if (step.name != step.def->name) {
     Setting name = Setting::scalar(step.name);

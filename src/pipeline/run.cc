@@ -69,7 +69,8 @@ class Run {
  private:
   bool one_verb() const { return !options_.model_output.empty(); }
 
-  /// Every file that this run may write: reports, models and the data files beside them, statistics.
+  /// Every file that this run may write: reports, models and the data files beside them,
+  /// statistics.
   std::vector<std::string> output_files() const {
     std::vector<std::string> out;
     if (!one_verb() && folder_.empty()) return out;  // a dry run
@@ -112,7 +113,8 @@ class Run {
     guard_outputs(std::vector<std::string>{path});
     if (!impl_.source.empty()) guard_outputs(std::vector<std::string>{impl_.source});
     for (const RecipeStep& step : impl_.steps)
-      for (const auto& [key, file] : step.step->paths()) guard_outputs(std::vector<std::string>{*file});
+      for (const auto& [key, file] : step.step->paths())
+        guard_outputs(std::vector<std::string>{*file});
     LoadedModel loaded = load_with_files(path);
     guard_outputs(loaded.file_names(path));
     model_sha256_ = loaded.sha256();
@@ -182,14 +184,16 @@ class Run {
       if (!fs::is_directory(parent))
         fail(ErrorCode::kIo, "the folder '{}' does not exist", parent.string());
       if (fs::exists(fs::symlink_status(out)) && !fs::is_regular_file(fs::symlink_status(out)))
-        fail(ErrorCode::kIo, "{}: is not a regular file; it is not written over, give another output name",
+        fail(ErrorCode::kIo,
+             "{}: is not a regular file; it is not written over, give another output name",
              out.string());
       return;
     }
     if (folder_.empty()) fail_usage("no output folder: give `output:` in the recipe, or --out");
     std::error_code error;
     fs::create_directories(folder_, error);
-    if (error) fail(ErrorCode::kIo, "cannot make the folder '{}': {}", folder_.string(), error.message());
+    if (error)
+      fail(ErrorCode::kIo, "cannot make the folder '{}': {}", folder_.string(), error.message());
     write_effective_recipe();
   }
 
@@ -251,7 +255,8 @@ class Run {
   }
 
   /// Every stage is what was read from its file: what ships is what is measured.
-  void add_stage(const std::string& name, const fs::path& file, LoadedModel loaded, double seconds) {
+  void add_stage(const std::string& name, const fs::path& file, LoadedModel loaded,
+                 double seconds) {
     StageRecord stage;
     stage.name = name;
     stage.file = file.string();
@@ -300,7 +305,8 @@ class Run {
       for (const std::string& warning : data->warnings())
         report_.warnings.push_back(fmt::format("{} data: {}", which, warning));
       for (const SkippedSample& s : data->skipped())
-        report_.warnings.push_back(fmt::format("{} sample skipped: {}: {}", which, s.source, s.reason));
+        report_.warnings.push_back(
+            fmt::format("{} sample skipped: {}: {}", which, s.source, s.reason));
     };
     note("calibration", calib_);
     note("evaluation", eval_);
@@ -313,8 +319,9 @@ class Run {
     if (is_quantized_model(original_)) return;  // its layers have no float values to compare with
     const Graph& result = stage_graphs_.back();
     report_.layers = layer_records(
-        result, compare_layers(result, stage_graphs_[0], *data,
-                               {.samples = samples, .threads = options_.threads, .log = options_.log}),
+        result,
+        compare_layers(result, stage_graphs_[0], *data,
+                       {.samples = samples, .threads = options_.threads, .log = options_.log}),
         *data, options_.threads);
   }
 
@@ -322,7 +329,8 @@ class Run {
     if (!impl_.params.evaluate.bench) return;
     const BenchParams& params = *impl_.params.evaluate.bench;
     for (size_t i = 0; i < stage_graphs_.size(); ++i) {
-      options_.log.advance("time", static_cast<int64_t>(i), static_cast<int64_t>(stage_graphs_.size()));
+      options_.log.advance("time", static_cast<int64_t>(i),
+                           static_cast<int64_t>(stage_graphs_.size()));
       try {
         report_.stages[i].latency =
             bench(stage_graphs_[i],
@@ -367,6 +375,8 @@ class Run {
 
 }  // namespace
 
-Report run_recipe(const Recipe& recipe, const RunOptions& options) { return Run(recipe, options).run(); }
+Report run_recipe(const Recipe& recipe, const RunOptions& options) {
+  return Run(recipe, options).run();
+}
 
 }  // namespace lapidary

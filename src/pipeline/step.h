@@ -21,9 +21,9 @@ namespace lapidary {
 
 /// What a step works on and with.
 struct StepContext {
-  Graph graph;                                ///< in and out
-  std::function<const Dataset*()> calib_data; ///< opened at first use; null: the recipe names none
-  std::optional<Statistics> statistics = {};  ///< of `graph`, once some step took or loaded them
+  Graph graph;                                 ///< in and out
+  std::function<const Dataset*()> calib_data;  ///< opened at first use; null: the recipe names none
+  std::optional<Statistics> statistics = {};   ///< of `graph`, once some step took or loaded them
   Report& report;
   int threads = 0;
   LogSink log = {};

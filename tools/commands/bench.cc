@@ -41,7 +41,8 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
   sub->add_option("--threads", o->bench.threads, "Thread counts: 1,2")
       ->delimiter(',')
       ->check(CLI::Range(1, 1024));
-  sub->add_option("--batch", o->bench.batch, "Samples in one inference")->check(CLI::Range(1, 65536));
+  sub->add_option("--batch", o->bench.batch, "Samples in one inference")
+      ->check(CLI::Range(1, 65536));
   sub->add_option("--seconds", o->bench.seconds, "Time spent on each thread count")
       ->check(CLI::Range(0.01, 3600.0));
   sub->add_option("--input", o->inputs,
@@ -55,9 +56,10 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
       o->bench.input_shapes = parse_shapes(o->shapes);
       take_inputs(o->inputs, o->bench);
       const auto rows = bench(load_onnx(o->model), o->bench);
-      nlohmann::ordered_json json = {{"model", o->model}, {"latency_ms", nlohmann::ordered_json::array()}};
-      std::string text = fmt::format("{:>7} {:>5} {:>6} {:>10} {:>10} {:>10}  {}\n", "threads", "batch",
-                                     "runs", "median ms", "p90 ms", "p99 ms", "isa");
+      nlohmann::ordered_json json = {{"model", o->model},
+                                     {"latency_ms", nlohmann::ordered_json::array()}};
+      std::string text = fmt::format("{:>7} {:>5} {:>6} {:>10} {:>10} {:>10}  {}\n", "threads",
+                                     "batch", "runs", "median ms", "p90 ms", "p99 ms", "isa");
       for (const Latency& l : rows) {
         json["latency_ms"].push_back({{"threads", l.threads},
                                       {"isa", l.isa},
@@ -66,8 +68,8 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
                                       {"median", l.median_ms},
                                       {"p90", l.p90_ms},
                                       {"p99", l.p99_ms}});
-        text += fmt::format("{:>7} {:>5} {:>6} {:>10.3f} {:>10.3f} {:>10.3f}  {}\n", l.threads, l.batch,
-                            l.runs, l.median_ms, l.p90_ms, l.p99_ms, l.isa);
+        text += fmt::format("{:>7} {:>5} {:>6} {:>10.3f} {:>10.3f} {:>10.3f}  {}\n", l.threads,
+                            l.batch, l.runs, l.median_ms, l.p90_ms, l.p99_ms, l.isa);
       }
       if (common.json)
         print_json(json);

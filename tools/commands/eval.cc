@@ -16,7 +16,8 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
   sub->add_option("--data", o->data, "A YAML file or an inline record")->required();
   sub->add_option("--against", o->against, "A float model to compare with");
   sub->add_option("--outputs", o->outputs, "OUT.npy: the first output, samples along axis 0");
-  sub->add_option("--metrics", o->metrics, "Which (default: all that apply; list metrics)")->delimiter(',');
+  sub->add_option("--metrics", o->metrics, "Which (default: all that apply; list metrics)")
+      ->delimiter(',');
   sub->add_option("--executor", o->executor, "fast or reference")
       ->check(CLI::IsMember({"fast", "reference"}));
   sub->callback([o, &common, &action] {
@@ -32,13 +33,13 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
       options.executor = o->executor == "fast" ? ExecutorKind::kFast : ExecutorKind::kReference;
       options.keep_outputs = !o->outputs.empty();
       options.log = common.log();
-      const Validation v = o->against.empty()
-                               ? evaluate(model, data, options)
-                               : validate(model, against, data, options);
+      const Validation v = o->against.empty() ? evaluate(model, data, options)
+                                              : validate(model, against, data, options);
       common.warn_about(data);
       if (v.nonfinite_outputs > 0)
-        options.log.warn(fmt::format("{} outputs are not finite (NaN or infinite), in {} of {} samples",
-                                     v.nonfinite_outputs, v.nonfinite_samples, v.samples));
+        options.log.warn(
+            fmt::format("{} outputs are not finite (NaN or infinite), in {} of {} samples",
+                        v.nonfinite_outputs, v.nonfinite_samples, v.samples));
       if (!o->outputs.empty()) write_npy(o->outputs, v.outputs);
       const int threads = common.threads > 0 ? common.threads : thread_count();
       if (common.json) {
@@ -54,7 +55,8 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
       }
       std::string text = fmt::format("{} samples, {:.0f} a second, {} threads\n", v.samples,
                                      v.images_per_second, threads);
-      for (const auto& [name, value] : v.metrics) text += fmt::format("{:<22} {:.4f}\n", name, value);
+      for (const auto& [name, value] : v.metrics)
+        text += fmt::format("{:<22} {:.4f}\n", name, value);
       print(text);
       return 0;
     };

@@ -31,10 +31,11 @@ void add_infer(CLI::App& app, Common& common, Action& action) {
         guard_output(o->output, {text.substr(equals + 1)});
         inputs[text.substr(0, equals)] = read_npy(text.substr(equals + 1));
       }
-      Executor executor(std::move(model),
-                        {.executor = o->executor == "fast" ? ExecutorKind::kFast : ExecutorKind::kReference,
-                         .threads = common.threads,
-                         .keep_all_values = o->all_values});
+      Executor executor(
+          std::move(model),
+          {.executor = o->executor == "fast" ? ExecutorKind::kFast : ExecutorKind::kReference,
+           .threads = common.threads,
+           .keep_all_values = o->all_values});
       const Executor::Values outputs = executor.run(inputs);
       write_npz(o->output, outputs);
       nlohmann::ordered_json json = {{"output", o->output}};

@@ -13,8 +13,8 @@ void add_samples(CLI::App& app, Common& common, Action& action) {
     int64_t first = 0, count = 0;
   };
   auto o = std::make_shared<Options>();
-  CLI::App* sub = add_command(app, "samples", "Writes a data set as the model's input arrays, for other engines",
-                              common);
+  CLI::App* sub = add_command(
+      app, "samples", "Writes a data set as the model's input arrays, for other engines", common);
   sub->add_option("model", o->model, "The ONNX model")->required();
   sub->add_option("--data", o->data, "A YAML file or an inline record")->required();
   sub->add_option("-o,--output", o->output, "OUT.npz: inputs by name, and `labels`")->required();

@@ -12,9 +12,13 @@ namespace {
 using nlohmann::ordered_json;
 
 /// JSON has no NaN or infinity: null.
-ordered_json number(double value) { return std::isfinite(value) ? ordered_json(value) : ordered_json(nullptr); }
+ordered_json number(double value) {
+  return std::isfinite(value) ? ordered_json(value) : ordered_json(nullptr);
+}
 
-ordered_json number(const std::optional<double>& value) { return value ? number(*value) : ordered_json(nullptr); }
+ordered_json number(const std::optional<double>& value) {
+  return value ? number(*value) : ordered_json(nullptr);
+}
 
 ordered_json pairs(const std::vector<std::pair<std::string, std::string>>& entries) {
   ordered_json out = ordered_json::object();
@@ -30,7 +34,7 @@ ordered_json list(const std::vector<T>& items, F&& to_json) {
 }
 
 ordered_json latency_json(const Latency& l) {
-  return {{"threads", l.threads}, {"isa", l.isa},         {"batch", l.batch},     {"runs", l.runs},
+  return {{"threads", l.threads},  {"isa", l.isa},    {"batch", l.batch}, {"runs", l.runs},
           {"median", l.median_ms}, {"p90", l.p90_ms}, {"p99", l.p99_ms}};
 }
 
@@ -106,10 +110,12 @@ std::string report_json(const Report& r) {
   out["tensors"] = list(r.tensors, tensor_json);
   out["histograms"] = list(r.histograms, histogram_json);
   out["passes"] = list(r.passes, [](const PassRecord& p) {
-    return ordered_json{{"pass", p.pass}, {"changes", p.changes}, {"seconds", p.seconds}, {"notes", p.notes}};
+    return ordered_json{
+        {"pass", p.pass}, {"changes", p.changes}, {"seconds", p.seconds}, {"notes", p.notes}};
   });
   out["limits"] = list(r.limits, [](const LimitRecord& l) {
-    return ordered_json{{"limit", l.limit}, {"asked", number(l.asked)}, {"got", number(l.got)}, {"met", l.met}};
+    return ordered_json{
+        {"limit", l.limit}, {"asked", number(l.asked)}, {"got", number(l.got)}, {"met", l.met}};
   });
   if (r.estimate)
     out["estimate"] = {{"seconds", r.estimate->seconds},

@@ -13,8 +13,8 @@ struct ReportTable {
   std::string title;
   std::vector<std::string> head;
   std::vector<std::vector<std::string>> rows;
-  size_t numeric_from = 1;   ///< columns from here on are figures (aligned right)
-  bool long_list = false;    ///< folded away in HTML, cut in the console
+  size_t numeric_from = 1;  ///< columns from here on are figures (aligned right)
+  bool long_list = false;   ///< folded away in HTML, cut in the console
   std::string note = {};
 };
 
@@ -29,8 +29,8 @@ ReportTable provenance_table(const Report& report);
 ReportTable environment_table(const Report& report);
 ReportTable estimate_table(const Report& report);
 
-/// Layers with MACs, and those among them that the executor ran on integer kernels; absent where nothing
-/// was quantized or no layer was looked at.
+/// Layers with MACs, and those among them that the executor ran on integer kernels; absent where
+/// nothing was quantized or no layer was looked at.
 struct IntegerLayers {
   int64_t ran = 0, of = 0;
 };

@@ -14,7 +14,8 @@ struct OptimizeParams {
 
   static const FieldTable& fields() {
     static const FieldTable kTable{
-        "optimize", {field("passes", &OptimizeParams::passes, "Passes to run; empty: all of them")}};
+        "optimize",
+        {field("passes", &OptimizeParams::passes, "Passes to run; empty: all of them")}};
     return kTable;
   }
 };
@@ -31,7 +32,8 @@ class OptimizeStep : public Step {
   }
 
   std::string explain() const override {
-    if (params_.passes.empty()) return "Runs all graph passes; no value of the result changes but by rounding.";
+    if (params_.passes.empty())
+      return "Runs all graph passes; no value of the result changes but by rounding.";
     return fmt::format("Runs the graph passes {}.", fmt::join(params_.passes, ", "));
   }
 
@@ -52,9 +54,10 @@ class OptimizeStep : public Step {
 }  // namespace
 
 const StepDef& step_optimize() {
-  static const StepDef kDef{
-      "optimize", "Folds constants and BatchNorm, removes what does nothing", &OptimizeParams::fields,
-      [](const Setting& s) -> std::unique_ptr<Step> { return std::make_unique<OptimizeStep>(s); }};
+  static const StepDef kDef{"optimize", "Folds constants and BatchNorm, removes what does nothing",
+                            &OptimizeParams::fields, [](const Setting& s) -> std::unique_ptr<Step> {
+                              return std::make_unique<OptimizeStep>(s);
+                            }};
   return kDef;
 }
 

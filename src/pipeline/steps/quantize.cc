@@ -41,21 +41,24 @@ const FieldTable& QuantizeParams::fields() {
            .one_of({"qdq", "qoperator"}),
        option<std::string>("calibrator", &P::calibrator, "How activation ranges are chosen")
            .one_of(names_of(list_calibrators())),
-       option<std::string>("weight_calibrator", &P::weight_calibrator, "How weight ranges are chosen")
+       option<std::string>("weight_calibrator", &P::weight_calibrator,
+                           "How weight ranges are chosen")
            .one_of({"minmax", "mse"}),
        option<double>("percentile", &P::percentile, "Of the percentile calibrator").range(50, 100),
        option<double>("momentum", &P::momentum,
                       "Of the moving_average calibrator: the weight of a new chunk of samples")
            .range(1e-6, 1),
-       option<std::vector<std::string>>("skip", &P::skip,
-                                        "Patterns of nodes that stay float: name, glob, re:REGEX, op:TYPE"),
+       option<std::vector<std::string>>(
+           "skip", &P::skip, "Patterns of nodes that stay float: name, glob, re:REGEX, op:TYPE"),
        option<bool>("inputs_only", &P::inputs_only,
                     "Quantize only inputs of Conv, Gemm and MatMul: slower, more accurate"),
        option<std::optional<std::string>>("activation_type", &P::activation_type,
                                           "Instead of the target's")
            .one_of({"uint8", "int8"}),
-       option<std::optional<bool>>("per_channel", &P::per_channel, "One weight scale per output channel"),
-       option<std::optional<bool>>("symmetric", &P::symmetric, "Activation zero points in the middle"),
+       option<std::optional<bool>>("per_channel", &P::per_channel,
+                                   "One weight scale per output channel"),
+       option<std::optional<bool>>("symmetric", &P::symmetric,
+                                   "Activation zero points in the middle"),
        option<bool>("equalize", &P::equalize,
                     "Bring the channels before depthwise convolutions to one range; needs samples"),
        option<bool>("bias_correction", &P::bias_correction,
@@ -69,7 +72,8 @@ const FieldTable& QuantizeParams::fields() {
            .range(0, 1e12),
        option<bool>("allow_nonfinite", &P::allow_nonfinite,
                     "Leave out calibration samples that make NaN or infinity instead of failing"),
-       option<std::string>("stats", &P::stats, "Statistics file to use instead of a calibration run")}};
+       option<std::string>("stats", &P::stats,
+                           "Statistics file to use instead of a calibration run")}};
   return kTable;
 }
 
@@ -88,12 +92,14 @@ class QuantizeStep : public Step {
   }
 
   std::string explain() const override {
-    std::string out = fmt::format("Quantizes to INT8 for {} ({} format): ", params_.target, params_.format);
+    std::string out =
+        fmt::format("Quantizes to INT8 for {} ({} format): ", params_.target, params_.format);
     out += params_.stats.empty() ? "calibrates in one pass over the calibration data"
                                  : "takes statistics from " + params_.stats;
     out += fmt::format(", chooses activation ranges with '{}'", params_.calibrator);
     out += params_.bias_correction ? ", corrects biases" : ", leaves biases alone";
-    if (!params_.skip.empty()) out += fmt::format(", keeps {} float", fmt::join(params_.skip, ", "));
+    if (!params_.skip.empty())
+      out += fmt::format(", keeps {} float", fmt::join(params_.skip, ", "));
     return out + ".";
   }
 
@@ -146,13 +152,16 @@ class QuantizeStep : public Step {
   Setting params() const override { return unbind(QuantizeParams::fields(), &params_); }
 
  private:
-  /// All there is to see where the recipe's folder keeps the statistics; else what these parameters ask for.
+  /// All there is to see where the recipe's folder keeps the statistics; else what these parameters
+  /// ask for.
   Collect needed(const StepContext& context) const {
     if (!context.output.empty()) return {};
     return {.histograms = params_.calibrator != "minmax", .windows = params_.bias_correction};
   }
   static void add_to_report(const QuantizeLog& log, Report& report) {
-    const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+    const auto append = [](auto& to, const auto& from) {
+      to.insert(to.end(), from.begin(), from.end());
+    };
     append(report.kept_float, log.kept_float);
     append(report.tensors, log.tensors);
     append(report.quantized, log.quantized);
