@@ -151,6 +151,7 @@ class Run {
     return {.graph = original_,
             .calib_data = [this] { return calib(); },
             .report = report_,
+            .output = folder_,
             .threads = options_.threads,
             .log = options_.log};
   }

@@ -25,6 +25,7 @@ struct StepContext {
   std::function<const Dataset*()> calib_data;  ///< opened at first use; null: the recipe names none
   std::optional<Statistics> statistics = {};   ///< of `graph`, once some step took or loaded them
   Report& report;
+  std::filesystem::path output;  ///< the recipe's folder; empty: nothing is written there
   int threads = 0;
   LogSink log = {};
 };
