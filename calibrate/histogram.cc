@@ -6,6 +6,7 @@
 #include <mutex>
 #include <numeric>
 
+#include "kernels/stats_f32/stats_f32.h"
 #include "src/base/fail.h"
 #include "src/base/parallel.h"
 
@@ -14,8 +15,6 @@ namespace lapidary {
 namespace {
 
 constexpr double kMaxIndex = 1 << 23;
-constexpr int64_t kBlock = 256;
-constexpr int64_t kLanes = 4;        // sub-histograms: neighbours rarely wait for the same counter
 constexpr int64_t kGrain = 1 << 16;  // values a task, so that clearing its counters does not show
 
 int64_t bin_of(double value, int exponent) {
@@ -30,36 +29,7 @@ bool fits(double low, double high, int exponent) {
 
 int64_t shift_index(int64_t index, int by) { return by > 62 ? (index < 0 ? -1 : 0) : index >> by; }
 
-/// index[j] = floor(x[j] / w) - first. x / w is exact, and so is its floor for |x / w| < 2^23.
-void bin_indices(const float* x, float inverse_width, int32_t first, int32_t* index) {
-  for (int64_t j = 0; j < kBlock; ++j) {
-    const float scaled = x[j] * inverse_width;
-    const auto whole = static_cast<int32_t>(scaled);
-    index[j] = whole - static_cast<int32_t>(scaled < static_cast<float>(whole)) - first;
-  }
-}
-
-using Lanes = std::array<std::array<uint32_t, Histogram::kMaxBins>, kLanes>;
-
-void count_block(const int32_t* index, Lanes& lanes) {
-  for (int64_t j = 0; j < kBlock; j += kLanes) {
-    ++lanes[0][static_cast<size_t>(index[j])];
-    ++lanes[1][static_cast<size_t>(index[j + 1])];
-    ++lanes[2][static_cast<size_t>(index[j + 2])];
-    ++lanes[3][static_cast<size_t>(index[j + 3])];
-  }
-}
-
-uint64_t count_zeros(const float* x, int64_t count) {
-  uint64_t zeros = 0;
-  for (int64_t begin = 0; begin < count; begin += kBlock) {
-    const int64_t end = std::min(count, begin + kBlock);
-    int32_t found = 0;
-    for (int64_t j = begin; j < end; ++j) found += x[j] == 0.0f;
-    zeros += static_cast<uint64_t>(found);
-  }
-  return zeros;
-}
+using Lanes = std::array<std::array<uint32_t, Histogram::kMaxBins>, kernels::kBinLanes>;
 
 }  // namespace
 
@@ -106,30 +76,24 @@ void Histogram::add(std::span<const float> values, float low, float high, int th
   if (values.empty()) return;
   LAPIDARY_CHECK(std::isfinite(low) && std::isfinite(high) && low <= high);
   cover(low, high);
-  const auto inverse = static_cast<float>(std::ldexp(1.0, -exponent));
-  const auto count = static_cast<int64_t>(values.size());
-  const int64_t whole = count / kBlock * kBlock;
+  const auto* kernel = kernels::select_stats_f32().kernel->call;
   std::mutex guard;
   parallel_for(
-      whole / kBlock, kGrain / kBlock,
+      static_cast<int64_t>(values.size()), kGrain,
       [&](int64_t begin, int64_t end, int) {
-        alignas(64) std::array<int32_t, kBlock> index;
         alignas(64) Lanes lanes{};
-        for (int64_t block = begin; block < end; ++block) {
-          bin_indices(values.data() + block * kBlock, inverse, static_cast<int32_t>(first),
-                      index.data());
-          count_block(index.data(), lanes);
-        }
-        const uint64_t found = count_zeros(values.data() + begin * kBlock, (end - begin) * kBlock);
+        const auto found = kernel->bin({.count = end - begin,
+                                        .x = values.data() + begin,
+                                        .inverse_width = std::ldexp(1.0f, -exponent),
+                                        .first = static_cast<int32_t>(first),
+                                        .counts = lanes[0].data(),
+                                        .lane_stride = kMaxBins});
         const std::lock_guard lock(guard);
         for (const auto& lane : lanes)
           for (size_t i = 0; i < counts.size(); ++i) counts[i] += lane[i];
-        zeros += found;
+        zeros += static_cast<uint64_t>(found);
       },
       threads);
-  for (int64_t i = whole; i < count; ++i)
-    ++counts[static_cast<size_t>(bin_of(values[static_cast<size_t>(i)], exponent) - first)];
-  zeros += count_zeros(values.data() + whole, count - whole);
 }
 
 void Histogram::merge(const Histogram& other) {

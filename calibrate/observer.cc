@@ -41,8 +41,9 @@ std::vector<CalibratorInfo> list_calibrators() {
     list.push_back({std::string(observer.name), std::string(observer.help)});
   list.push_back(
       {"auto",
-       "per tensor, the calibrator with the least error in the outputs of the layers that "
-       "read it, measured on samples (without samples: in the histogram)"});
+       "per tensor, mse_guarded unless another calibrator's error in the outputs of the nodes "
+       "that read it is less than half as large, measured on 16 samples (without samples: the "
+       "least error in the histogram)"});
   return list;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <memory>
 #include <mutex>
 #include <unordered_map>
 
@@ -32,9 +33,10 @@ struct BatchPlace {
 };
 
 [[noreturn]] void fail_nonfinite(const BatchPlace& place, size_t sample, float value) {
-  fail_invalid("{} in sample {} ({}); allow_nonfinite leaves such samples out",
-               std::isnan(value) ? "NaN" : "infinity", place.indices[sample],
-               printable(place.sources[sample]));
+  fail_invalid(
+      "{} in sample {} ({}); `allow_nonfinite` (--allow-nonfinite) leaves such samples out",
+      std::isnan(value) ? "NaN" : "infinity", place.indices[sample],
+      printable(place.sources[sample]));
 }
 
 /// Axis 1 is where a tap's layout says it is; other channel axes need the elements in order.
@@ -46,34 +48,50 @@ TapView in_order(const TapView& view, bool needed, std::vector<float>& buffer) {
   return out;
 }
 
-/// Adds a batch of one tensor to its statistics.
-void see_tensor(const TapView& tapped, int64_t axis, const BatchPlace& place, TensorStats& stats,
-                int threads, bool histograms) {
-  std::vector<float> buffer;
-  const TapView view = in_order(tapped, axis > 1, buffer);
-  const auto samples = static_cast<int64_t>(place.indices.size());
-  const SampleLayout layout = sample_layout(view, place.rows, axis);
-  const auto* x = view.tensor.as<float>();
-  std::vector<SampleScan> scans(static_cast<size_t>(samples));
-  parallel_for(
-      samples, 1,
-      [&](int64_t begin, int64_t end, int) {
-        for (int64_t i = begin; i < end; ++i)
-          scan_sample(x + i * layout.size(), layout, scans[static_cast<size_t>(i)]);
-      },
-      threads);
-  TensorStats fresh;
-  fresh.channel_axis = layout.channels > 1 ? axis : -1;
-  fresh.min = INFINITY;
-  fresh.max = -INFINITY;
-  for (size_t i = 0; i < scans.size(); ++i) {
-    SampleScan& scan = scans[i];
-    if (scan.nonfinite >= 0)
-      fail_nonfinite(place, i, x[static_cast<int64_t>(i) * layout.size() + scan.nonfinite]);
-    fresh.min = std::min(fresh.min, scan.min);
-    fresh.max = std::max(fresh.max, scan.max);
-    fresh.chunks[place.data_hash].add(place.indices[i], scan.min, scan.max);
-    if (layout.channels <= 1) continue;
+/// One tapped tensor of a batch on its way into its statistics: `see` for every sample, from any
+/// thread, then `finish`.
+class TensorPass {
+ public:
+  TensorPass(const TapView& tapped, int64_t axis, const BatchPlace& place, bool histograms)
+      : place_(place),
+        view_(in_order(tapped, axis > 1, buffer_)),
+        layout_(sample_layout(view_, place.rows, axis)),
+        axis_(axis),
+        histograms_(histograms),
+        scans_(place.indices.size()) {}
+
+  void see(int64_t sample, Histogram& histogram, int threads) {
+    SampleScan& scan = scans_[static_cast<size_t>(sample)];
+    const float* x = values(sample);
+    scan_sample(x, layout_, scan);
+    if (histograms_ && scan.nonfinite < 0)
+      histogram.add({x, static_cast<size_t>(layout_.size())}, scan.min, scan.max, threads);
+  }
+
+  void finish(const Histogram& histogram, TensorStats& stats) {
+    TensorStats fresh;
+    fresh.histogram = histogram;
+    fresh.channel_axis = layout_.channels > 1 ? axis_ : -1;
+    fresh.min = INFINITY;
+    fresh.max = -INFINITY;
+    for (size_t i = 0; i < scans_.size(); ++i) {
+      const SampleScan& scan = scans_[i];
+      if (scan.nonfinite >= 0)
+        fail_nonfinite(place_, i, values(static_cast<int64_t>(i))[scan.nonfinite]);
+      fresh.min = std::min(fresh.min, scan.min);
+      fresh.max = std::max(fresh.max, scan.max);
+      fresh.chunks[place_.data_hash].add(place_.indices[i], scan.min, scan.max);
+      if (layout_.channels > 1) add_channels(scan, fresh);
+    }
+    fresh.count = scans_.size() * static_cast<uint64_t>(layout_.size());
+    if (fresh.count > 0) stats.merge(fresh);
+  }
+
+ private:
+  const float* values(int64_t sample) const {
+    return view_.tensor.as<float>() + sample * layout_.size();
+  }
+  static void add_channels(const SampleScan& scan, TensorStats& fresh) {
     if (fresh.channel_low.empty()) {
       fresh.channel_low = scan.low;
       fresh.channel_high = scan.high;
@@ -85,41 +103,53 @@ void see_tensor(const TapView& tapped, int64_t axis, const BatchPlace& place, Te
       fresh.channel_high[c] = std::max(fresh.channel_high[c], scan.high[c]);
     }
   }
-  fresh.count = static_cast<uint64_t>(samples * layout.size());
-  if (fresh.count == 0) return;
-  if (histograms) fresh.histogram.add({x, fresh.count}, fresh.min, fresh.max, threads);
-  stats.merge(fresh);
-}
 
-void see_window(const TapView& tapped, const WindowSpec& spec, const BatchPlace& place,
-                WindowStats& stats, int threads) {
-  std::vector<float> buffer;
-  const TapView view = in_order(tapped, spec.matrix, buffer);
-  const auto samples = static_cast<int64_t>(place.indices.size());
-  const auto columns = static_cast<size_t>(spec.columns());
-  const int64_t size = spec.channels * spec.input[0] * spec.input[1];
-  std::vector<double> sums(columns * static_cast<size_t>(samples));
-  parallel_for(
-      samples, 1,
-      [&](int64_t begin, int64_t end, int) {
-        for (int64_t i = begin; i < end; ++i)
-          window_sums(view.tensor.as<float>() + i * size, view.channels_last, spec,
-                      sums.data() + static_cast<size_t>(i) * columns);
-      },
-      threads);
-  stats.positions += samples * spec.positions();
-  stats.sums.resize(columns);
-  for (size_t i = 0; i < sums.size(); ++i) stats.sums[i % columns].add(sums[i]);
-}
+  const BatchPlace& place_;
+  std::vector<float> buffer_;
+  TapView view_;
+  SampleLayout layout_;
+  int64_t axis_;
+  bool histograms_;
+  std::vector<SampleScan> scans_;
+};
+
+/// The same for one reader's window sums.
+class WindowPass {
+ public:
+  WindowPass(const TapView& tapped, WindowSpec spec, int64_t samples)
+      : view_(in_order(tapped, spec.matrix, buffer_)),
+        spec_(spec),
+        columns_(static_cast<size_t>(spec.columns())),
+        sums_(columns_ * static_cast<size_t>(samples)) {}
+
+  void see(int64_t sample) {
+    const int64_t size = spec_.channels * spec_.input[0] * spec_.input[1];
+    window_sums(view_.tensor.as<float>() + sample * size, view_.channels_last, spec_,
+                sums_.data() + static_cast<size_t>(sample) * columns_);
+  }
+
+  void finish(int64_t samples, WindowStats& stats) const {
+    stats.positions += samples * spec_.positions();
+    stats.sums.resize(columns_);
+    for (size_t i = 0; i < sums_.size(); ++i) stats.sums[i % columns_].add(sums_[i]);
+  }
+
+ private:
+  std::vector<float> buffer_;
+  TapView view_;
+  WindowSpec spec_;
+  size_t columns_;
+  std::vector<double> sums_;
+};
 
 /// What is tapped, and what becomes of it.
 class Collector {
  public:
-  Collector(const Graph& graph, const CalibrateOptions& options, bool histograms,
+  Collector(const Graph& graph, const CalibrateOptions& options, Collect collect,
             Statistics::Impl& stats)
-      : graph_(graph), stats_(stats), threads_(options.threads), histograms_(histograms) {
+      : graph_(graph), stats_(stats), threads_(options.threads), collect_(collect) {
     add_tensors(graph, options);
-    if (!options.tensors.empty()) return;
+    if (!options.tensors.empty() || !collect.windows) return;
     for (const WatchedNode& node : watched_nodes(graph))
       readers_[graph.value(node.input).name].push_back(node.node);
   }
@@ -135,20 +165,39 @@ class Collector {
 
   void see(const TapView& view, const BatchPlace& place) {
     const std::string name(view.value);
-    if (const auto axis = axes_.find(name); axis != axes_.end())
-      with_context([&] { return "tensor '" + name + "'"; },
-                   [&] {
-                     see_tensor(view, axis->second, place, stats_.tensors[name], threads_,
-                                histograms_);
-                   });
-    const auto readers = readers_.find(name);
-    if (readers == readers_.end()) return;
-    for (const NodeId node : readers->second)
-      if (const auto spec = window_spec(graph_, node, view.tensor.shape))
-        see_window(view, *spec, place, stats_.windows[node_key(graph_, node)], threads_);
+    with_context([&] { return "tensor '" + name + "'"; }, [&] { see(name, view, place); });
   }
 
  private:
+  /// One parallel region for all that is to be seen of a value, while it is in the caches.
+  void see(const std::string& name, const TapView& view, const BatchPlace& place) {
+    const auto samples = static_cast<int64_t>(place.indices.size());
+    std::unique_ptr<TensorPass> tensor;
+    if (const auto axis = axes_.find(name); axis != axes_.end())
+      tensor = std::make_unique<TensorPass>(view, axis->second, place, collect_.histograms);
+    std::vector<std::pair<NodeId, std::unique_ptr<WindowPass>>> windows;
+    if (const auto readers = readers_.find(name); readers != readers_.end())
+      for (const NodeId node : readers->second)
+        if (const auto spec = window_spec(graph_, node, view.tensor.shape))
+          windows.emplace_back(node, std::make_unique<WindowPass>(view, *spec, samples));
+    Histogram histogram;
+    std::mutex guard;
+    parallel_for(
+        samples, 1,
+        [&](int64_t begin, int64_t end, int) {
+          Histogram part;
+          for (int64_t i = begin; i < end; ++i) {
+            if (tensor) tensor->see(i, part, threads_);
+            for (const auto& [node, window] : windows) window->see(i);
+          }
+          const std::lock_guard lock(guard);
+          histogram.merge(part);
+        },
+        threads_);
+    if (tensor) tensor->finish(histogram, stats_.tensors[name]);
+    for (const auto& [node, window] : windows)
+      window->finish(samples, stats_.windows[node_key(graph_, node)]);
+  }
   void add_tensors(const Graph& graph, const CalibrateOptions& options) {
     for (const Watched& watched : watched_tensors(graph))
       if (wanted(options.tensors, graph.value(watched.value).name))
@@ -172,7 +221,7 @@ class Collector {
   const Graph& graph_;
   Statistics::Impl& stats_;
   int threads_;
-  bool histograms_;
+  Collect collect_;
   std::unordered_map<std::string, int64_t> axes_;
   std::unordered_map<std::string, std::vector<NodeId>> readers_;
 };
@@ -200,14 +249,14 @@ Batch subset(const Batch& batch, const std::vector<int64_t>& keep) {
 /// One calibration run over one graph and one dataset.
 class Run {
  public:
-  Run(Graph graph, const Dataset& data, const CalibrateOptions& options, bool histograms,
+  Run(Graph graph, const Dataset& data, const CalibrateOptions& options, Collect collect,
       Statistics::Impl& stats)
       : options_(options),
         data_(data),
         feeder_(graph, data),
         stats_(stats),
         executor_(std::move(graph), {.threads = options.threads}),
-        collector_(executor_.graph(), options, histograms, stats),
+        collector_(executor_.graph(), options, collect, stats),
         names_(collector_.names()) {
     if (names_.empty()) fail_usage("the graph has no float activation to calibrate");
     executor_.tap(names_, [this](const TapView& view) { see(view); });
@@ -301,8 +350,8 @@ void resume(const CalibrateOptions& options, Statistics::Impl& stats) {
   if (options.checkpoint.empty() || !std::filesystem::exists(options.checkpoint)) return;
   Statistics before = Statistics::load(options.checkpoint);
   if (before.graph_hash() != stats.graph_hash)
-    fail_usage("{} belongs to another graph; remove it or name another file",
-               options.checkpoint.string());
+    fail_invalid("{} belongs to another graph; remove it or name another file",
+                 options.checkpoint.string());
   stats = std::move(before.impl());
   options.log.info(
       fmt::format("continuing {} with {} samples", options.checkpoint.string(), stats.samples()));
@@ -323,7 +372,7 @@ Statistics collect_means(const Graph& form, const Dataset& data, int64_t samples
   Statistics out;
   Statistics::Impl& stats = out.impl();
   const int64_t batch = suitable_batch(form, data);
-  Run(form, data, options, false, stats).go(std::min(samples, data.size()), batch);
+  Run(form, data, options, {.histograms = false}, stats).go(std::min(samples, data.size()), batch);
   return out;
 }
 
@@ -334,11 +383,16 @@ Statistics collect_tensors(const Graph& form, const Dataset& data, int64_t sampl
   options.tensors = tensors;
   Statistics out;
   const int64_t batch = suitable_batch(form, data);
-  Run(form, data, options, true, out.impl()).go(std::min(samples, data.size()), batch);
+  Run(form, data, options, {}, out.impl()).go(std::min(samples, data.size()), batch);
   return out;
 }
 
 Statistics calibrate(const Graph& graph, const Dataset& data, const CalibrateOptions& options) {
+  return calibrate_partly(graph, data, options, {});
+}
+
+Statistics calibrate_partly(const Graph& graph, const Dataset& data,
+                            const CalibrateOptions& options, Collect collect) {
   if (options.samples < 0) fail_usage("samples: {} is negative", options.samples);
   if (options.batch < 0) fail_usage("batch: {} is negative", options.batch);
   if (data.size() == 0) fail_usage("the calibration data hold no sample");
@@ -357,7 +411,7 @@ Statistics calibrate(const Graph& graph, const Dataset& data, const CalibrateOpt
   if (samples == 1) options.log.warn("calibrating on a single sample: ranges will be too narrow");
   const int64_t batch = options.batch > 0 ? options.batch : suitable_batch(form, data);
   const int64_t fixed = Feeder(form, data).fixed_batch();
-  Run run(std::move(form), data, options, true, stats);
+  Run run(std::move(form), data, options, collect, stats);
   run.go(samples, fixed > 0 ? fixed : batch);
   if (stats.samples() == 0) fail_usage("no calibration sample could be used");
   stats.refresh_data_hash();

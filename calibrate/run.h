@@ -28,6 +28,14 @@ class Feeder {
   int64_t fixed_batch_ = 0;
 };
 
+/// What statistics hold besides ranges and channels.
+struct Collect {
+  bool histograms = true, windows = true;
+};
+/// `calibrate` without what nobody will ask these statistics for.
+Statistics calibrate_partly(const Graph& graph, const Dataset& data,
+                            const CalibrateOptions& options, Collect collect);
+
 /// The graph as statistics see it: optimized, with types. Statistics are bound to its hash, so that
 /// it does not matter whether `calibrate` and `quantize` were given the model as loaded or
 /// optimized.

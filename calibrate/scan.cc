@@ -1,23 +1,16 @@
 #include "calibrate/scan.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
+
+#include "kernels/stats_f32/stats_f32.h"
 
 namespace lapidary {
 
 namespace {
 
 constexpr int64_t kWidth = 16;
-
-/// True where a value is NaN or infinite: its exponent bits are all ones.
-bool any_nonfinite(const float* x, int64_t count) {
-  int32_t found = 0;
-  for (int64_t i = 0; i < count; ++i)
-    found |= static_cast<int32_t>((std::bit_cast<uint32_t>(x[i]) & 0x7FFFFFFFu) >= 0x7F800000u);
-  return found != 0;
-}
 
 void scan_plane(const float* x, int64_t count, float& low, float& high, double& sum) {
   float lows[kWidth], highs[kWidth];
@@ -41,15 +34,10 @@ void scan_plane(const float* x, int64_t count, float& low, float& high, double& 
   high = *std::max_element(highs, highs + kWidth);
 }
 
-/// One position's channels; `partial` sums at most kRows of them before it is folded into doubles.
+/// Positions whose channels are summed in float32 before the sum is folded into doubles.
 constexpr int64_t kRows = 64;
-void scan_row(const float* x, int64_t channels, float* low, float* high, float* partial) {
-  for (int64_t c = 0; c < channels; ++c) {
-    low[c] = x[c] < low[c] ? x[c] : low[c];
-    high[c] = x[c] > high[c] ? x[c] : high[c];
-    partial[c] += x[c];
-  }
-}
+/// Kernels load whole vectors.
+constexpr size_t kPadding = 16;
 
 void fold(std::vector<float>& partial, std::vector<double>& sum) {
   for (size_t c = 0; c < sum.size(); ++c) {
@@ -93,29 +81,51 @@ const float* row_major(const TapView& view, std::vector<float>& buffer) {
   return buffer.data();
 }
 
+namespace {
+
+/// [positions, channels]
+void scan_rows(const float* x, const SampleLayout& layout, SampleScan& out) {
+  const auto* kernel = kernels::select_stats_f32().kernel->call;
+  const auto channels = static_cast<size_t>(layout.channels);
+  std::vector<float> partial(channels + kPadding, 0.0f);
+  for (auto* ends : {&out.low, &out.high}) ends->resize(channels + kPadding);
+  for (int64_t row = 0; row < layout.outer; row += kRows) {
+    kernel->scan({.rows = std::min(kRows, layout.outer - row),
+                  .columns = layout.channels,
+                  .stride = layout.channels,
+                  .x = x + row * layout.channels,
+                  .sum = partial.data(),
+                  .low = out.low.data(),
+                  .high = out.high.data()});
+    fold(partial, out.sum);
+  }
+  for (auto* ends : {&out.low, &out.high}) ends->resize(channels);
+}
+
+void scan_planes(const float* x, const SampleLayout& layout, SampleScan& out) {
+  for (int64_t o = 0; o < layout.outer; ++o)
+    for (int64_t c = 0; c < layout.channels; ++c, x += layout.inner) {
+      const auto at = static_cast<size_t>(c);
+      scan_plane(x, layout.inner, out.low[at], out.high[at], out.sum[at]);
+    }
+}
+
+}  // namespace
+
 void scan_sample(const float* x, const SampleLayout& layout, SampleScan& out) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const auto channels = static_cast<size_t>(layout.channels);
   out.low.assign(channels, kInfinity);
   out.high.assign(channels, -kInfinity);
   out.sum.assign(channels, 0.0);
-  std::vector<float> partial(channels, 0.0f);
+  layout.inner == 1 ? scan_rows(x, layout, out) : scan_planes(x, layout, out);
   out.nonfinite = -1;
-  const int64_t size = layout.size();
-  if (any_nonfinite(x, size))
-    out.nonfinite = std::find_if(x, x + size, [](float v) { return !std::isfinite(v); }) - x;
-  for (int64_t o = 0; o < layout.outer; ++o) {
-    const float* block = x + o * layout.channels * layout.inner;
-    if (layout.inner == 1) {
-      scan_row(block, layout.channels, out.low.data(), out.high.data(), partial.data());
-      if (o % kRows == kRows - 1) fold(partial, out.sum);
-    } else {
-      for (size_t c = 0; c < channels; ++c)
-        scan_plane(block + static_cast<int64_t>(c) * layout.inner, layout.inner, out.low[c],
-                   out.high[c], out.sum[c]);
-    }
+  const auto finite = [](auto v) { return std::isfinite(v); };
+  // One NaN or infinity makes its sum such; finite terms may do so, too.
+  if (!std::all_of(out.sum.begin(), out.sum.end(), finite)) {
+    const float* end = x + layout.size();
+    if (const float* bad = std::find_if_not(x, end, finite); bad != end) out.nonfinite = bad - x;
   }
-  fold(partial, out.sum);
   out.min = channels ? *std::min_element(out.low.begin(), out.low.end()) : 0;
   out.max = channels ? *std::max_element(out.high.begin(), out.high.end()) : 0;
 }

@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "src/ops/opdef.h"
+#include "src/passes/edit.h"
 #include "src/passes/regions.h"
 
 namespace lapidary {
@@ -39,12 +40,6 @@ int64_t channel_axis(const Graph& graph, ValueId id) {
 
 }  // namespace
 
-NodeId only_reader(const Graph& graph, ValueId id) {
-  const Value& value = graph.value(id);
-  if (value.uses.size() != 1 || value.uses[0].capture || graph.is_output(id)) return {};
-  return value.uses[0].node;
-}
-
 bool is_clamp(const Graph& graph, NodeId id) {
   if (!id.valid()) return false;
   const Node& node = graph.node(id);
@@ -59,7 +54,7 @@ std::vector<Watched> watched_tensors(const Graph& graph) {
   std::vector<Watched> list;
   std::unordered_set<uint32_t> listed;
   const auto add = [&](ValueId id) {
-    if (!is_float_activation(graph, id) || is_clamp(graph, only_reader(graph, id))) return;
+    if (!is_float_activation(graph, id) || is_clamp(graph, only_user(graph, id))) return;
     if (listed.insert(id.index).second) list.push_back({id, channel_axis(graph, id)});
   };
   std::unordered_set<uint32_t> inside;  // nodes whose inputs and outputs stay float

@@ -27,7 +27,5 @@ std::vector<WatchedNode> watched_nodes(const Graph& graph);
 /// True where `id` is Relu, or Clip with constant bounds: an integer op's saturation can stand for
 /// it.
 bool is_clamp(const Graph& graph, NodeId id);
-/// The only reader of a value that is no graph output, or none.
-NodeId only_reader(const Graph& graph, ValueId id);
 
 }  // namespace lapidary

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/stats_f32/stats_f32.h"
 #include "src/ops/opdef.h"
 
 namespace lapidary {
@@ -19,22 +20,52 @@ Span inside(int64_t output, int64_t stride, int64_t offset, int64_t size) {
   return {std::min(begin, output), std::clamp(end, begin, std::max(begin, output))};
 }
 
-/// row[c] (+)= sum over `span` of x[(o * stride + offset) * C + c].
-template <class T, class Acc>
-void sum_row_last(const T* x, int64_t channels, Span span, int64_t stride, int64_t offset,
-                  Acc* row) {
-  std::fill_n(row, channels, Acc{});
-  for (int64_t o = span.begin; o < span.end; ++o) {
-    const T* at = x + (o * stride + offset) * channels;
-    for (int64_t c = 0; c < channels; ++c) row[c] += static_cast<Acc>(at[c]);
+/// row[c] = sum over `span` of x[(o * stride + offset) * C + c].
+template <class T>
+struct RowSum {
+  template <class Acc>
+  void operator()(const T* x, int64_t channels, Span span, int64_t stride, int64_t offset,
+                  Acc* row) const {
+    x += (span.begin * stride + offset) * channels;
+    if (channels == 1) {
+      const int64_t count = span.end - span.begin;
+      Acc sum{};
+      if (stride == 1)
+        for (int64_t o = 0; o < count; ++o) sum += static_cast<Acc>(x[o]);
+      else
+        for (int64_t o = 0; o < count; ++o) sum += static_cast<Acc>(x[o * stride]);
+      *row = sum;
+      return;
+    }
+    std::fill_n(row, channels, Acc{});
+    for (int64_t o = span.begin; o < span.end; ++o, x += stride * channels)
+      for (int64_t c = 0; c < channels; ++c) row[c] += static_cast<Acc>(x[c]);
   }
-}
+};
+template <>
+struct RowSum<float> {
+  const kernels::StatsF32Functions* kernel = kernels::select_stats_f32().kernel->call;
+
+  void operator()(const float* x, int64_t channels, Span span, int64_t stride, int64_t offset,
+                  float* row) const {
+    std::fill_n(row, channels, 0.0f);
+    kernel->sum({.rows = span.end - span.begin,
+                 .columns = channels,
+                 .stride = stride * channels,
+                 .x = x + (span.begin * stride + offset) * channels,
+                 .sum = row});
+  }
+};
+
+/// Kernels load whole vectors.
+constexpr int64_t kPadding = 16;
 
 /// Row is the type of sums along W (at most a few thousand terms), Total of sums over everything.
 template <class T, class Row, class Total>
 void sum_last(const T* x, const WindowSpec& s, Total zero_point, Total* sums) {
+  const RowSum<T> sum_row{};
   const int64_t channels = s.channels, taps = s.kernel[0] * s.kernel[1];
-  std::vector<Row> row(static_cast<size_t>(channels));
+  std::vector<Row> row(static_cast<size_t>(channels + kPadding));
   for (int64_t kw = 0; kw < s.kernel[1]; ++kw) {
     const int64_t across = kw * s.dilation[1] - s.pad[1];
     const Span columns = inside(s.output[1], s.stride[1], across, s.input[1]);
@@ -45,8 +76,8 @@ void sum_last(const T* x, const WindowSpec& s, Total zero_point, Total* sums) {
         const int64_t from = h - (kh * s.dilation[0] - s.pad[0]);  // = oh * stride
         if (from < 0 || from % s.stride[0] != 0 || from / s.stride[0] >= s.output[0]) continue;
         if (!summed)
-          sum_row_last(x + h * s.input[1] * channels, channels, columns, s.stride[1], across,
-                       row.data());
+          sum_row(x + h * s.input[1] * channels, channels, columns, s.stride[1], across,
+                  row.data());
         summed = true;
         Total* out = sums + kh * s.kernel[1] + kw;
         for (int64_t c = 0; c < channels; ++c)
@@ -56,13 +87,69 @@ void sum_last(const T* x, const WindowSpec& s, Total zero_point, Total* sums) {
   }
 }
 
+/// Sums of [begin, end) of every row of a plane, kept while that window slides.
+template <class T, class Row>
+class PlaneRows {
+ public:
+  explicit PlaneRows(const WindowSpec& s)
+      : s_(s), sums_(static_cast<size_t>(s.input[0] + kPadding)) {}
+
+  void take(const T* x, Span span, int64_t offset) {
+    const int64_t step = s_.stride[1];
+    // Integers are exact in any order: what left the window goes, what came into it is added.
+    const bool slides = std::is_integral_v<T> && step == 1 && x == x_ && span.end > span.begin;
+    const int64_t begin = span.begin + offset, end = span.end + offset;
+    for (int64_t h = 0; h < s_.input[0]; ++h) {
+      const T* row = x + h * s_.input[1];
+      Row& sum = sums_[static_cast<size_t>(h)];
+      if (slides)
+        sum += between(row, end_, end) - between(row, begin_, begin);
+      else
+        sum_row_(row, 1, span, step, offset, &sum);
+    }
+    x_ = step == 1 && span.end > span.begin ? x : nullptr;
+    begin_ = begin;
+    end_ = end;
+  }
+  Row operator[](int64_t h) const { return sums_[static_cast<size_t>(h)]; }
+
+ private:
+  static Row between(const T* row, int64_t begin, int64_t end) {
+    Row sum{};
+    for (int64_t i = begin; i < end; ++i) sum += static_cast<Row>(row[i]);
+    for (int64_t i = end; i < begin; ++i) sum -= static_cast<Row>(row[i]);
+    return sum;
+  }
+
+  const WindowSpec& s_;
+  RowSum<T> sum_row_;
+  std::vector<Row> sums_;
+  const T* x_ = nullptr;  ///< whose rows sums_ are of [begin_, end_); null: none
+  int64_t begin_ = 0, end_ = 0;
+};
+
 template <class T, class Row, class Total>
-void sum_first(const T* x, const WindowSpec& s, Total zero_point, Total* sums) {
-  WindowSpec plane = s;
-  plane.channels = 1;
-  for (int64_t c = 0; c < s.channels; ++c)
-    sum_last<T, Row, Total>(x + c * s.input[0] * s.input[1], plane, zero_point,
-                            sums + c * s.kernel[0] * s.kernel[1]);
+void sum_first(const T* x, WindowSpec s, Total zero_point, Total* sums) {
+  using Pair = std::array<int64_t, 2>;
+  const bool whole = s.kernel == Pair{1, 1} && s.stride == Pair{1, 1} && s.pad == Pair{0, 0} &&
+                     s.input == s.output;
+  if (whole && std::is_integral_v<T>)  // one row
+    s.input = s.output = {1, s.input[0] * s.input[1]};
+  PlaneRows<T, Row> rows(s);
+  for (int64_t c = 0; c < s.channels; ++c, x += s.input[0] * s.input[1])
+    for (int64_t kw = 0; kw < s.kernel[1]; ++kw) {
+      const int64_t across = kw * s.dilation[1] - s.pad[1];
+      const Span columns = inside(s.output[1], s.stride[1], across, s.input[1]);
+      const Total none = zero_point * static_cast<Total>(columns.end - columns.begin);
+      rows.take(x, columns, across);
+      for (int64_t kh = 0; kh < s.kernel[0]; ++kh) {
+        const int64_t down = kh * s.dilation[0] - s.pad[0];
+        const Span range = inside(s.output[0], s.stride[0], down, s.input[0]);
+        Total& sum = sums[(c * s.kernel[0] + kh) * s.kernel[1] + kw];
+        for (int64_t o = range.begin; o < range.end; ++o)
+          sum += static_cast<Total>(rows[o * s.stride[0] + down]) - none;
+      }
+    }
 }
 
 template <class T, class Row, class Total>

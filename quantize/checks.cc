@@ -53,7 +53,7 @@ void check_finite(Graph& graph, ValueId id, float most, const QuantizeOptions& o
   if (options.nonfinite != "clamp")
     fail_invalid(
         "weights '{}': {} of {} values are NaN, infinite or beyond {:g}, the first at index {}; "
-        "nonfinite = clamp accepts them",
+        "`nonfinite: clamp` (--nonfinite clamp) accepts them",
         name, count, graph.constant(id)->size(), most, first);
   clamp_all(*graph.mutable_value(id).constant, most);
   log.warnings.push_back(
@@ -156,7 +156,8 @@ void check_quantizable(Graph& graph, const QuantizeOptions& options, QuantizeLog
     fail_usage("nonfinite: '{}'; there are error and clamp", printable(options.nonfinite));
   std::string where;
   if (is_quantized_model(graph, &where) && !options.requantize)
-    fail_usage("the model is quantized already ({}); requantize accepts it", where);
+    fail_usage("the model is quantized already ({}); `requantize` (--requantize) accepts it",
+               where);
   check_batchnorms(graph);
   check_weights(graph, options, log);
 }

@@ -1,7 +1,6 @@
 #include "quantize/clamps.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "quantize/qparams.h"
 #include "src/base/fail.h"
@@ -10,16 +9,10 @@
 namespace lapidary {
 
 bool saturation_clamps(const Graph& graph, NodeId clamp, const QuantParams& params) {
-  std::optional<ClipBounds> bounds = ClipBounds{0, std::numeric_limits<float>::infinity()};
-  if (graph.node(clamp).is("Clip")) bounds = clip_bounds(graph, clamp);
-  if (!bounds || !params.per_tensor()) return false;
-  const Range covered = covered_range(params);
-  const double step = static_cast<double>(params.scale[0]);
-  const auto beyond = [&](float bound) { return bound == 0 ? 0.0 : step; };
-  return static_cast<double>(covered.low) >=
-             static_cast<double>(bounds->low) - beyond(bounds->low) &&
-         static_cast<double>(covered.high) <=
-             static_cast<double>(bounds->high) + beyond(bounds->high);
+  const auto bounds = clamp_bounds(graph, clamp);
+  return bounds && params.per_tensor() &&
+         saturation_clamps(*bounds, params.scale[0], params.zero_point[0],
+                           {params.qmin, params.qmax}, Beyond::kLessThanAStep);
 }
 
 void keep_clamps(Graph& graph, Placement& placement) {

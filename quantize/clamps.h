@@ -5,8 +5,8 @@
 
 namespace lapidary {
 
-/// True where saturation at the integers' ends does what the Relu or Clip does: what the integers
-/// reach beyond its bounds is less than a step, and nothing below a bound of 0.
+/// True where saturation at the integers' ends does what the Relu or Clip does, to less than a
+/// step.
 bool saturation_clamps(const Graph& graph, NodeId clamp, const QuantParams& params);
 
 /// Takes those clamps back out of `placement.absorbed` for which the parameters that were chosen

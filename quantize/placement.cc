@@ -6,6 +6,7 @@
 #include "quantize/regions.h"
 #include "src/base/fail.h"
 #include "src/ops/opdef.h"
+#include "src/passes/edit.h"
 
 namespace lapidary {
 
@@ -47,6 +48,7 @@ class Placer {
   Placement run() {
     for (const NodeId id : graph_.nodes()) find_layer(id);
     for (const NodeId id : graph_.nodes()) decide(id);
+    decide_beside();
     if (outputs_) drop_idle_movers();
     collect();
     out_.layers_only = linear_only_;
@@ -62,7 +64,7 @@ class Placer {
 
   /// The clamp behind `made` that an integer op's saturation can stand for, or none.
   NodeId clamp_behind(ValueId made) const {
-    const NodeId reader = only_reader(graph_, made);
+    const NodeId reader = only_user(graph_, made);
     if (!reader.valid() || skipped_.contains(reader.index) || !is_clamp(graph_, reader)) return {};
     return graph_.node(reader).inputs[0] == made ? reader : NodeId{};
   }
@@ -90,9 +92,13 @@ class Placer {
 
   void find_layer(NodeId id);
   std::string refuse_linear(NodeId id) const;
+  std::string refuse_conv(NodeId id) const;
+  bool is_vector_product(NodeId id) const;
   void decide(NodeId id);
   void decide_elementwise(NodeId id, const OpRule& rule);
   void decide_addition_inputs(NodeId id);
+  void decide_beside();
+  bool integer_beside(NodeId id) const;
   void decide_mover(NodeId id);
   void drop_idle_movers();
   bool integer_reader(ValueId id) const;
@@ -105,6 +111,7 @@ class Placer {
   std::unordered_map<uint32_t, std::string> regions_;
   std::unordered_map<uint32_t, std::string> refusals_;  ///< of linear nodes
   NodeSet movers_;
+  std::vector<NodeId> beside_;  ///< nodes that follow their neighbours
   Placement out_;
 };
 
@@ -125,6 +132,8 @@ std::string Placer::refuse_linear(NodeId id) const {
     if (attrs.get_float("alpha", 1) != 1 || attrs.get_float("beta", 1) != 1)
       return "alpha and beta other than 1 have no integer form";
   }
+  if (node.op == "MatMul" && !target_.vector_products && is_vector_product(id))
+    return "one row or one column: this target has no integer product of a matrix and a vector";
   const Tensor* weight = graph_.constant(node.inputs[1]);
   if (!weight) {
     if (node.op == "MatMul" && target_.activation_products) return {};
@@ -137,14 +146,37 @@ std::string Placer::refuse_linear(NodeId id) const {
   if (node.op == "Gemm" && node.inputs.size() > 2 && node.inputs[2].valid() &&
       graph_.constant(node.inputs[2])->size() != weight->dim(attrs.get_int("transB", 0) ? 0 : 1))
     return "its bias is no vector of one value per output";
-  if (target_.least_channels > 0 && node.op == "Conv") {
-    const int64_t group = attrs.get_int("group", 1);
-    const int64_t in = weight->dim(1) * group, out = weight->dim(0);
-    const bool narrow = std::min(in, out) < target_.least_channels && in > 4;
-    if (narrow && (group != 1 || in % 8 != 0 || out % 8 != 0))
-      return "too few channels for this target's integer convolution";
-  }
-  return {};
+  return node.op == "Conv" ? refuse_conv(id) : std::string();
+}
+
+/// Why the target runs a convolution better in float; empty where it does not.
+std::string Placer::refuse_conv(NodeId id) const {
+  const Node& node = graph_.node(id);
+  const Tensor& weight = *graph_.constant(node.inputs[1]);
+  if (weight.rank() < 3) return "its weights have no kernel";
+  const int64_t group = AttrView(node, 0).get_int("group", 1);
+  const int64_t in = weight.dim(1) * group, out = weight.dim(0);
+  const std::vector<int64_t> kernel(weight.shape().begin() + 2, weight.shape().end());
+  const auto [least, most] = std::minmax_element(kernel.begin(), kernel.end());
+  if (group > 1 && (out % target_.grouped_multiple != 0 || *least < target_.grouped_least_kernel))
+    return "this target's grouped integer convolution wants more outputs or a wider kernel";
+  if (std::min(in, out) >= target_.least_channels) return {};
+  const bool wide = std::max(in, out) >= target_.least_channels || graph_.is_input(node.inputs[0]);
+  if (group == 1 && *least == *most && (in % 8 == 0 || out % 8 == 0) && wide) return {};
+  return "too few channels for this target's integer convolution";
+}
+
+/// One row or one column of results for each matrix.
+bool Placer::is_vector_product(NodeId id) const {
+  const auto is_one = [&](ValueId value, size_t from_last) {
+    const auto& shape = graph_.value(value).type.shape;
+    if (!shape) return false;
+    if (shape->size() < 2) return true;  // a vector
+    const Dim& dim = (*shape)[shape->size() - from_last];
+    return dim.known() && dim.value == 1;
+  };
+  const auto& inputs = graph_.node(id).inputs;
+  return is_one(inputs[0], 2) || is_one(inputs[1], 1);
 }
 
 /// A constant vector of `n` values that an Add adds to `product` alone; its slot, or -1.
@@ -181,7 +213,7 @@ void Placer::find_layer(NodeId id) {
   layer.weight_axis = def->weight.channel_axis(AttrView(node, 0), weight->rank());
   if (node.op != "MatMul" && node.inputs.size() > 2) layer.bias = node.inputs[2];
   if (node.op == "MatMul" && weight->rank() == 2) {
-    const NodeId add = only_reader(graph_, layer.made);
+    const NodeId add = only_user(graph_, layer.made);
     const int slot = bias_slot(graph_, add, layer.made, weight->dim(1));
     if (slot >= 0 && !skipped_.contains(add.index)) {
       layer.bias = graph_.node(add).inputs[static_cast<size_t>(slot)];
@@ -218,6 +250,7 @@ void Placer::decide(NodeId id) {
     return;
   }
   if (linear_only_) return keep(id, "only inputs of Conv, Gemm and MatMul are quantized");
+  if (rule->beside) return beside_.push_back(id);
   if (rule->form == IntegerForm::kElementwise) decide_elementwise(id, *rule);
   if (rule->form == IntegerForm::kMover) decide_mover(id);
 }
@@ -257,7 +290,7 @@ void Placer::decide_elementwise(NodeId id, const OpRule& rule) {
   });
   bool all = true;
   for (const ValueId input : node.inputs) {
-    const bool alone = alike && only_reader(graph_, input) == id;
+    const bool alone = alike && only_user(graph_, input) == id;
     if (alone) out_.scales.join(input, made);
     all = all && alone;
   }
@@ -270,7 +303,7 @@ void Placer::decide_addition_inputs(NodeId id) {
   const auto fused = [&](ValueId v) {
     const NodeId producer = graph_.value(v).producer;
     return producer.valid() && out_.integer.contains(producer.index) &&
-           only_reader(graph_, v) == id &&
+           only_user(graph_, v) == id &&
            target_.rule(graph_.node(producer).op)->form == IntegerForm::kLinear;
   };
   if (!fused(node.inputs[0]) && !fused(node.inputs[1]))
@@ -278,6 +311,35 @@ void Placer::decide_addition_inputs(NodeId id) {
   const ValueId skip = fused(node.inputs[0]) ? node.inputs[1] : node.inputs[0];
   if (!graph_.constant(skip)) mark(skip);
   out_.integer.insert(id.index);
+}
+
+/// True where what makes an input or reads an output of the node is integer, clamps looked through.
+bool Placer::integer_beside(NodeId id) const {
+  const auto integer = [&](NodeId at) { return at.valid() && out_.integer.contains(at.index); };
+  NodeId made_by = graph_.value(graph_.node(id).inputs[0]).producer;
+  if (is_clamp(graph_, made_by) && !integer(made_by))
+    made_by = graph_.value(graph_.node(made_by).inputs[0]).producer;
+  if (integer(made_by)) return true;
+  ValueId made = graph_.node(id).outputs[0];
+  const NodeId clamp = only_user(graph_, made);
+  if (is_clamp(graph_, clamp) && !integer(clamp)) made = graph_.node(clamp).outputs[0];
+  const auto& uses = graph_.value(made).uses;
+  return std::any_of(uses.begin(), uses.end(),
+                     [&](const Use& use) { return !use.capture && integer(use.node); });
+}
+
+/// Nodes that follow their neighbours, until no more of them become integer.
+void Placer::decide_beside() {
+  for (size_t before = beside_.size() + 1; before != beside_.size();) {
+    before = beside_.size();
+    std::erase_if(beside_, [&](NodeId id) {
+      if (!integer_beside(id)) return false;
+      decide_elementwise(id, *target_.rule(graph_.node(id).op));
+      return true;
+    });
+  }
+  for (const NodeId id : beside_)
+    keep(id, "no integer op makes what it reads or reads what it makes");
 }
 
 void Placer::decide_mover(NodeId id) {

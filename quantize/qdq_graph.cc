@@ -210,21 +210,6 @@ QdqGraph insert_qdq(Graph graph, const Placement& placement, const TargetRecord&
   return Inserter(std::move(graph), placement, target).run();
 }
 
-std::vector<double> layer_bias(const Graph& graph, const QdqLayer& layer) {
-  const Tensor* weight = graph.constant(layer.weight);
-  const auto channels = static_cast<size_t>(weight->dim(layer.weight_axis));
-  std::vector<double> out(channels, 0.0);
-  if (!layer.bias.valid()) return out;
-  const Tensor* bias = graph.constant(layer.bias);
-  const QuantParams params = bias_qparams(layer.weight_params, layer.input_params.scale[0]);
-  for (size_t c = 0; c < channels; ++c) {
-    const float scale = params.scale[params.per_tensor() ? 0 : c];
-    out[c] = bias->dtype() == DType::kI32 ? static_cast<double>(bias->data<int32_t>()[c]) * scale
-                                          : static_cast<double>(bias->data<float>()[c]);
-  }
-  return out;
-}
-
 std::optional<int64_t> set_layer_bias(Graph& graph, QdqLayer& layer,
                                       const std::vector<double>& bias, bool integer_bias) {
   if (graph.node(layer.node).op == "MatMul" && !layer.bias_node.valid()) return std::nullopt;

@@ -35,8 +35,6 @@ struct QdqGraph {
 /// graph must import opset 13 or later.
 QdqGraph insert_qdq(Graph graph, const Placement& placement, const TargetRecord& target);
 
-/// Real values of a layer's bias (zeros where it has none).
-std::vector<double> layer_bias(const Graph& graph, const QdqLayer& layer);
 /// Stores a bias, made if need be. How many of its channels int32 could not hold, so that they were
 /// clamped; none where the layer has no place for a bias (a MatMul without Add).
 std::optional<int64_t> set_layer_bias(Graph& graph, QdqLayer& layer,

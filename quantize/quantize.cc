@@ -50,6 +50,8 @@ void check_options(const QuantizeOptions& options) {
   if (options.calibrator != "auto") find_observer(options.calibrator);
   if (!(options.percentile >= 50 && options.percentile <= 100))
     fail_usage("percentile: {} is not within 50 to 100", options.percentile);
+  if (!(options.momentum > 0 && options.momentum <= 1))
+    fail_usage("momentum: {} is not above 0 and up to 1", options.momentum);
   if (!(options.hold_mb > 0)) fail_usage("hold_mb: {} is not positive", options.hold_mb);
 }
 
@@ -87,8 +89,11 @@ bool searches_error(const std::string& calibrator) {
   return calibrator == "auto" || calibrator == "mse" || calibrator == "mse_guarded";
 }
 
-/// Samples that give the histograms of equalized tensors.
+/// Samples that give the histograms of equalized tensors, where the calibrator reads any.
 constexpr int64_t kHistogramSamples = 64;
+int64_t histogram_samples(const QuantizeOptions& options, const Dataset& samples) {
+  return options.calibrator == "minmax" ? 0 : std::min(kHistogramSamples, samples.size());
+}
 
 /// Equalizes `form` where that costs nothing in the weights; the statistics of what it became.
 Statistics equalized(Graph& form, const Statistics& statistics, const Dataset* samples,
@@ -97,8 +102,8 @@ Statistics equalized(Graph& form, const Statistics& statistics, const Dataset* s
   const ChannelFactors factors = equalize_depthwise(form, statistics.impl());
   if (factors.empty()) return statistics;
   for (const auto& [tensor, s] : factors) log.equalized.push_back(tensor);
-  const int64_t count = std::min(kHistogramSamples, samples->size());
-  return equalized_statistics(form, statistics, factors, *samples, count, options.threads);
+  return equalized_statistics(form, statistics, factors, *samples,
+                              histogram_samples(options, *samples), options.threads);
 }
 
 /// `statistics` with those of tensors that only this placement rounds: what a clamp read that was
@@ -218,12 +223,16 @@ Graph quantize(const Graph& graph, const Statistics& statistics, const Dataset* 
   std::string hash;
   Graph form = quantizable_form(graph, options, log, &hash);
   if (hash != statistics.graph_hash())
-    fail_usage("the statistics belong to another graph (hash {}, this one has {})",
-               statistics.graph_hash().substr(0, 12), hash.substr(0, 12));
+    fail_invalid(
+        "the statistics belong to another graph (hash {}, this one has {}); "
+        "calibrate this one, or leave them out",
+        statistics.graph_hash().substr(0, 12), hash.substr(0, 12));
   const Statistics same = equalized(form, statistics, samples, target, options, log);
   Placement placement = place(form, target, options);
   const Statistics used = completed(form, placement, same, samples, options);
-  RangeOptions how{options.calibrator, {.percentile = options.percentile}, target.activation};
+  RangeOptions how{options.calibrator,
+                   {.percentile = options.percentile, .momentum = options.momentum},
+                   target.activation};
   RangeMap ranges = choose_ranges(form, placement, used, samples, options, how);
   if (searches_error(how.calibrator))
     pair_leaky_ranges(form, placement, used, target.activation, ranges);

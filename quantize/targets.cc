@@ -52,9 +52,9 @@ constexpr OpRule kTensorRtOps[] = {
     {"Gemm", kLinear, false},
     {"MatMul", kLinear, false},
     {"Add", kElementwise, false},
-    {"AveragePool", kElementwise, false},
-    {"GlobalAveragePool", kElementwise, false},
-    {"MaxPool", kElementwise, false},
+    {"AveragePool", kElementwise, false, true},
+    {"GlobalAveragePool", kElementwise, false, true},
+    {"MaxPool", kElementwise, false, true},
 };
 
 constexpr OpRule kOpenVinoOps[] = {
@@ -112,6 +112,9 @@ constexpr TargetRecord kTargets[] = {
      .integer_bias = false,
      .add_skip_only = true,
      .least_channels = 16,
+     .grouped_multiple = 8,
+     .grouped_least_kernel = 3,
+     .vector_products = false,
      .ops = kTensorRtOps},
     {.name = "openvino",
      .help =
@@ -141,8 +144,6 @@ const OpRule* TargetRecord::rule(std::string_view op) const {
     if (rule.op == op) return &rule;
   return nullptr;
 }
-
-std::span<const TargetRecord> all_targets() { return kTargets; }
 
 const TargetRecord& find_target(std::string_view name) {
   std::vector<std::string> names;

@@ -21,6 +21,8 @@ struct OpRule {
   IntegerForm form;
   /// The integer form exists only with a quantized output; else the output may be float.
   bool needs_output = true;
+  /// Integer only where what makes its input or reads its output is, too.
+  bool beside = false;
 };
 
 /// A deployment target: data that placement, scales and bias form come from.
@@ -40,14 +42,20 @@ struct TargetRecord {
   bool add_skip_only = false;
   /// MatMul of two activations (attention) is quantized.
   bool activation_products = true;
-  /// Grouped or narrow layers that the engine runs better in float are left so.
+  /// A convolution with fewer inputs or outputs is integer only where it is not grouped, its kernel
+  /// is square, one of the two is a multiple of 8, and one is this many or it reads the graph's
+  /// input.
   int64_t least_channels = 0;
+  /// A grouped convolution is integer only with a multiple of so many outputs and a kernel at least
+  /// so wide.
+  int64_t grouped_multiple = 1, grouped_least_kernel = 1;
+  /// MatMul with one row or one column is quantized.
+  bool vector_products = true;
   std::span<const OpRule> ops;
 
   const OpRule* rule(std::string_view op) const;
 };
 
-std::span<const TargetRecord> all_targets();
 /// Throws Error{kUsage} with the closest names.
 const TargetRecord& find_target(std::string_view name);
 

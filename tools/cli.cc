@@ -8,8 +8,8 @@
 #include <memory>
 
 #include "src/base/fail.h"
-#include "src/base/isa.h"
-#include "src/base/parallel.h"
+#include "src/base/file.h"
+#include "src/onnx/model_files.h"
 #include "tools/progress.h"
 
 namespace lapidary::cli {
@@ -40,7 +40,8 @@ LogSink Common::log() const {
           [printer](const Progress& progress) { printer->progress(progress); }};
 }
 
-CLI::App* add_command(CLI::App& app, const char* name, const char* help, Common& common, bool threads) {
+CLI::App* add_command(CLI::App& app, const char* name, const char* help, Common& common,
+                      bool threads) {
   CLI::App* sub = app.add_subcommand(name, help);
   if (threads)
     sub->add_option("--threads", common.threads, "Threads (default: all this process may use)")
@@ -75,6 +76,13 @@ std::map<std::string, Shape> parse_shapes(const std::vector<std::string>& texts)
     out[text.substr(0, equals)] = std::move(shape);
   }
   return out;
+}
+
+Graph load_beside(const std::string& model, const std::string& output) {
+  guard_output(output, {model});
+  LoadedModel loaded = load_with_files(model);
+  guard_output(output, loaded.file_names(model));
+  return std::move(loaded.graph);
 }
 
 void print(const std::string& text) {

@@ -39,11 +39,16 @@ using Action = std::function<int()>;
 /// A row of commands.def: adds one subcommand to `app`; its callback sets `action`.
 using AddCommand = void (*)(CLI::App& app, Common& common, Action& action);
 
-/// A subcommand with the common options; `threads` false: without --threads, which it has in a form of its own.
-CLI::App* add_command(CLI::App& app, const char* name, const char* help, Common& common, bool threads = true);
+/// A subcommand with the common options; `threads` false: without --threads, which it has in a form
+/// of its own.
+CLI::App* add_command(CLI::App& app, const char* name, const char* help, Common& common,
+                      bool threads = true);
 
 /// "x=1x3x224x224" -> {"x": [1,3,224,224]}; throws Error{kUsage}.
 std::map<std::string, Shape> parse_shapes(const std::vector<std::string>& texts);
+
+/// A model that a command reads while it writes `output`, which must be none of the model's files.
+Graph load_beside(const std::string& model, const std::string& output);
 
 /// Prints one JSON object and a newline on stdout.
 void print_json(const nlohmann::ordered_json& object);

@@ -36,7 +36,8 @@ int explain_parse_error(const CLI::App& app, const CLI::ParseError& error, int a
   std::string hint;
   for (int i = 1; i < argc && hint.empty(); ++i) {
     const std::string word = argv[i];
-    const std::vector<std::string> known = word.starts_with("--") ? option_names(*at) : command_names(app);
+    const std::vector<std::string> known =
+        word.starts_with("--") ? option_names(*at) : command_names(app);
     const std::string name = word.substr(0, word.find('='));
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     if (word.starts_with("--") || (i == 1 && at == &app)) hint = did_you_mean(name, known);

@@ -32,7 +32,10 @@ std::string describe(const Progress& p, double elapsed) {
 }  // namespace
 
 ProgressPrinter::ProgressPrinter(bool verbose)
-    : verbose_(verbose), terminal_(isatty(STDERR_FILENO) != 0), started_(Clock::now()), printed_(started_) {}
+    : verbose_(verbose),
+      terminal_(isatty(STDERR_FILENO) != 0),
+      started_(Clock::now()),
+      printed_(started_) {}
 
 ProgressPrinter::~ProgressPrinter() { clear_bar(); }
 
@@ -65,8 +68,11 @@ void ProgressPrinter::progress(const Progress& p) {
     return;
   }
   const int width = 20;
-  const int filled =
-      p.total > 0 ? static_cast<int>(width * std::clamp(static_cast<double>(p.done) / static_cast<double>(p.total), 0.0, 1.0)) : 0;
+  const int filled = p.total > 0
+                         ? static_cast<int>(width * std::clamp(static_cast<double>(p.done) /
+                                                                   static_cast<double>(p.total),
+                                                               0.0, 1.0))
+                         : 0;
   std::fprintf(stderr, "\r\x1b[K[%s%s] %s", std::string(static_cast<size_t>(filled), '#').c_str(),
                std::string(static_cast<size_t>(width - filled), '.').c_str(), text.c_str());
   std::fflush(stderr);

@@ -7,8 +7,8 @@
 
 namespace lapidary::cli {
 
-/// Messages and progress on stderr: a bar with rate and time left on a terminal, otherwise a line every
-/// ten seconds.
+/// Messages and progress on stderr: a bar with rate and time left on a terminal, otherwise a line
+/// every ten seconds.
 class ProgressPrinter {
  public:
   explicit ProgressPrinter(bool verbose);

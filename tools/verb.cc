@@ -1,5 +1,7 @@
 #include "tools/verb.h"
 
+#include <algorithm>
+
 #include "src/base/fail.h"
 
 namespace lapidary::cli {
@@ -8,9 +10,38 @@ void add_verb_options(CLI::App& sub, Verb& verb) {
   sub.add_option("model", verb.model, "The ONNX model")->required();
   sub.add_option("-o,--output", verb.output, "Where the result goes; its report lies beside it");
   sub.add_option("--eval", verb.eval, "Data to measure on: a YAML file or an inline record");
-  sub.add_flag("--external-data", verb.external_data, "Weights go into OUT.onnx.data beside the result");
+  sub.add_flag("--external-data", verb.external_data,
+               "Weights go into OUT.onnx.data beside the result");
   sub.add_flag("--dry-run", verb.dry_run, "Check everything and say what would happen");
 }
+
+namespace {
+
+/// The recipe's words as the user typed them: `'hold_mb' is 0` -> `--hold-mb is 0`.
+Error in_flags(const Error& error, const Verb& verb) {
+  constexpr std::pair<const char*, const char*> kOther[] = {{"max_accuracy_drop", "--max-drop"},
+                                                            {"min_sqnr_db", "--min-sqnr"}};
+  const std::string& said = error.message();
+  const size_t end = said.starts_with('\'') ? said.find('\'', 1) : std::string::npos;
+  if (end == std::string::npos || !error.context().empty()) return error;
+  const std::string key = said.substr(1, end - 1);
+  if (!verb.params.contains(key) && !verb.limits.contains(key)) return error;
+  std::string flag = "--" + key;
+  std::replace(flag.begin(), flag.end(), '_', '-');
+  for (const auto& [name, other] : kOther)
+    if (key == name) flag = other;
+  return Error(error.code(), flag + said.substr(end + 1));
+}
+
+Recipe parse_recipe(const std::string& text, const Verb& verb) {
+  try {
+    return Recipe::parse(text);
+  } catch (const Error& error) {
+    throw in_flags(error, verb);
+  }
+}
+
+}  // namespace
 
 int run_verb(const std::string& step, const Verb& verb, const Common& common) {
   if (verb.output.empty() && !verb.dry_run) fail_usage("give the result's name: -o OUT.onnx");
@@ -21,7 +52,7 @@ int run_verb(const std::string& step, const Verb& verb, const Common& common) {
   if (!verb.evaluate.empty()) recipe["evaluate"] = verb.evaluate;
   if (!verb.limits.empty()) recipe["limits"] = verb.limits;
   if (verb.external_data) recipe["external_data"] = true;
-  return run_and_print(Recipe::parse(recipe.dump()),
+  return run_and_print(parse_recipe(recipe.dump(), verb),
                        {.model_output = verb.output, .dry_run = verb.dry_run}, common);
 }
 

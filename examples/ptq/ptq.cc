@@ -17,7 +17,8 @@ int main(int argc, char** argv) try {
 
   const lp::Statistics statistics = lp::calibrate(fp32, calib);
   lp::QuantizeLog log;
-  lp::save_onnx(lp::quantize(fp32, statistics, calib, {.target = "onnxruntime-cpu"}, &log), argv[4]);
+  lp::save_onnx(lp::quantize(fp32, statistics, calib, {.target = "onnxruntime-cpu"}, &log),
+                argv[4]);
   for (const lp::KeptFloat& kept : log.kept_float)
     std::printf("float: %s (%s): %s\n", kept.node.c_str(), kept.op.c_str(), kept.reason.c_str());
 

@@ -19,10 +19,11 @@ struct Range {
   bool operator==(const Range&) const = default;
 };
 
-/// What calibration saw of a graph's float tensors: a versioned container bound to the graph's hash.
-/// Per tensor: element count, min and max per chunk of sample indices, a growing histogram (bin width a
-/// power of two, anchored at 0: merging is integer addition, so the result depends neither on order nor
-/// on threads), and per-channel sums where asked. Memory: tensors x bins, whatever the number of samples.
+/// What calibration saw of a graph's float tensors: a versioned container bound to the graph's
+/// hash. Per tensor: element count, min and max per chunk of sample indices, a growing histogram
+/// (bin width a power of two, anchored at 0: merging is integer addition, so the result depends
+/// neither on order nor on threads), and per-channel sums where asked. Memory: tensors x bins,
+/// whatever the number of samples.
 class LAPIDARY_API Statistics {
  public:
   Statistics();
@@ -35,8 +36,8 @@ class LAPIDARY_API Statistics {
   /// Throws Error{kInvalid} for a damaged or newer file, Error{kIo}.
   static Statistics load(const std::filesystem::path& path);
   void save(const std::filesystem::path& path) const;
-  /// Adds what another run saw of other samples of the same graph. Throws Error{kInvalid} for another
-  /// graph, or where both saw the same sample indices of the same data.
+  /// Adds what another run saw of other samples of the same graph. Throws Error{kInvalid} for
+  /// another graph, or where both saw the same sample indices of the same data.
   void merge(const Statistics& other);
 
   int64_t samples() const;
@@ -57,18 +58,19 @@ class LAPIDARY_API Statistics {
 };
 
 struct CalibrateOptions {
-  int64_t samples = 0;               ///< the first so many of the dataset; 0: all
-  int64_t batch = 0;                 ///< 0: chosen by size
+  int64_t samples = 0;  ///< the first so many of the dataset; 0: all
+  int64_t batch = 0;    ///< 0: chosen by size
   int threads = 0;
   std::vector<std::string> tensors;  ///< empty: every float tensor that quantization may ask for
   bool allow_nonfinite = false;      ///< skip samples that make NaN or Inf instead of failing
-  /// A statistics file to continue from (its samples are not seen again) and to write to now and then.
+  /// A statistics file to continue from (its samples are not seen again) and to write to now and
+  /// then.
   std::filesystem::path checkpoint = {};
   LogSink log = {};
 };
 
-/// One streaming pass. Throws Error{kUsage} for an empty dataset, Error{kInvalid} naming tensor and sample
-/// where a value is not finite.
+/// One streaming pass. Throws Error{kUsage} for an empty dataset, Error{kInvalid} naming tensor and
+/// sample where a value is not finite.
 LAPIDARY_API Statistics calibrate(const Graph& graph, const Dataset& data,
                                   const CalibrateOptions& options = {});
 

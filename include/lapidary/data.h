@@ -43,8 +43,8 @@ struct Augment {
   double amount = 0;
 };
 
-/// A data record. Empty means absent; the documentation of each key is the table of
-/// src/data/spec.cc.
+/// A data record, as under `calib` and `eval` of a recipe: the keys are the fields. Empty means
+/// absent.
 struct DatasetSpec {
   std::string kind;  ///< images | cifar10 | idx | npy | raw | tokens
   PathList path;

@@ -30,7 +30,8 @@ class LAPIDARY_API Error : public std::runtime_error {
   /// Where: file, node or tensor; may be empty.
   const std::string& context() const { return context_; }
 
-  /// The same error with an outer context ("model.onnx: Conv 'a': ...").
+  /// The same error with an outer context ("model.onnx: Conv 'a': ..."), unless it begins with
+  /// that.
   Error within(const std::string& outer) const;
 
  private:

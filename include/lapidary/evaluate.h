@@ -25,16 +25,17 @@ struct EvaluateOptions {
 
 struct Validation {
   int64_t samples = 0;
-  /// "top1", "top5", "agreement_with_fp32", "sqnr_db", ...; NaN: without a value, for outputs are not finite.
+  /// "top1", "top5", "agreement_with_fp32", "sqnr_db", ...; NaN: without a value, for outputs are
+  /// not finite.
   std::map<std::string, double> metrics;
   double top1 = 0, top5 = 0, agreement = 0, sqnr_db = 0;  ///< the same, 0 where not measured
-  int64_t nonfinite_outputs = 0;          ///< elements of the first output that are NaN or infinite
-  int64_t nonfinite_samples = 0;          ///< samples that have such an element
-  double seconds = 0;                     ///< inference of the candidate, without decoding
+  int64_t nonfinite_outputs = 0;  ///< elements of the first output that are NaN or infinite
+  int64_t nonfinite_samples = 0;  ///< samples that have such an element
+  double seconds = 0;             ///< inference of the candidate, without decoding
   double images_per_second = 0;
-  Tensor outputs;                         ///< first graph output, samples along axis 0; where asked
-  std::vector<StepInfo> steps;            ///< what ran
-  int64_t arena_bytes = 0;                ///< of the plan for one sample
+  Tensor outputs;               ///< first graph output, samples along axis 0; where asked
+  std::vector<StepInfo> steps;  ///< what ran
+  int64_t arena_bytes = 0;      ///< of the plan for one sample
 };
 
 struct MetricInfo {
@@ -44,7 +45,8 @@ struct MetricInfo {
 };
 LAPIDARY_API std::vector<MetricInfo> list_metrics();
 
-/// Runs `model` over the data. Throws Error{kUsage} for an unknown metric or one whose needs are not met.
+/// Runs `model` over the data. Throws Error{kUsage} for an unknown metric or one whose needs are
+/// not met.
 LAPIDARY_API Validation evaluate(const Graph& model, const Dataset& data,
                                  const EvaluateOptions& options = {});
 /// The same beside a float reference: agreement (same largest output) and SQNR of the first output,
@@ -69,19 +71,25 @@ LAPIDARY_API std::vector<LayerError> compare_layers(const Graph& model, const Gr
 struct BenchOptions {
   std::vector<int> threads = {1};
   int64_t batch = 1;
-  double seconds = 1.0;   ///< per thread count, after warm-up
+  double seconds = 1.0;  ///< per thread count, after warm-up
   int warmup = 3;
   /// Sizes for symbolic dims by name and shapes for inputs by name.
   std::map<std::string, Shape> input_shapes = {};
-  uint64_t seed = 0;      ///< of the random input
+  /// Inputs by name instead of random ones.
+  std::map<std::string, Tensor> inputs = {};
+  /// Inputs by name that hold one number in every element.
+  std::map<std::string, double> constants = {};
+  uint64_t seed = 0;  ///< of the random input
   LogSink log = {};
 };
-/// Latency of one inference on random input (seeded).
+/// Latency of one inference on random input (seeded): floats in [-1, 1), integers 0 or 1. Throws
+/// Error{kUsage} for names that are no inputs, and open sizes that nothing binds.
 LAPIDARY_API std::vector<Latency> bench(const Graph& model, const BenchOptions& options = {});
 
 /// The steps of the plan with the median time of each over profiled inferences, on the first of
 /// `options.threads`.
-LAPIDARY_API std::vector<StepInfo> bench_layers(const Graph& model, const BenchOptions& options = {});
+LAPIDARY_API std::vector<StepInfo> bench_layers(const Graph& model,
+                                                const BenchOptions& options = {});
 
 /// Another engine beside this one, on one number of threads.
 struct PeerLatency {
@@ -112,9 +120,9 @@ struct ModelSummary {
     int64_t macs = 0, parameters = 0, bytes = 0;
   };
   std::vector<Layer> layers;
-  std::vector<std::string> inputs, outputs;   ///< "x float32[N,3,224,224]"
-  std::vector<std::string> unknown_types;     ///< labels of nodes whose outputs could not be inferred
-  bool macs_complete = true;                  ///< false: some layer's shapes are not known
+  std::vector<std::string> inputs, outputs;  ///< "x float32[N,3,224,224]"
+  std::vector<std::string> unknown_types;  ///< labels of nodes whose outputs could not be inferred
+  bool macs_complete = true;               ///< false: some layer's shapes are not known
 };
 /// `input_shapes` binds symbolic inputs; symbols of a batch axis count as 1.
 LAPIDARY_API ModelSummary summarize(const Graph& model,
@@ -127,17 +135,20 @@ struct SelftestResult {
   std::map<std::string, Op> ops;
   Op summary;
   std::vector<std::string> passed, failed, unsupported;  ///< case names; failed ones with why
-  std::vector<std::string> without_model;  ///< cases whose model is to be fetched: none of the above
-  std::vector<std::string> skipped;        ///< as asked: none of the above
+  std::vector<std::string>
+      without_model;                 ///< cases whose model is to be fetched: none of the above
+  std::vector<std::string> skipped;  ///< as asked: none of the above
 };
 struct SelftestOptions {
   ExecutorKind executor = ExecutorKind::kReference;
   std::string filter = "*";
-  std::vector<std::string> skip = {};  ///< names of cases not to run, such as those whose data are wrong
+  std::vector<std::string> skip =
+      {};  ///< names of cases not to run, such as those whose data are wrong
 };
-/// Runs the ONNX backend test layout (folders with model.onnx and test_data_set_*/, at any depth; a case
-/// is called by its path in `folder`). Outputs are compared in dtype, shape and every value: rtol 1e-3,
-/// atol 1e-7 (onnx.backend.test.case's own).
-LAPIDARY_API SelftestResult selftest(const std::string& folder, const SelftestOptions& options = {});
+/// Runs the ONNX backend test layout (folders with model.onnx and test_data_set_*/, at any depth; a
+/// case is called by its path in `folder`). Outputs are compared in dtype, shape and every value:
+/// rtol 1e-3, atol 1e-7 (onnx.backend.test.case's own).
+LAPIDARY_API SelftestResult selftest(const std::string& folder,
+                                     const SelftestOptions& options = {});
 
 }  // namespace lapidary

@@ -20,36 +20,36 @@ enum class ExecutorKind {
 
 struct ExecOptions {
   ExecutorKind executor = ExecutorKind::kFast;
-  int threads = 0;              ///< 0: the process's thread count
-  /// `run` returns every computed value, not only the outputs: of the graph as written (reference) or as
-  /// lowered to integer ops (fast); nothing is fused then.
+  int threads = 0;  ///< 0: the process's thread count
+  /// `run` returns every computed value, not only the outputs: of the graph as written (reference)
+  /// or as lowered to integer ops (fast); nothing is fused then.
   bool keep_all_values = false;
-  bool profile = false;         ///< fill StepInfo::milliseconds
+  bool profile = false;  ///< fill StepInfo::milliseconds
 };
 
 /// One step of a plan: what a node, or several fused, became.
 struct StepInfo {
   std::vector<std::string> nodes;  ///< node keys, the first names the step
   std::string op;
-  std::string kernel;              ///< "conv_s8/avx512vnni_14x32", "reference"
-  std::string precision;           ///< "int8", "float32", ...
+  std::string kernel;     ///< "conv_s8/avx512vnni_14x32", "reference"
+  std::string precision;  ///< "int8", "float32", ...
   int64_t macs = 0;
   int64_t parameters = 0;
-  int64_t bytes_moved = 0;         ///< inputs, weights and outputs, each once
-  double milliseconds = 0;         ///< of the last run, where profiled
+  int64_t bytes_moved = 0;  ///< inputs, weights and outputs, each once
+  double milliseconds = 0;  ///< of the last run, where profiled
 };
 
 /// A tapped value just after it was computed.
 struct TapView {
   std::string_view value;
-  TensorView tensor;           ///< shape as the graph says it ([N,C,H,W]), elements as laid out below
+  TensorView tensor;  ///< shape as the graph says it ([N,C,H,W]), elements as laid out below
   bool channels_last = false;  ///< elements lie as [N,H,W,C] although the shape says [N,C,H,W]
 };
 using TapFn = std::function<void(const TapView&)>;
 
-/// Runs a graph. Plans (shapes, fusion, packed weights, arena) are made per set of input shapes and kept.
-/// A QDQ graph is lowered to integer kernels; what is left float is reported by `steps`.
-/// Not safe for use from two threads at once; two Executors are.
+/// Runs a graph. Plans (shapes, fusion, packed weights, arena) are made per set of input shapes and
+/// kept. A QDQ graph is lowered to integer kernels; what is left float is reported by `steps`. Not
+/// safe for use from two threads at once; two Executors are.
 class LAPIDARY_API Executor {
  public:
   using Values = std::map<std::string, Tensor>;
@@ -60,18 +60,20 @@ class LAPIDARY_API Executor {
   Executor(Executor&&) noexcept;
   Executor& operator=(Executor&&) noexcept;
 
-  /// Inputs by name -> outputs by name. Throws Error{kInvalid} for missing, unknown or mis-shaped inputs.
+  /// Inputs by name -> outputs by name. Throws Error{kInvalid} for missing, unknown or mis-shaped
+  /// inputs.
   Values run(const Values& inputs);
 
-  /// `fn` is called for each of `values` (names of the graph given) whenever it was computed, in execution
-  /// order, from the calling thread; not for constants. A tapped value is computed as such: nothing is
-  /// fused or folded across it (tap the result of a BatchNormalization, not of the convolution before it,
-  /// to keep the two merged). Replaces earlier taps; empty: none. Throws Error{kUsage} for an unknown name
-  /// and for a float value of a QDQ graph that only exists inside an integer kernel.
+  /// `fn` is called for each of `values` (names of the graph given) whenever it was computed, in
+  /// execution order, from the calling thread; not for constants. A tapped value is computed as
+  /// such: nothing is fused or folded across it (tap the result of a BatchNormalization, not of the
+  /// convolution before it, to keep the two merged). Replaces earlier taps; empty: none. Throws
+  /// Error{kUsage} for an unknown name and for a float value of a QDQ graph that only exists inside
+  /// an integer kernel.
   void tap(std::vector<std::string> values, TapFn fn);
 
-  /// Steps of the most recent plan; before any run those for the graph's own shapes, an unknown leading axis
-  /// taken as 1 (empty where other sizes are unknown).
+  /// Steps of the most recent plan; before any run those for the graph's own shapes, an unknown
+  /// leading axis taken as 1 (empty where other sizes are unknown).
   const std::vector<StepInfo>& steps() const;
   /// Bytes of the most recent plan's activation arena, and of its packed weights.
   int64_t arena_bytes() const;

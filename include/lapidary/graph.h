@@ -37,8 +37,8 @@ using ValueId = Id<struct ValueTag>;
 
 /// One axis's size: known, a named symbol, or unknown.
 struct Dim {
-  int64_t value = -1;   ///< >= 0 where known
-  std::string symbol;   ///< "N", "" where unnamed
+  int64_t value = -1;  ///< >= 0 where known
+  std::string symbol;  ///< "N", "" where unnamed
 
   Dim() = default;
   Dim(int64_t size) : value(size) {}  // NOLINT: a number is a dim
@@ -72,14 +72,14 @@ LAPIDARY_API TensorType tensor_type(const Tensor& tensor);
 struct QuantParams {
   enum class Kind { kAffine, kCodebook, kFloat8 };
   Kind kind = Kind::kAffine;
-  DType storage = DType::kU8;      ///< type of q on disk: u8, i8, u4, i4, i16, i32, ...
+  DType storage = DType::kU8;  ///< type of q on disk: u8, i8, u4, i4, i16, i32, ...
   DType scale_dtype = DType::kF32;
-  std::vector<float> scale;        ///< one, or one per slice along `axis` (per block: row-major blocks)
-  std::vector<int32_t> zero_point; ///< as long as scale
-  int64_t axis = -1;               ///< -1: per tensor
-  int64_t block_size = 0;          ///< > 0: blocks of that many along `axis`
+  std::vector<float> scale;  ///< one, or one per slice along `axis` (per block: row-major blocks)
+  std::vector<int32_t> zero_point;  ///< as long as scale
+  int64_t axis = -1;                ///< -1: per tensor
+  int64_t block_size = 0;           ///< > 0: blocks of that many along `axis`
   int32_t qmin = 0, qmax = 255;
-  std::vector<float> codebook;     ///< kCodebook: real = codebook[q] * scale
+  std::vector<float> codebook;  ///< kCodebook: real = codebook[q] * scale
 
   bool per_tensor() const { return axis < 0; }
   bool operator==(const QuantParams&) const = default;
@@ -88,23 +88,23 @@ struct QuantParams {
 /// A node's reading of a value: input slot, or capture (by a subgraph of the node).
 struct Use {
   NodeId node;
-  uint32_t slot = 0;      ///< index into Node::inputs, or into Node::captures
+  uint32_t slot = 0;  ///< index into Node::inputs, or into Node::captures
   bool capture = false;
   bool operator==(const Use&) const = default;
 };
 
 /// What a node or the graph's caller makes: a tensor, usually.
 struct Value {
-  std::string name;                     ///< unique in the graph, never empty
+  std::string name;  ///< unique in the graph, never empty
   TensorType type;
-  std::optional<Tensor> constant;       ///< an initializer's elements
-  std::optional<QuantParams> quant;     ///< decided, not yet nodes
-  std::string other_type;               ///< serialized TypeProto of what is no tensor (sequence, map, ...)
-  std::string extra;                    ///< serialized fields kept for the file (docs, metadata)
-  bool in_file = false;                 ///< had a value_info in the file it was read from
-  NodeId producer;                      ///< none: graph input, constant or capture
+  std::optional<Tensor> constant;    ///< an initializer's elements
+  std::optional<QuantParams> quant;  ///< decided, not yet nodes
+  std::string other_type;  ///< serialized TypeProto of what is no tensor (sequence, map, ...)
+  std::string extra;       ///< serialized fields kept for the file (docs, metadata)
+  bool in_file = false;    ///< had a value_info in the file it was read from
+  NodeId producer;         ///< none: graph input, constant or capture
   uint32_t producer_slot = 0;
-  std::vector<Use> uses;                ///< in no particular order
+  std::vector<Use> uses;  ///< in no particular order
 };
 
 /// A reference to an attribute of the function whose body this is.
@@ -113,7 +113,8 @@ struct AttrRef {
   int32_t type = 0;  ///< AttributeProto.AttributeType
   bool operator==(const AttrRef&) const = default;
 };
-/// An attribute of a kind that Lapidary does not read (type_proto, sparse tensor): its message's bytes.
+/// An attribute of a kind that Lapidary does not read (type_proto, sparse tensor): its message's
+/// bytes.
 struct OpaqueAttr {
   std::string proto;
   bool operator==(const OpaqueAttr&) const = default;
@@ -135,12 +136,12 @@ struct Capture {
 struct Node {
   std::string domain;  ///< "" is ai.onnx
   std::string op;
-  std::string name;    ///< may be empty; see node_label
-  std::vector<ValueId> inputs;   ///< none: absent optional input
-  std::vector<ValueId> outputs;  ///< none: output not wanted
+  std::string name;                                 ///< may be empty; see node_label
+  std::vector<ValueId> inputs;                      ///< none: absent optional input
+  std::vector<ValueId> outputs;                     ///< none: output not wanted
   std::vector<std::pair<std::string, Attr>> attrs;  ///< in file order
   std::vector<Capture> captures;
-  std::string extra;   ///< serialized fields kept for the file (doc, overload, metadata)
+  std::string extra;  ///< serialized fields kept for the file (doc, overload, metadata)
 
   /// The attribute or null.
   const Attr* attr(std::string_view key) const {
@@ -163,8 +164,9 @@ struct OpsetImport {
 struct Function {
   std::string domain, name;
   std::vector<std::string> attributes;  ///< names that the body's AttrRefs use
-  std::vector<std::pair<std::string, Attr>> defaults;  ///< those that have a value where a call gives none
-  std::shared_ptr<const Graph> body;    ///< its inputs and outputs are the function's
+  std::vector<std::pair<std::string, Attr>>
+      defaults;                       ///< those that have a value where a call gives none
+  std::shared_ptr<const Graph> body;  ///< its inputs and outputs are the function's
   std::string extra;
 };
 
@@ -178,15 +180,15 @@ struct ModelInfo {
   std::string extra;  ///< serialized fields kept for the file (training_info, newer fields)
 };
 
-/// Nodes and values with stable ids; nodes are listed in topological order. Copies are independent and
-/// cheap (tensors are shared). Def-use lists are right at every moment; `verify` checks everything. A
-/// reference to a node or value is valid until that node or value is removed.
+/// Nodes and values with stable ids; nodes are listed in topological order. Copies are independent
+/// and cheap (tensors are shared). Def-use lists are right at every moment; `verify` checks
+/// everything. A reference to a node or value is valid until that node or value is removed.
 class LAPIDARY_API Graph {
  public:
   std::string name;
-  std::string extra;                  ///< serialized fields kept for the file
+  std::string extra;  ///< serialized fields kept for the file
   std::vector<OpsetImport> opsets;
-  ModelInfo model;                    ///< of the outermost graph
+  ModelInfo model;  ///< of the outermost graph
 
   /// The imported version of a domain ("" and "ai.onnx" are one), 0 where it is not imported.
   int64_t opset(std::string_view domain = "") const;
@@ -199,7 +201,7 @@ class LAPIDARY_API Graph {
   ValueId add_value(std::string name, TensorType type = {});
   ValueId add_constant(std::string name, Tensor elements);
   const Value& value(ValueId id) const;
-  Value& mutable_value(ValueId id);   ///< not for name, producer, uses: use the mutators
+  Value& mutable_value(ValueId id);  ///< not for name, producer, uses: use the mutators
   /// None where there is no such value.
   ValueId find_value(std::string_view name) const;
   std::vector<ValueId> values() const;  ///< in order of creation
@@ -226,18 +228,17 @@ class LAPIDARY_API Graph {
   /// All nodes, topological. A snapshot: changing the graph does not disturb a loop over it.
   std::vector<NodeId> nodes() const;
   size_t node_count() const { return live_nodes_; }
-  NodeId next(NodeId id) const;       ///< none at the end
+  NodeId next(NodeId id) const;  ///< none at the end
   NodeId previous(NodeId id) const;
   /// Its outputs lose their producer and stay.
   void remove_node(NodeId id);
-  void set_input(NodeId id, size_t slot, ValueId value);   ///< grows the list with absent inputs
+  void set_input(NodeId id, size_t slot, ValueId value);  ///< grows the list with absent inputs
   void truncate_inputs(NodeId id, size_t count);
   void set_output(NodeId id, size_t slot, ValueId value);
   void set_attr(NodeId id, std::string_view key, Attr value);
   void erase_attr(NodeId id, std::string_view key);
   void set_op(NodeId id, std::string domain, std::string op);
   void rename_node(NodeId id, std::string name);
-  void set_node_extra(NodeId id, std::string extra);
   void set_captures(NodeId id, std::vector<Capture> captures);
 
   /// Every use of `from`, graph outputs included, becomes a use of `to`. The graph output keeps its
@@ -256,7 +257,8 @@ class LAPIDARY_API Graph {
  private:
   struct NodeSlot {
     Node node;
-    std::vector<uint32_t> input_at, capture_at;  ///< where in Value::uses each of the node's uses is
+    std::vector<uint32_t> input_at,
+        capture_at;  ///< where in Value::uses each of the node's uses is
     NodeId previous, next;
     bool alive = false;
   };
@@ -293,7 +295,8 @@ class LAPIDARY_API Graph {
 LAPIDARY_API std::string node_label(const Graph& graph, NodeId id);
 /// The node's name, or the name of its first output: what patterns, reports and records call it.
 LAPIDARY_API std::string node_key(const Graph& graph, NodeId id);
-/// Structural equality: same nodes in order, wiring by name, attributes, constants, types, quant params.
+/// Structural equality: same nodes in order, wiring by name, attributes, constants, types, quant
+/// params.
 LAPIDARY_API bool same_graph(const Graph& a, const Graph& b, std::string* difference = nullptr);
 
 }  // namespace lapidary

@@ -1,6 +1,7 @@
 #pragma once
 
 /// Everything public.
+#include "lapidary/arrays.h"
 #include "lapidary/calibrate.h"
 #include "lapidary/compress.h"
 #include "lapidary/data.h"
@@ -14,4 +15,5 @@
 #include "lapidary/passes.h"
 #include "lapidary/recipe.h"
 #include "lapidary/report.h"
+#include "lapidary/runtime.h"
 #include "lapidary/tensor.h"

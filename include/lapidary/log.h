@@ -15,8 +15,8 @@ struct Progress {
   int64_t total = 0;
 };
 
-/// Where the library writes: it prints nothing itself. Empty functions are silent; calls come from the
-/// thread that runs the step.
+/// Where the library writes: it prints nothing itself. Empty functions are silent; calls come from
+/// the thread that runs the step.
 struct LogSink {
   std::function<void(LogLevel, const std::string&)> message;
   std::function<void(const Progress&)> progress;

@@ -37,9 +37,10 @@ struct PassInfo {
 
 /// All passes, in the order in which they run.
 LAPIDARY_API std::vector<PassInfo> list_passes();
-/// Runs the named passes (empty: the default list) until nothing changes, at most a few rounds; the graph
-/// is verified after each. Throws Error{kUsage} for an unknown name.
-LAPIDARY_API std::vector<PassRecord> run_passes(Graph& graph, const std::vector<std::string>& passes,
+/// Runs the named passes (empty: the default list) until nothing changes, at most a few rounds; the
+/// graph is verified after each. Throws Error{kUsage} for an unknown name.
+LAPIDARY_API std::vector<PassRecord> run_passes(Graph& graph,
+                                                const std::vector<std::string>& passes,
                                                 const PassOptions& options = {});
 /// The default list.
 LAPIDARY_API std::vector<PassRecord> optimize(Graph& graph, const PassOptions& options = {});

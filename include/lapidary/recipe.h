@@ -13,11 +13,14 @@
 
 namespace lapidary {
 
-/// A recipe, parsed and checked whole; nothing was opened but the file itself (and data files it names).
+/// A recipe, parsed and checked whole; nothing was opened but the file itself (and data files it
+/// names).
 class LAPIDARY_API Recipe {
  public:
-  /// Throws Error{kUsage} with file, line and column. `overrides` are "steps.0.quantize.target=tensorrt".
-  static Recipe load(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
+  /// Throws Error{kUsage} with file, line and column. `overrides` are
+  /// "steps.0.quantize.target=tensorrt".
+  static Recipe load(const std::filesystem::path& path,
+                     const std::vector<std::string>& overrides = {});
   /// From YAML (or JSON) text; relative paths are from the working directory.
   static Recipe parse(const std::string& text, const std::string& source = {},
                       const std::vector<std::string>& overrides = {});
@@ -38,7 +41,7 @@ struct RunOptions {
   std::filesystem::path output = {};  ///< instead of the recipe's `output:`
   /// Also the file the model goes to (one-verb runs); its report lies beside it as OUT.report.*
   std::filesystem::path model_output = {};
-  bool dry_run = false;               ///< stop before the first step; the report says what would happen
+  bool dry_run = false;  ///< stop before the first step; the report says what would happen
   int threads = 0;
   LogSink log = {};
 };
@@ -47,14 +50,15 @@ struct RunOptions {
 /// Report::limits): everything is kept and reported.
 LAPIDARY_API Report run_recipe(const Recipe& recipe, const RunOptions& options = {});
 
-/// Opens DATA as the command line takes it (a YAML file's name, or the record inline) for a graph: the
-/// graph says each input's type and layout, and the number of classes.
+/// Opens DATA as the command line takes it (a YAML file's name, or the record inline) for a graph:
+/// the graph says each input's type and layout, and the number of classes.
 LAPIDARY_API Dataset open_data(const std::string& data, const Graph& graph, uint64_t seed = 0);
 
 struct ListedItem {
   std::string name, help;
 };
-/// kind: steps, ops, passes, calibrators, targets, metrics, kernels. Throws Error{kUsage} otherwise.
+/// kind: steps, ops, passes, calibrators, targets, metrics, kernels. Throws Error{kUsage}
+/// otherwise.
 LAPIDARY_API std::vector<ListedItem> list_items(const std::string& kind);
 LAPIDARY_API std::vector<std::string> listable_kinds();
 /// JSON Schema (draft 2020-12) of recipes, from the same tables that parse them.

@@ -28,20 +28,20 @@ struct StageRecord {
   std::string file, sha256;
   int64_t size_bytes = 0;
   int64_t parameters = 0, nonzero_parameters = 0;
-  int64_t macs = 0;               ///< of one sample
-  int64_t activation_bytes = 0;   ///< arena of the plan for one sample
+  int64_t macs = 0;              ///< of one sample
+  int64_t activation_bytes = 0;  ///< arena of the plan for one sample
   std::map<std::string, double> metrics;
-  int64_t samples = 0;            ///< that the metrics were taken on
+  int64_t samples = 0;  ///< that the metrics were taken on
   std::vector<Latency> latency;
-  double seconds = 0;             ///< that the step took, evaluation not included
-  int64_t peak_rss_bytes = 0;     ///< of the process so far
+  double seconds = 0;          ///< that the step took, evaluation not included
+  int64_t peak_rss_bytes = 0;  ///< of the process so far
 };
 
 /// One layer of the result beside the model that came in.
 struct LayerRecord {
   std::string node, op;
   int64_t macs = 0, parameters = 0;
-  std::optional<double> sqnr_db, cosine;   ///< absent where the tensor exists in one graph only
+  std::optional<double> sqnr_db, cosine;  ///< absent where the tensor exists in one graph only
   std::optional<double> latency_ms;
   std::string kernel, precision;
 };
@@ -56,18 +56,18 @@ struct LimitRecord {
 /// A histogram of a quantized tensor and where its range was cut.
 struct HistogramRecord {
   std::string tensor;
-  double low = 0, width = 0;            ///< left edge of the first bin, width of each
+  double low = 0, width = 0;  ///< left edge of the first bin, width of each
   std::vector<uint64_t> counts;
   Range chosen;
 };
 
-/// What --dry-run expected, beside what a full run took.
+/// What a run was expected to take (all that --dry-run says), beside what it took.
 struct Estimate {
   double seconds = 0;
   int64_t memory_bytes = 0;
   int64_t calib_samples = 0, eval_samples = 0;
-  double actual_seconds = 0;         ///< 0 where nothing ran
-  int64_t actual_memory_bytes = 0;
+  std::optional<double> actual_seconds;        ///< absent where nothing ran
+  std::optional<int64_t> actual_memory_bytes;  ///< the process's largest resident set
 };
 
 /// All that a run found. JSON, Markdown, HTML and the console print this object.
@@ -80,7 +80,7 @@ struct Report {
   std::vector<std::pair<std::string, std::string>> provenance;
   std::vector<StageRecord> stages;
   std::vector<LayerRecord> layers;
-  std::vector<std::string> quantized;     ///< node keys that run on integers
+  std::vector<std::string> quantized;  ///< node keys that run on integers
   std::vector<KeptFloat> kept_float;
   std::vector<TensorQuant> tensors;
   std::vector<HistogramRecord> histograms;

@@ -46,8 +46,6 @@ enum class DType : int32_t {
 
 /// "float32", "int8", ...; "dtype 99" for a number that is none.
 LAPIDARY_API std::string dtype_name(DType dtype);
-/// The type of that name, or kUndefined.
-LAPIDARY_API DType dtype_from_name(std::string_view name);
 /// True for the types listed above except kUndefined.
 LAPIDARY_API bool dtype_known(DType dtype);
 /// Bytes of one element in memory; sub-byte types take one byte each; 0 for strings.
@@ -68,7 +66,7 @@ constexpr bool is_unsigned_int(DType t) {
 }
 constexpr bool is_int(DType t) { return is_signed_int(t) || is_unsigned_int(t); }
 
-/// IEEE binary16 and bfloat16 storage; convert with the functions of src/base/half.h.
+/// IEEE binary16 and bfloat16 storage: a bfloat16 is the upper half of a float32's bits.
 struct Half {
   uint16_t bits = 0;
   bool operator==(const Half&) const = default;
@@ -80,9 +78,9 @@ struct BFloat16 {
 
 template <class T>
 struct DTypeOf;
-#define LAPIDARY_DTYPE(type, name) \
-  template <>                      \
-  struct DTypeOf<type> {           \
+#define LAPIDARY_DTYPE(type, name)              \
+  template <>                                   \
+  struct DTypeOf<type> {                        \
     static constexpr DType value = DType::name; \
   };
 LAPIDARY_DTYPE(float, kF32)
@@ -121,8 +119,8 @@ struct TensorView {
   }
 };
 
-/// A row-major, contiguous array. Copies share the elements; writing copies them first where shared.
-/// The buffer is 64-byte aligned and 64 readable bytes follow the last element.
+/// A row-major, contiguous array. Copies share the elements; writing copies them first where
+/// shared. The buffer is 64-byte aligned and 64 readable bytes follow the last element.
 class LAPIDARY_API Tensor {
  public:
   Tensor() = default;
@@ -145,13 +143,16 @@ class LAPIDARY_API Tensor {
     return of<T>(Shape{}, {value});
   }
   /// Elements kept alive by `owner` (a mapped file, a caller's buffer); never written in place.
-  static Tensor borrow(DType dtype, Shape shape, const void* data, std::shared_ptr<const void> owner);
+  static Tensor borrow(DType dtype, Shape shape, const void* data,
+                       std::shared_ptr<const void> owner);
 
   bool empty() const { return dtype_ == DType::kUndefined; }
   DType dtype() const { return dtype_; }
   const Shape& shape() const { return shape_; }
   int64_t rank() const { return static_cast<int64_t>(shape_.size()); }
-  int64_t dim(int64_t axis) const { return shape_[static_cast<size_t>(axis < 0 ? axis + rank() : axis)]; }
+  int64_t dim(int64_t axis) const {
+    return shape_[static_cast<size_t>(axis < 0 ? axis + rank() : axis)];
+  }
   int64_t size() const { return size_; }
   size_t size_bytes() const { return static_cast<size_t>(size_) * dtype_size(dtype_); }
 

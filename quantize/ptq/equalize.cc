@@ -8,6 +8,7 @@
 #include "calibrate/tensors.h"
 #include "src/base/fail.h"
 #include "src/ops/opdef.h"
+#include "src/passes/edit.h"
 
 namespace lapidary {
 
@@ -61,7 +62,7 @@ std::optional<Producer> producer_of(const Graph& graph, ValueId id) {
   } else if (!activation.is("Relu") && !activation.is("LeakyRelu")) {
     return std::nullopt;
   }
-  if (only_reader(graph, activation.inputs[0]) != out.layer) return std::nullopt;
+  if (only_user(graph, activation.inputs[0]) != out.layer) return std::nullopt;
   out.layer = graph.value(activation.inputs[0]).producer;
   return out;
 }
@@ -140,11 +141,12 @@ Statistics equalized_statistics(const Graph& graph, const Statistics& before,
   Statistics::Impl& stats = out.impl();
   std::vector<std::string> names;
   for (const auto& [name, s] : factors) names.push_back(name);
-  const Statistics seen = collect_tensors(graph, data, samples, names, threads);
+  Statistics seen;
+  if (samples > 0) seen = collect_tensors(graph, data, samples, names, threads);
   for (const auto& [name, s] : factors) {
     TensorStats& tensor = stats.tensors.at(name);
     scale_stats(tensor, s);
-    const TensorStats& fresh = seen.impl().tensor(name);
+    const TensorStats fresh = samples > 0 ? seen.impl().tensor(name) : TensorStats();
     tensor.histogram = fresh.histogram;
     tensor.chunks = fresh.chunks;
     for (const Use& use : graph.value(graph.find_value(name)).uses) {

@@ -22,7 +22,7 @@ using ChannelFactors = std::map<std::string, std::vector<double>>;
 ChannelFactors equalize_depthwise(Graph& graph, const Statistics::Impl& stats);
 
 /// Statistics of the equalized graph: ranges, channels and window sums of scaled tensors follow
-/// from the factors; their histograms from one pass over the first `samples` of the data.
+/// from the factors; their histograms from one pass over the first `samples` of the data (0: none).
 Statistics equalized_statistics(const Graph& graph, const Statistics& before,
                                 const ChannelFactors& factors, const Dataset& data, int64_t samples,
                                 int threads);

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "calibrate/tensors.h"
 #include "src/base/fail.h"
+#include "src/passes/edit.h"
 
 namespace lapidary {
 
@@ -90,8 +90,8 @@ int64_t pair_leaky_ranges(const Graph& graph, const Placement& placement, const 
     const ValueId x = node.inputs[0], y = node.outputs[0];
     if (!placement.is_quantized(x) || !placement.is_quantized(y)) continue;
     const ValueId x_root = placement.scales.root(x), y_root = placement.scales.root(y);
-    if (x_root == y_root || only_reader(graph, x) != id ||
-        !alone(placement, groups.at(x_root), x) || !alone(placement, groups.at(y_root), y))
+    if (x_root == y_root || only_user(graph, x) != id || !alone(placement, groups.at(x_root), x) ||
+        !alone(placement, groups.at(y_root), y))
       continue;
     const Attr* given = node.attr("alpha");
     const double alpha = given ? static_cast<double>(std::get<float>(*given)) : 0.01;

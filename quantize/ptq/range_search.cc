@@ -130,29 +130,30 @@ const Candidate& pick(const std::vector<Candidate>& candidates) {
 class TensorTrial {
  public:
   TensorTrial(const Graph& graph, ValueId id, Group& group, int threads)
-      : group_(group), threads_(threads) {
-    for (const Use& use : graph.value(id).uses) {
-      if (use.capture) continue;
-      Reader reader(graph, use.node, use.slot, threads);
-      if (reader.runs())
-        readers_.push_back(std::move(reader));
-      else
-        plain_ = true;
-    }
-    plain_ = plain_ || graph.is_output(id);
-  }
+      : graph_(graph), id_(id), group_(group), threads_(threads) {}
 
+  /// Readers live for one batch: all of a network's at once hold all its activations.
   void see(const Tensor& x) {
+    std::vector<Reader> readers;
+    bool plain = graph_.is_output(id_);
+    for (const Use& use : graph_.value(id_).uses) {
+      if (use.capture) continue;
+      Reader reader(graph_, use.node, use.slot, threads_);
+      if (reader.runs())
+        readers.push_back(std::move(reader));
+      else
+        plain = true;
+    }
     std::vector<double> references;
-    for (Reader& reader : readers_) references.push_back(reader.reference(x));
+    for (Reader& reader : readers) references.push_back(reader.reference(x));
     const double own = energy(x.data<float>());
     Tensor rounded(DType::kF32, x.shape());
     for (Candidate& candidate : group_.candidates) {
       round_trip(x.data<float>().data(), x.size(), candidate.params,
                  rounded.mutable_data<float>().data(), threads_);
-      for (size_t i = 0; i < readers_.size(); ++i)
-        candidate.error += ratio(readers_[i].error(x, rounded), references[i]);
-      if (plain_) candidate.error += ratio(distance(x.data<float>(), rounded.data<float>()), own);
+      for (size_t i = 0; i < readers.size(); ++i)
+        candidate.error += ratio(readers[i].error(x, rounded), references[i]);
+      if (plain) candidate.error += ratio(distance(x.data<float>(), rounded.data<float>()), own);
     }
   }
 
@@ -161,10 +162,10 @@ class TensorTrial {
     return reference > 0 ? error / reference : 0;
   }
 
+  const Graph& graph_;
+  ValueId id_;
   Group& group_;
   int threads_;
-  std::vector<Reader> readers_;
-  bool plain_ = false;
 };
 
 std::vector<Candidate> propose(const TensorStats& seen, const RangeOptions& options) {

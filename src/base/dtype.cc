@@ -44,7 +44,8 @@ constexpr std::array kRows = {
 };
 
 const Row* find(DType dtype) {
-  const auto row = std::find_if(kRows.begin(), kRows.end(), [&](const Row& r) { return r.dtype == dtype; });
+  const auto row =
+      std::find_if(kRows.begin(), kRows.end(), [&](const Row& r) { return r.dtype == dtype; });
   return row == kRows.end() ? nullptr : &*row;
 }
 
@@ -53,11 +54,6 @@ const Row* find(DType dtype) {
 std::string dtype_name(DType dtype) {
   const Row* row = find(dtype);
   return row ? std::string(row->name) : "dtype " + std::to_string(static_cast<int32_t>(dtype));
-}
-
-DType dtype_from_name(std::string_view name) {
-  const auto row = std::find_if(kRows.begin(), kRows.end(), [&](const Row& r) { return r.name == name; });
-  return row == kRows.end() ? DType::kUndefined : row->dtype;
 }
 
 bool dtype_known(DType dtype) { return find(dtype) != nullptr; }

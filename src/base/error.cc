@@ -19,6 +19,9 @@ Error::Error(ErrorCode code, std::string message, std::string context)
 Error::~Error() = default;
 
 Error Error::within(const std::string& outer) const {
+  const std::string said = printable(outer);
+  const std::string& begin = context_.empty() ? message_ : context_;
+  if (begin == said || begin.starts_with(said + ": ")) return *this;  // said once is enough
   return Error(code_, message_, context_.empty() ? outer : outer + ": " + context_);
 }
 

@@ -39,11 +39,11 @@ decltype(auto) with_context(Context&& context, Body&& body) {
 }
 
 /// A broken promise of our own code: throws Error{kInternal} (exit code 1).
-#define LAPIDARY_CHECK(condition)                                                         \
-  do {                                                                                    \
-    if (!(condition))                                                                     \
-      ::lapidary::fail(::lapidary::ErrorCode::kInternal, "{}:{}: expected {}", __FILE__, \
-                       __LINE__, #condition);                                             \
+#define LAPIDARY_CHECK(condition)                                                                  \
+  do {                                                                                             \
+    if (!(condition))                                                                              \
+      ::lapidary::fail(::lapidary::ErrorCode::kInternal, "{}:{}: expected {}", __FILE__, __LINE__, \
+                       #condition);                                                                \
   } while (false)
 
 }  // namespace lapidary

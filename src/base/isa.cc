@@ -55,7 +55,8 @@ Isa default_cap() {
 }  // namespace
 
 std::string_view isa_name(Isa isa) {
-  return std::find_if(rows().begin(), rows().end(), [&](const Row& r) { return r.isa == isa; })->name;
+  return std::find_if(rows().begin(), rows().end(), [&](const Row& r) { return r.isa == isa; })
+      ->name;
 }
 
 Isa isa_from_name(std::string_view name) {
@@ -97,7 +98,8 @@ bool cpu_has(Isa isa) {
       return cpu_has(Isa::kAvx512) && __builtin_cpu_supports("avx512vnni");
     case Isa::kAvx512Bf16:
       return cpu_has(Isa::kAvx512Vnni) && __builtin_cpu_supports("avx512bf16");
-    default: return false;
+    default:
+      return false;
   }
 #else
   return false;
@@ -120,10 +122,9 @@ bool isa_enabled(Isa isa) {
   if (!cpu_has(isa)) return false;
   const Isa cap = isa_cap();
   if (isa == cap || isa == Isa::kScalar) return true;
-  const auto row = std::find_if(rows().begin(), rows().end(), [&](const Row& r) { return r.isa == cap; });
+  const auto row =
+      std::find_if(rows().begin(), rows().end(), [&](const Row& r) { return r.isa == cap; });
   return std::find(row->includes.begin(), row->includes.end(), isa) != row->includes.end();
 }
-
-Isa best_isa() { return isa_cap(); }
 
 }  // namespace lapidary

@@ -3,17 +3,12 @@
 #include <cstdint>
 #include <functional>
 
-#include "lapidary/export.h"
+#include "lapidary/runtime.h"
 
 namespace lapidary {
 
-/// Threads this process may use: the affinity mask's count, or what `set_thread_count` said.
-LAPIDARY_API int thread_count();
-/// 0 restores the default. Throws Error{kUsage} outside 1..1024.
-LAPIDARY_API void set_thread_count(int threads);
-
-/// While it lives, thread_count() of the thread that made it is `threads` (0: unchanged): everything that
-/// an Executor calls keeps to the Executor's number.
+/// While it lives, thread_count() of the thread that made it is `threads` (0: unchanged):
+/// everything that an Executor calls keeps to the Executor's number.
 class ThreadScope {
  public:
   explicit ThreadScope(int threads);
@@ -25,10 +20,10 @@ class ThreadScope {
   int before_;
 };
 
-/// Calls body(begin, end, thread) on disjoint ranges that cover [0, count), at least `grain` long but
-/// for the last, on up to `threads` threads (0: thread_count()). Ranges depend on `threads` only, so
-/// a body whose result does not depend on the split gives the same bits on any number of threads.
-/// An exception of a body is rethrown here (the first by range).
+/// Calls body(begin, end, thread) on disjoint ranges that cover [0, count), at least `grain` long
+/// but for the last, on up to `threads` threads (0: thread_count()). Ranges depend on `threads`
+/// only, so a body whose result does not depend on the split gives the same bits on any number of
+/// threads. An exception of a body is rethrown here (the first by range).
 void parallel_for(int64_t count, int64_t grain,
                   const std::function<void(int64_t begin, int64_t end, int thread)>& body,
                   int threads = 0);

@@ -61,10 +61,14 @@ namespace {
 
 const char* kind_name(Setting::Kind kind) {
   switch (kind) {
-    case Setting::Kind::kNull: return "nothing";
-    case Setting::Kind::kScalar: return "a value";
-    case Setting::Kind::kList: return "a list";
-    case Setting::Kind::kMap: return "a map";
+    case Setting::Kind::kNull:
+      return "nothing";
+    case Setting::Kind::kScalar:
+      return "a value";
+    case Setting::Kind::kList:
+      return "a list";
+    case Setting::Kind::kMap:
+      return "a map";
   }
   return "";
 }
@@ -117,8 +121,7 @@ double parse_number(const Setting& s, const Field& f) {
 
 std::string parse_text(const Setting& s, const Field& f) {
   const std::string& text = scalar_text(s, f, "a text");
-  if (!f.choices.empty() &&
-      std::find(f.choices.begin(), f.choices.end(), text) == f.choices.end())
+  if (!f.choices.empty() && std::find(f.choices.begin(), f.choices.end(), text) == f.choices.end())
     fail_setting(s, "'{}' is '{}'; it is one of {}{}", f.name, text, fmt::join(f.choices, ", "),
                  did_you_mean(text, f.choices));
   return text;

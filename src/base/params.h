@@ -22,12 +22,12 @@ namespace lapidary {
 struct Setting {
   enum class Kind { kNull, kScalar, kList, kMap };
   Kind kind = Kind::kNull;
-  std::string text;     ///< kScalar
-  bool quoted = false;  ///< "5" is a text, 5 may be a number
-  std::vector<Setting> items;                             ///< kList
-  std::vector<std::pair<std::string, Setting>> entries;   ///< kMap, in file order
-  std::string source;                                     ///< file, or "" for the command line
-  int line = 0, column = 0;          ///< 1-based; 0: not from a file
+  std::string text;                                      ///< kScalar
+  bool quoted = false;                                   ///< "5" is a text, 5 may be a number
+  std::vector<Setting> items;                            ///< kList
+  std::vector<std::pair<std::string, Setting>> entries;  ///< kMap, in file order
+  std::string source;                                    ///< file, or "" for the command line
+  int line = 0, column = 0;                              ///< 1-based; 0: not from a file
   int key_line = 0, key_column = 0;  ///< of the key, where this is a map's value
 
   static Setting scalar(std::string text);
@@ -43,7 +43,8 @@ struct Setting {
 
 /// Throws Error{kUsage} whose context is the setting's place.
 template <class... Args>
-[[noreturn]] void fail_setting(const Setting& at, fmt::format_string<Args...> format, Args&&... args) {
+[[noreturn]] void fail_setting(const Setting& at, fmt::format_string<Args...> format,
+                               Args&&... args) {
   throw Error(ErrorCode::kUsage, fmt::format(format, std::forward<Args>(args)...), at.where());
 }
 
@@ -55,12 +56,12 @@ template <class... Args>
 
 class FieldTable;
 
-/// One parameter of a params struct: everything that parsing, `lapidary list`, the JSON Schema and the
-/// documentation say about it.
+/// One parameter of a params struct: everything that parsing, `lapidary list`, the JSON Schema and
+/// the documentation say about it.
 struct Field {
   std::string name;
   std::string help;
-  std::string type;                  ///< "boolean", "integer", "number", "string", "list of ...", "record"
+  std::string type;  ///< "boolean", "integer", "number", "string", "list of ...", "record"
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
   std::vector<std::string> choices;  ///< of a string; empty: any
@@ -69,9 +70,19 @@ struct Field {
   std::function<void(void* object, const Setting&, const Field&)> set;
   std::function<Setting(const void* object)> get;
 
-  Field& range(double low, double high) { min = low; max = high; return *this; }
-  Field& one_of(std::vector<std::string> names) { choices = std::move(names); return *this; }
-  Field& needed() { required = true; return *this; }
+  Field& range(double low, double high) {
+    min = low;
+    max = high;
+    return *this;
+  }
+  Field& one_of(std::vector<std::string> names) {
+    choices = std::move(names);
+    return *this;
+  }
+  Field& needed() {
+    required = true;
+    return *this;
+  }
 };
 
 /// The fields of one params struct.
@@ -84,15 +95,15 @@ class FieldTable {
   std::vector<std::string> names() const;
 };
 
-/// Scalars as types; each throws Error{kUsage} with the setting's place. Numbers are finite, decimal,
-/// independent of the locale; `yes`/`no`/`on`/`off` are not booleans; `010` is refused.
+/// Scalars as types; each throws Error{kUsage} with the setting's place. Numbers are finite,
+/// decimal, independent of the locale; `yes`/`no`/`on`/`off` are not booleans; `010` is refused.
 bool parse_bool(const Setting&, const Field&);
 int64_t parse_integer(const Setting&, const Field&);
 double parse_number(const Setting&, const Field&);
 std::string parse_text(const Setting&, const Field&);
 
-/// Fills `object` (of the struct that the table describes) from a map; keys that are absent keep their
-/// values. Unknown keys, duplicates, wrong types and values out of range throw Error{kUsage}.
+/// Fills `object` (of the struct that the table describes) from a map; keys that are absent keep
+/// their values. Unknown keys, duplicates, wrong types and values out of range throw Error{kUsage}.
 void bind(const FieldTable& table, const Setting& setting, void* object);
 /// Every field with its value, in table order.
 Setting unbind(const FieldTable& table, const void* object);

@@ -17,7 +17,8 @@ constexpr size_t kSlack = 64;  // kernels may read a vector past the end
 std::shared_ptr<void> allocate(size_t bytes) {
   const size_t rounded = (bytes + kSlack + kAlignment - 1) / kAlignment * kAlignment;
   void* memory = std::aligned_alloc(kAlignment, rounded);
-  if (memory == nullptr) fail(ErrorCode::kResource, "out of memory: a tensor needs {} bytes", bytes);
+  if (memory == nullptr)
+    fail(ErrorCode::kResource, "out of memory: a tensor needs {} bytes", bytes);
   std::memset(memory, 0, rounded);
   return std::shared_ptr<void>(memory, [](void* p) { std::free(p); });
 }
@@ -59,7 +60,8 @@ Tensor::Tensor(DType dtype, Shape shape) : dtype_(dtype), shape_(std::move(shape
   data_ = owner_.get();
 }
 
-Tensor Tensor::borrow(DType dtype, Shape shape, const void* data, std::shared_ptr<const void> owner) {
+Tensor Tensor::borrow(DType dtype, Shape shape, const void* data,
+                      std::shared_ptr<const void> owner) {
   Tensor t;
   t.dtype_ = dtype;
   t.size_ = element_count(shape);

@@ -11,7 +11,8 @@ namespace lapidary {
 
 namespace {
 
-/// Length in bytes of the well-formed UTF-8 sequence at the start of `s`, or 0 (Unicode 15, table 3-7).
+/// Length in bytes of the well-formed UTF-8 sequence at the start of `s`, or 0 (Unicode 15, table
+/// 3-7).
 size_t utf8_sequence(std::string_view s) {
   auto byte = [&](size_t i) -> uint8_t { return i < s.size() ? static_cast<uint8_t>(s[i]) : 0; };
   auto tail = [&](size_t i) { return (byte(i) & 0xC0) == 0x80; };

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "lapidary/arrays.h"
 #include "lapidary/tensor.h"
 #include "src/base/file.h"
 
@@ -27,18 +28,9 @@ struct NpyHeader {
 /// never loaded), headers over 64 KiB, and shapes whose data the file does not hold.
 NpyHeader parse_npy_header(std::string_view start, int64_t file_bytes);
 
-/// An array in row-major order and this machine's byte order, whatever the file's.
-LAPIDARY_API Tensor read_npy(const std::string& path);
+/// As `read_npy` and `read_npz`, of a file's bytes.
 Tensor parse_npy(std::string_view file);
-/// Format 1.0 or 2.0, little-endian, written atomically. Sub-byte types are stored one to a byte;
-/// types that NumPy lacks (bfloat16, float8, strings) throw Error{kUnsupported}.
-LAPIDARY_API void write_npy(const std::string& path, const Tensor& tensor);
-
-/// Every array of a zip archive of .npy files, stored or deflated, by name without ".npy".
-std::map<std::string, Tensor> read_npz(const std::string& path);
 std::map<std::string, Tensor> parse_npz(std::string_view file);
-/// An uncompressed archive as numpy.savez writes it; the same tensors give the same bytes.
-LAPIDARY_API void write_npz(const std::string& path, const std::map<std::string, Tensor>& arrays);
 
 /// The rows (axis 0) of an array file; row-major files are read row by row, others at once.
 class NpyRows {

@@ -170,8 +170,8 @@ std::string central_directory(const std::vector<Entry>& entries, uint64_t start)
 }
 
 /// The name of an archive's member: none that leaves the folder it is unpacked in, or speaks to a
-/// terminal. Letters, digits, '.', '_', '-', ':' and '/' stay (unpacking drops a first '/'), other bytes
-/// become %XX, as do the dots of a ".." part: different names stay different ('%' is %25).
+/// terminal. Letters, digits, '.', '_', '-', ':' and '/' stay (unpacking drops a first '/'), other
+/// bytes become %XX, as do the dots of a ".." part: different names stay different ('%' is %25).
 std::string member_name(const std::string& name) {
   std::string out;
   for (size_t i = 0; i < name.size(); ++i) {

@@ -304,7 +304,6 @@ void Graph::set_op(NodeId id, std::string domain, std::string op) {
 void Graph::rename_node(NodeId id, std::string node_name) {
   slot(id).node.name = std::move(node_name);
 }
-void Graph::set_node_extra(NodeId id, std::string bytes) { slot(id).node.extra = std::move(bytes); }
 
 void Graph::set_captures(NodeId id, std::vector<Capture> captures) {
   Node& n = slot(id).node;

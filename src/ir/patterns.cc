@@ -21,7 +21,7 @@ std::regex compile(const std::string& pattern) {
   }
 }
 
-/// What the pattern is compared with: op types or node keys.
+/// Op types or node keys, each once.
 std::vector<std::string> candidates(const Graph& graph, bool ops) {
   std::vector<std::string> names;
   for (const NodeId id : graph.nodes())
@@ -29,6 +29,16 @@ std::vector<std::string> candidates(const Graph& graph, bool ops) {
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
+}
+
+/// "; did you mean ...?": a node's key, or `op:` and a type (that it begins so may have been
+/// forgotten).
+std::string proposal(const Graph& graph, const std::string& pattern, bool ops) {
+  std::vector<std::string> types = candidates(graph, true);
+  if (std::find(types.begin(), types.end(), pattern) != types.end())
+    return fmt::format("; did you mean '{}{}'?", kOp, pattern);
+  for (std::string& type : types) type.insert(0, kOp);
+  return did_you_mean(pattern, ops ? types : candidates(graph, false));
 }
 
 template <class Matches>
@@ -54,8 +64,7 @@ std::vector<NodeId> match_nodes(const Graph& graph, const std::string& pattern) 
       found = select(graph, ops, [&](const std::string& s) { return glob_match(word, s); });
   }
   if (found.empty())
-    fail_usage("no node matches '{}'{}", printable(pattern),
-               did_you_mean(word, candidates(graph, ops)));
+    fail_usage("no node matches '{}'{}", printable(pattern), proposal(graph, pattern, ops));
   return found;
 }
 

@@ -75,7 +75,8 @@ void check_location(const std::string& location) {
 std::string folder_hint(const std::filesystem::path& directory, const std::string& location) {
   std::vector<std::string> names;
   std::error_code error;
-  for (std::filesystem::directory_iterator it(directory, error), end;
+  const std::filesystem::path folder = directory.empty() ? "." : directory;  // of a bare file name
+  for (std::filesystem::directory_iterator it(folder, error), end;
        !error && it != end && names.size() < 1000; it.increment(error))
     names.push_back(it->path().filename().string());
   if (names.empty()) return "; the folder is empty";
@@ -193,7 +194,8 @@ std::shared_ptr<const MappedFile> ExternalData::file(const std::string& location
 std::vector<std::shared_ptr<const MappedFile>> ExternalData::files() const {
   std::vector<std::shared_ptr<const MappedFile>> out;
   for (const auto& [location, mapped] : files_) out.push_back(mapped);
-  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a->path() < b->path(); });
+  std::sort(out.begin(), out.end(),
+            [](const auto& a, const auto& b) { return a->path() < b->path(); });
   return out;
 }
 

@@ -160,7 +160,8 @@ void build_model(const Graph& graph, ExternalWriter* external, pb::ModelProto* p
     fail_too_large(bytes, external != nullptr);
 }
 
-/// A failed write is kept until protobuf has returned: no exception may pass through its destructors.
+/// A failed write is kept until protobuf has returned: no exception may pass through its
+/// destructors.
 class FileStream : public google::protobuf::io::CopyingOutputStream {
  public:
   explicit FileStream(AtomicFile& file) : file_(file) {}
@@ -200,6 +201,13 @@ int64_t LoadedModel::size_bytes() const {
   int64_t total = 0;
   for (const auto& file : files) total += static_cast<int64_t>(file->bytes().size());
   return total;
+}
+
+std::vector<std::string> LoadedModel::file_names(const std::filesystem::path& path) const {
+  std::vector<std::string> names = {path.string()};
+  for (size_t i = 1; i < files.size(); ++i)
+    names.push_back((path.parent_path() / files[i]->path()).string());
+  return names;
 }
 
 std::string LoadedModel::sha256() const {

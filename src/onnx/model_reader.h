@@ -11,8 +11,8 @@ namespace lapidary {
 inline constexpr int64_t kNewestIrVersion = 13;
 
 /// Consumes the message; what the Graph does not hold stays as bytes in its `extra` strings.
-/// Models of an opset before 7 (before it, broadcasting had other rules) are upgraded to 7. Throws Error
-/// as load_onnx does, without the file as context.
+/// Models of an opset before 7 (before it, broadcasting had other rules) are upgraded to 7. Throws
+/// Error as load_onnx does, without the file as context.
 Graph read_model(pb::ModelProto& proto, ExternalData* external, const LoadOptions& options);
 
 }  // namespace lapidary

@@ -14,17 +14,12 @@ namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
-std::optional<ClipBounds> bounds_of(const Graph& graph, NodeId node) {
-  if (is_op(graph, node, "Relu")) return ClipBounds{0, kInf};
-  return is_op(graph, node, "Clip") ? clip_bounds(graph, node) : std::nullopt;
-}
-
 bool merge(Graph& graph, NodeId second) {
-  const auto outer = bounds_of(graph, second);
+  const auto outer = clamp_bounds(graph, second);
   if (!outer || std::isnan(outer->low) || std::isnan(outer->high)) return false;
   const ValueId between = graph.node(second).inputs.at(0);
   const NodeId first = graph.value(between).producer;
-  const auto inner = first ? bounds_of(graph, first) : std::nullopt;
+  const auto inner = first ? clamp_bounds(graph, first) : std::nullopt;
   // Float32 only: bounds of other types would have to be rounded first.
   if (!inner || graph.value(between).type.dtype != DType::kF32 ||
       only_user(graph, between) != second || graph.value(between).quant)

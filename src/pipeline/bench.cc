@@ -1,10 +1,13 @@
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <limits>
 
 #include "lapidary/evaluate.h"
 #include "src/base/fail.h"
 #include "src/base/isa.h"
 #include "src/base/rng.h"
+#include "src/base/text.h"
 #include "src/pipeline/bench.h"
 
 namespace lapidary {
@@ -51,6 +54,55 @@ Tensor random_tensor(DType dtype, const Shape& shape, Rng& rng) {
   return t;
 }
 
+Tensor filled(const Value& input, const Shape& shape, double value) {
+  Tensor t(input.type.dtype, shape);
+  const auto fill = [&]<class T>(T) {
+    for (T& v : t.mutable_data<T>()) v = static_cast<T>(value);
+  };
+  const auto integer = [&]<class T>(T one) {
+    if (value != std::floor(value) || value < static_cast<double>(std::numeric_limits<T>::min()) ||
+        value >= std::ldexp(1.0, std::numeric_limits<T>::digits))
+      fail_usage("input '{}' is {}: {} does not fit", printable(input.name), input.type.text(),
+                 value);
+    fill(one);
+  };
+  switch (t.dtype()) {
+    case DType::kF32:
+      fill(float{});
+      break;
+    case DType::kF64:
+      fill(double{});
+      break;
+    case DType::kI64:
+      integer(int64_t{});
+      break;
+    case DType::kI32:
+      integer(int32_t{});
+      break;
+    case DType::kU8:
+      integer(uint8_t{});
+      break;
+    case DType::kI8:
+      integer(int8_t{});
+      break;
+    default:
+      fail_usage("input '{}' is {}: give it as a file, {}=FILE.npy", printable(input.name),
+                 input.type.text(), printable(input.name));
+  }
+  return t;
+}
+
+/// Names that the user gave must be inputs.
+template <class Map>
+void check_names(const Graph& model, const Map& given) {
+  std::vector<std::string> names;
+  for (const ValueId id : model.inputs()) names.push_back(model.value(id).name);
+  for (const auto& [name, what] : given)
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      fail_usage("the model has no input '{}'; it has {}{}", printable(name),
+                 fmt::join(names, ", "), did_you_mean(name, names));
+}
+
 double percentile(const std::vector<double>& sorted, double share) {
   const double at = share * static_cast<double>(sorted.size() - 1);
   const size_t low = static_cast<size_t>(at);
@@ -62,11 +114,18 @@ double percentile(const std::vector<double>& sorted, double share) {
 
 Executor::Values bench_inputs(const Graph& model, const BenchOptions& options) {
   Rng rng(options.seed);
-  Executor::Values inputs;
+  check_names(model, options.inputs);
+  check_names(model, options.constants);
+  check_names(model, options.input_shapes);
+  Executor::Values inputs = options.inputs;
   for (ValueId id : model.inputs()) {
-    if (model.constant(id) != nullptr) continue;
     const Value& v = model.value(id);
-    inputs.emplace(v.name, random_tensor(v.type.dtype, bind_shape(v, options), rng));
+    if (model.constant(id) != nullptr || inputs.contains(v.name)) continue;
+    const Shape shape = bind_shape(v, options);
+    const auto constant = options.constants.find(v.name);
+    inputs.emplace(v.name, constant != options.constants.end()
+                               ? filled(v, shape, constant->second)
+                               : random_tensor(v.type.dtype, shape, rng));
   }
   return inputs;
 }

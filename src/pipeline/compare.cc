@@ -84,6 +84,22 @@ size_t output_scale_slot(std::string_view op) {
   return SIZE_MAX;
 }
 
+/// The float32 value that a value was cast from or is cast to: what the FP16 twin of a tensor is
+/// called in the float model.
+std::vector<std::string> float32_names(const Graph& graph, ValueId half) {
+  std::vector<std::string> out;
+  for (const Use& use : graph.value(half).uses) {
+    const Node& cast = graph.node(use.node);
+    if (!use.capture && cast.is("Cast") && graph.value(cast.outputs[0]).type.dtype == DType::kF32)
+      out.push_back(graph.value(cast.outputs[0]).name);
+  }
+  constexpr std::string_view kSuffix = "_fp16";  // of twins in files that `fp16` made
+  const std::string& name = graph.value(half).name;
+  if (name.size() > kSuffix.size() && name.ends_with(kSuffix))
+    out.push_back(name.substr(0, name.size() - kSuffix.size()));
+  return out;
+}
+
 /// The tensors of a graph that exist when it runs, by their names in the float model.
 std::map<std::string, Tap> find_taps(const Graph& graph) {
   Graph lowered = graph;
@@ -109,7 +125,10 @@ std::map<std::string, Tap> find_taps(const Graph& graph) {
       } else if (const size_t slot = output_scale_slot(node.op); slot != SIZE_MAX) {
         if (auto tap = integers(graph, node, slot, name)) offer(stripped, *tap);
       } else if (type == DType::kF32 || type == DType::kF16) {
-        if (node.op != "Constant" && node.op != "DequantizeLinear") offer(name, {name});
+        if (node.op == "Constant" || node.op == "DequantizeLinear") continue;
+        offer(name, {name});
+        if (type == DType::kF16)
+          for (const std::string& full : float32_names(graph, v)) offer(full, {name});
       }
     }
   }
@@ -133,20 +152,23 @@ std::vector<Probe> find_probes(const Graph& model, const Graph& reference) {
   std::vector<Probe> out;
   const auto take = [&](const std::string& tensor, const Node& node, const std::string& key) {
     const auto a = ours.find(tensor), b = theirs.find(tensor);
-    if (a == ours.end() || b == theirs.end() || !done.insert(tensor).second) return;
+    if (a == ours.end() || b == theirs.end() || !done.insert(tensor).second) return false;
     out.push_back({tensor, key, node.op, a->second, b->second});
+    return true;
   };
-  std::map<std::string, std::string> tensor_of;  // tapped name -> tensor
-  for (const auto& [tensor, tap] : ours) tensor_of.emplace(tap.name, tensor);
+  std::multimap<std::string, std::string>
+      tensors_of;  // tapped name -> what it is in the float model
+  for (const auto& [tensor, tap] : ours) tensors_of.emplace(tap.name, tensor);
   for (const NodeId id : model.nodes()) {
     const Node& node = model.node(id);
     if (node.op == "QuantizeLinear" || node.op == "DequantizeLinear") continue;
     for (const ValueId v : node.outputs) {
       if (!v) continue;
       const std::string& name = model.value(v).name;
-      const auto integer = tensor_of.find(name);
-      take(ours.contains(name) || integer == tensor_of.end() ? name : integer->second, node,
-           node_key(model, id));
+      const std::string key = node_key(model, id);
+      if (take(name, node, key)) continue;
+      const auto [first, last] = tensors_of.equal_range(name);
+      std::any_of(first, last, [&](const auto& entry) { return take(entry.second, node, key); });
     }
   }
   return out;

@@ -21,7 +21,8 @@ std::string proc_field(const char* file, const std::string& key) {
   for (std::string line; std::getline(in, line);) {
     if (!line.starts_with(key)) continue;
     const size_t colon = line.find(':');
-    const size_t begin = colon == std::string::npos ? colon : line.find_first_not_of(" \t", colon + 1);
+    const size_t begin =
+        colon == std::string::npos ? colon : line.find_first_not_of(" \t", colon + 1);
     if (begin != std::string::npos) return printable(line.substr(begin), 200);
   }
   return "unknown";

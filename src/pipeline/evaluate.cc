@@ -22,7 +22,8 @@ struct Measured {
 };
 
 /// The metrics asked for, or all whose needs the data meet.
-std::vector<Measured> choose_metrics(const std::vector<std::string>& asked, bool labels, bool reference) {
+std::vector<Measured> choose_metrics(const std::vector<std::string>& asked, bool labels,
+                                     bool reference) {
   std::vector<Measured> out;
   if (asked.empty()) {
     for (const MetricDef* def : all_metrics())
@@ -117,8 +118,11 @@ std::vector<Validation> evaluate_models(const std::vector<const Graph*>& models,
                                         const Dataset& data, const EvaluateOptions& options) {
   std::vector<Runner> runners;
   for (const Graph* graph : models)
-    runners.push_back({graph, Executor(*graph, {.executor = options.executor, .threads = options.threads}),
-                       {}, {}, {}});
+    runners.push_back({graph,
+                       Executor(*graph, {.executor = options.executor, .threads = options.threads}),
+                       {},
+                       {},
+                       {}});
   int64_t batch = options.batch;
   for (const Graph* graph : models) batch = batch_size(*graph, data, batch);
   int64_t samples = 0;

@@ -6,8 +6,8 @@
 
 namespace lapidary {
 
-/// Runs all models over the data in one pass, so that each sample is decoded once. `reference` indexes
-/// the float model that the others are held against, or is -1.
+/// Runs all models over the data in one pass, so that each sample is decoded once. `reference`
+/// indexes the float model that the others are held against, or is -1.
 std::vector<Validation> evaluate_models(const std::vector<const Graph*>& models, int reference,
                                         const Dataset& data, const EvaluateOptions& options);
 

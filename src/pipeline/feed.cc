@@ -20,7 +20,9 @@ std::vector<ValueId> fed_inputs(const Graph& graph) {
 /// [N,H,W,C] only where the last axis alone looks like channels.
 Layout layout_of(const TensorType& type) {
   if (!type.shape || type.shape->size() != 4) return Layout::kNchw;
-  const auto is_channels = [](const Dim& d) { return d.value == 1 || d.value == 3 || d.value == 4; };
+  const auto is_channels = [](const Dim& d) {
+    return d.value == 1 || d.value == 3 || d.value == 4;
+  };
   const auto& s = *type.shape;
   return is_channels(s[3]) && !is_channels(s[1]) ? Layout::kNhwc : Layout::kNchw;
 }
@@ -38,7 +40,8 @@ int64_t classes_of(const Graph& graph) {
 int64_t fixed_batch(const Graph& graph) {
   for (ValueId id : fed_inputs(graph)) {
     const TensorType& type = graph.value(id).type;
-    if (type.shape && !type.shape->empty() && (*type.shape)[0].known()) return (*type.shape)[0].value;
+    if (type.shape && !type.shape->empty() && (*type.shape)[0].known())
+      return (*type.shape)[0].value;
   }
   return 0;
 }
@@ -90,7 +93,8 @@ Executor::Values feed(const Graph& graph, const Batch& batch) {
   Executor::Values out;
   for (const auto& [name, tensor] : batch.inputs) {
     if (name.empty() && inputs.size() != 1)
-      fail_usage("the model has {} inputs; name each in the data record (`inputs:`)", inputs.size());
+      fail_usage("the model has {} inputs; name each in the data record (`inputs:`)",
+                 inputs.size());
     const std::string key = name.empty() ? graph.value(inputs[0]).name : name;
     const bool pad = fixed > 0 && tensor.rank() > 0 && tensor.dim(0) > 0 && tensor.dim(0) < fixed;
     out.emplace(key, pad ? padded(tensor, fixed) : tensor);
@@ -112,15 +116,32 @@ Tensor first_rows_f32(const Tensor& tensor, int64_t count) {
   };
   const auto plain = [](auto v) { return static_cast<float>(v); };
   switch (tensor.dtype()) {
-    case DType::kF32: convert(static_cast<const float*>(tensor.raw()), plain); break;
-    case DType::kF64: convert(static_cast<const double*>(tensor.raw()), plain); break;
-    case DType::kF16: convert(static_cast<const Half*>(tensor.raw()), from_half); break;
-    case DType::kBF16: convert(static_cast<const BFloat16*>(tensor.raw()), from_bfloat16); break;
-    case DType::kU8: convert(static_cast<const uint8_t*>(tensor.raw()), plain); break;
-    case DType::kI8: convert(static_cast<const int8_t*>(tensor.raw()), plain); break;
-    case DType::kI32: convert(static_cast<const int32_t*>(tensor.raw()), plain); break;
-    case DType::kI64: convert(static_cast<const int64_t*>(tensor.raw()), plain); break;
-    default: fail_unsupported("a {} output has no metrics", dtype_name(tensor.dtype()));
+    case DType::kF32:
+      convert(static_cast<const float*>(tensor.raw()), plain);
+      break;
+    case DType::kF64:
+      convert(static_cast<const double*>(tensor.raw()), plain);
+      break;
+    case DType::kF16:
+      convert(static_cast<const Half*>(tensor.raw()), from_half);
+      break;
+    case DType::kBF16:
+      convert(static_cast<const BFloat16*>(tensor.raw()), from_bfloat16);
+      break;
+    case DType::kU8:
+      convert(static_cast<const uint8_t*>(tensor.raw()), plain);
+      break;
+    case DType::kI8:
+      convert(static_cast<const int8_t*>(tensor.raw()), plain);
+      break;
+    case DType::kI32:
+      convert(static_cast<const int32_t*>(tensor.raw()), plain);
+      break;
+    case DType::kI64:
+      convert(static_cast<const int64_t*>(tensor.raw()), plain);
+      break;
+    default:
+      fail_unsupported("a {} output has no metrics", dtype_name(tensor.dtype()));
   }
   return out;
 }

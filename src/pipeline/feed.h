@@ -9,15 +9,16 @@
 
 namespace lapidary {
 
-/// Opens a record for a graph: the graph says each input's type and layout, and the number of classes.
+/// Opens a record for a graph: the graph says each input's type and layout, and the number of
+/// classes.
 Dataset open_for(const DataRecord& record, const Graph& graph, uint64_t seed);
 
-/// The graph's batch size where it is fixed, otherwise `wanted`, otherwise one that keeps a batch of
-/// inputs near 8 MB.
+/// The graph's batch size where it is fixed, otherwise `wanted`, otherwise one that keeps a batch
+/// of inputs near 8 MB.
 int64_t batch_size(const Graph& graph, const Dataset& data, int64_t wanted);
 
-/// A batch as the graph's inputs by name. Where the graph's batch is fixed and the batch is shorter, its
-/// last sample is repeated (callers drop the rows beyond `batch.size()`).
+/// A batch as the graph's inputs by name. Where the graph's batch is fixed and the batch is
+/// shorter, its last sample is repeated (callers drop the rows beyond `batch.size()`).
 Executor::Values feed(const Graph& graph, const Batch& batch);
 
 /// Rows [0, count) of a tensor, as float32.

@@ -33,9 +33,9 @@ void collect_histograms(const Statistics& statistics, const QuantizeLog& log, Re
   std::vector<const TensorQuant*> activations;
   for (const TensorQuant& t : log.tensors)
     if (t.role == "activation" && statistics.has(t.tensor)) activations.push_back(&t);
-  std::stable_sort(activations.begin(), activations.end(), [](const TensorQuant* a, const TensorQuant* b) {
-    return cut_share(*a) > cut_share(*b);
-  });
+  std::stable_sort(
+      activations.begin(), activations.end(),
+      [](const TensorQuant* a, const TensorQuant* b) { return cut_share(*a) > cut_share(*b); });
   for (const TensorQuant* t : activations) {
     if (report.histograms.size() >= kMostHistograms) break;
     const Histogram& h = statistics.impl().tensor(t->tensor).histogram;

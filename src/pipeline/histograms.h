@@ -5,7 +5,8 @@
 
 namespace lapidary {
 
-/// Histograms of the activations whose range was cut most (up to 24), thinned to 128 bins, for the plots.
+/// Histograms of the activations whose range was cut most (up to 24), thinned to 128 bins, for the
+/// plots.
 void collect_histograms(const Statistics& statistics, const QuantizeLog& log, Report& report);
 
 }  // namespace lapidary

@@ -8,8 +8,8 @@ namespace lapidary {
 
 namespace {
 
-/// The model with its batch axis bound to 1 and types inferred anew; the types as they are where that
-/// contradicts the file.
+/// The model with its batch axis bound to 1 and types inferred anew; the types as they are where
+/// that contradicts the file.
 Graph with_static_batch(const Graph& model, const std::map<std::string, Shape>& input_shapes) {
   Graph g = model;
   InferOptions options;
@@ -42,17 +42,60 @@ int64_t nonzero(const Tensor& t) {
   return count;
 }
 
+/// A tensor that is trained numbers by its type: no shape, index or flag.
+bool holds_parameters(const Tensor& t) {
+  return t.dtype() != DType::kI64 && t.dtype() != DType::kBool && t.size() > 0;
+}
+
+/// True where somebody reads the value as anything but a scale or zero point.
+bool read_as_data(const Graph& g, ValueId id) {
+  const auto& uses = g.value(id).uses;
+  return std::any_of(uses.begin(), uses.end(), [&](const Use& use) {
+    const std::string& op = g.node(use.node).op;
+    return !((op == "QuantizeLinear" || op == "DequantizeLinear") && use.slot > 0 && !use.capture);
+  });
+}
+
 /// Trained numbers: constants with elements that are no shapes, indices, scales or zero points.
 bool is_parameter(const Graph& g, ValueId id) {
   const Value& v = g.value(id);
-  if (!v.constant || v.uses.empty()) return false;
-  if (v.constant->dtype() == DType::kI64 || v.constant->dtype() == DType::kBool) return false;
-  for (const Use& use : v.uses) {
-    const std::string& op = g.node(use.node).op;
-    const bool scale = (op == "QuantizeLinear" || op == "DequantizeLinear") && use.slot > 0;
-    if (!scale) return true;
+  return v.constant && holds_parameters(*v.constant) && read_as_data(g, id);
+}
+
+struct ParameterCount {
+  int64_t all = 0, nonzero = 0, bytes = 0;
+  void add(const Tensor& t) {
+    all += t.size();
+    nonzero += lapidary::nonzero(t);
+    bytes += static_cast<int64_t>(t.size_bytes());
   }
-  return false;
+};
+
+void count_parameters(const Graph& g, ParameterCount& count);
+
+/// Those that a node holds itself: a Constant's value, and all of its subgraphs' (of every branch
+/// of an If).
+void count_own_parameters(const Graph& g, const Node& n, ParameterCount& count) {
+  for (const auto& [name, attr] : n.attrs) {
+    if (const auto* graph = std::get_if<std::shared_ptr<const Graph>>(&attr))
+      count_parameters(**graph, count);
+    if (const auto* graphs = std::get_if<std::vector<std::shared_ptr<const Graph>>>(&attr))
+      for (const auto& each : *graphs) count_parameters(*each, count);
+    if (const auto* t = std::get_if<Tensor>(&attr); t && n.op == "Constant" && !n.outputs.empty())
+      if (holds_parameters(*t) && read_as_data(g, n.outputs[0])) count.add(*t);
+  }
+}
+
+void count_parameters(const Graph& g, ParameterCount& count) {
+  for (const ValueId id : g.values())
+    if (is_parameter(g, id)) count.add(*g.value(id).constant);
+  for (const NodeId id : g.nodes()) count_own_parameters(g, g.node(id), count);
+}
+
+bool holds_subgraph(const Node& n) {
+  return std::any_of(n.attrs.begin(), n.attrs.end(), [](const auto& entry) {
+    return std::holds_alternative<std::shared_ptr<const Graph>>(entry.second);
+  });
 }
 
 int64_t type_bytes(const TensorType& type) {
@@ -66,13 +109,11 @@ ModelSummary summarize(const Graph& model, const std::map<std::string, Shape>& i
   const Graph g = with_static_batch(model, input_shapes);
   ModelSummary out;
   std::map<std::string, int64_t> counts;
-  for (ValueId id : g.values()) {
-    if (!is_parameter(g, id)) continue;
-    const Tensor& t = *g.value(id).constant;
-    out.parameters += t.size();
-    out.nonzero_parameters += nonzero(t);
-    out.parameter_bytes += static_cast<int64_t>(t.size_bytes());
-  }
+  ParameterCount count;
+  count_parameters(g, count);
+  out.parameters = count.all;
+  out.nonzero_parameters = count.nonzero;
+  out.parameter_bytes = count.bytes;
   for (NodeId id : g.nodes()) {
     const Node& n = g.node(id);
     ++out.nodes;
@@ -95,6 +136,11 @@ ModelSummary summarize(const Graph& model, const std::map<std::string, Shape>& i
       if (g.value(v).type.dtype == DType::kUndefined && g.value(v).other_type.empty())
         out.unknown_types.push_back(node_label(g, id));
     }
+    ParameterCount own;
+    count_own_parameters(g, n, own);
+    layer.parameters += own.all;
+    if (holds_subgraph(n))
+      out.macs_complete = false;  // which branch runs, and how often, is not known
     const ResolvedOp op = resolve_op(g, id);
     if (op && op.def->macs != nullptr) {
       if (known) {
@@ -112,7 +158,8 @@ ModelSummary summarize(const Graph& model, const std::map<std::string, Shape>& i
   const auto describe = [&](const std::vector<ValueId>& ids) {
     std::vector<std::string> texts;
     for (ValueId id : ids)
-      if (!model.constant(id)) texts.push_back(model.value(id).name + " " + model.value(id).type.text());
+      if (!model.constant(id))
+        texts.push_back(model.value(id).name + " " + model.value(id).type.text());
     return texts;
   };
   out.inputs = describe(model.inputs());

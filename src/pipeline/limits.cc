@@ -34,7 +34,8 @@ double drop(const Report& report, const std::string& name) {
 /// The first metric that the first stage has.
 std::string first_metric(const Report& report) {
   for (const MetricDef* def : all_metrics())
-    if (report.stages.front().metrics.contains(std::string(def->name))) return std::string(def->name);
+    if (report.stages.front().metrics.contains(std::string(def->name)))
+      return std::string(def->name);
   return "top1";
 }
 
@@ -57,11 +58,13 @@ std::vector<LimitRecord> check_limits(const LimitsParams& limits, const Report& 
     out.push_back(at_most("max_accuracy_drop", *limits.max_accuracy_drop,
                           drop(report, first_metric(report))));
   if (limits.min_agreement)
-    out.push_back(at_least("min_agreement", *limits.min_agreement, metric_of(last, "agreement_with_fp32")));
+    out.push_back(
+        at_least("min_agreement", *limits.min_agreement, metric_of(last, "agreement_with_fp32")));
   if (limits.min_sqnr_db)
     out.push_back(at_least("min_sqnr_db", *limits.min_sqnr_db, metric_of(last, "sqnr_db")));
   if (limits.max_size_mb)
-    out.push_back(at_most("max_size_mb", *limits.max_size_mb, static_cast<double>(last.size_bytes) / 1e6));
+    out.push_back(
+        at_most("max_size_mb", *limits.max_size_mb, static_cast<double>(last.size_bytes) / 1e6));
   const double now = median_ms(last, limits.threads);
   if (limits.max_latency_ms) out.push_back(at_most("max_latency_ms", *limits.max_latency_ms, now));
   if (limits.min_speedup)

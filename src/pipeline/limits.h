@@ -2,15 +2,15 @@
 
 #include <vector>
 
-#include "lapidary/exec.h"
 #include "lapidary/evaluate.h"
+#include "lapidary/exec.h"
 #include "lapidary/report.h"
 #include "src/pipeline/recipe_impl.h"
 
 namespace lapidary {
 
-/// Each limit of the recipe against what the report's first and last stage say. A figure that was not
-/// measured misses its limit.
+/// Each limit of the recipe against what the report's first and last stage say. A figure that was
+/// not measured misses its limit.
 std::vector<LimitRecord> check_limits(const LimitsParams& limits, const Report& report);
 
 /// Layers of the last stage with their errors, kernels and times (one profiled inference).

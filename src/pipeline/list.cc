@@ -22,7 +22,8 @@ std::vector<ListedItem> from_infos(const Infos& infos) {
 
 std::vector<ListedItem> steps() {
   std::vector<ListedItem> out;
-  for (const StepDef* def : all_steps()) out.push_back({std::string(def->name), std::string(def->help)});
+  for (const StepDef* def : all_steps())
+    out.push_back({std::string(def->name), std::string(def->help)});
   return out;
 }
 
@@ -33,8 +34,9 @@ std::vector<ListedItem> ops() {
     if (op.shape) can.emplace_back("shape");
     if (op.reference) can.emplace_back("reference");
     if (op.quantize) can.emplace_back("quantize");
-    out.push_back({op.domain.empty() ? op.name : op.domain + "." + op.name,
-                   fmt::format("{} (since {})", fmt::join(can, ", "), fmt::join(op.versions, ", "))});
+    out.push_back(
+        {op.domain.empty() ? op.name : op.domain + "." + op.name,
+         fmt::format("{} (since {})", fmt::join(can, ", "), fmt::join(op.versions, ", "))});
   }
   return out;
 }

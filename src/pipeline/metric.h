@@ -12,9 +12,9 @@ namespace lapidary {
 
 /// What a metric sees of one batch.
 struct MetricBatch {
-  const Batch& data;         ///< labels and targets
-  const Tensor& output;      ///< first graph output as float32 [N, ...]
-  const Tensor* reference;   ///< the float model's, or null
+  const Batch& data;        ///< labels and targets
+  const Tensor& output;     ///< first graph output as float32 [N, ...]
+  const Tensor* reference;  ///< the float model's, or null
 };
 
 /// One figure, gathered over batches in the order of the data.
@@ -22,8 +22,8 @@ class Metric {
  public:
   virtual ~Metric() = default;
   virtual void see(const MetricBatch& batch) = 0;
-  /// Absent where the figure has no meaning for this data (top-5 of two classes): it is left out. NaN where
-  /// outputs that are not finite leave it without a value: no limit on it is met.
+  /// Absent where the figure has no meaning for this data (top-5 of two classes): it is left out.
+  /// NaN where outputs that are not finite leave it without a value: no limit on it is met.
   virtual std::optional<double> value() const = 0;
 };
 
@@ -32,7 +32,8 @@ struct MetricDef {
   std::string_view name, help;
   bool higher_is_better;
   bool needs_labels, needs_reference;
-  /// Points of 100 per unit, for limits: 100 for shares of samples, 1 for figures with their own unit.
+  /// Points of 100 per unit, for limits: 100 for shares of samples, 1 for figures with their own
+  /// unit.
   double points;
   std::unique_ptr<Metric> (*make)();
 };

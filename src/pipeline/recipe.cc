@@ -124,7 +124,23 @@ void parse_data(const Setting& data, const std::string& base_dir, Recipe::Impl& 
   }
 }
 
+/// Each step must be able to start from what those before it leave.
+void check_order(const Recipe::Impl& impl) {
+  Form form = Form::kAsBefore;
+  std::string maker;
+  for (size_t i = 0; i < impl.steps.size(); ++i) {
+    const RecipeStep& step = impl.steps[i];
+    if (const std::string reason = step.step->refuses(form); !reason.empty())
+      fail_key(*impl.params.steps[i].find(step.def->name), "step '{}' cannot follow step '{}': {}",
+               step.name, maker, reason);
+    if (step.step->makes() == Form::kAsBefore) continue;
+    form = step.step->makes();
+    maker = step.name;
+  }
+}
+
 void check(const Recipe::Impl& impl, const Setting& root) {
+  check_order(impl);
   const auto at = [&](const char* key) -> const Setting& {
     const Setting* found = root.find(key);
     return found ? *found : root;
@@ -203,8 +219,9 @@ Setting effective_data(const DataRecord& record, Paths paths) {
 Setting effective_step(const RecipeStep& step, Paths paths) {
   Setting params = step.step->params();
   if (paths == Paths::kLeftOut)
-    std::erase_if(params.entries,
-                  [files = step.step->paths()](const auto& entry) { return files.contains(entry.first); });
+    std::erase_if(params.entries, [files = step.step->paths()](const auto& entry) {
+      return files.contains(entry.first);
+    });
   Setting out = Setting::map({{std::string(step.def->name), std::move(params)}});
   if (step.name != step.def->name) {
     Setting name = Setting::scalar(step.name);
@@ -230,6 +247,8 @@ std::string write_effective(const Recipe::Impl& impl, const std::string& output,
 }  // namespace
 
 Dataset open_data(const std::string& data, const Graph& graph, uint64_t seed) {
+  if (data.find_first_not_of(" \t\n") == std::string::npos)
+    fail_usage("the data record is empty: give a YAML file or {{kind: ..., path: ...}}");
   return open_for(parse_data_record(Setting::scalar(data), ""), graph, seed);
 }
 
@@ -265,6 +284,7 @@ std::string Recipe::explain() const {
     out += fmt::format("{} data: {} from {}{}.\n", role, record.spec.kind,
                        record.spec.path.empty() ? "nowhere" : printable(record.spec.path.front()),
                        record.spec.limit > 0 ? fmt::format(", {} samples", record.spec.limit) : "");
+  if (impl_->steps.empty()) out += "No steps: the model is measured as it is.\n";
   int number = 1;
   for (const RecipeStep& step : impl_->steps)
     out += fmt::format("{}. {}: {}\n", number++, printable(step.name), step.step->explain());

@@ -20,10 +20,13 @@ const FieldTable& EvaluateParams::fields() {
     for (const MetricInfo& info : list_metrics()) metrics.push_back(info.name);
     return FieldTable{
         "evaluate",
-        {field("metrics", &P::metrics, "What to measure; empty: all that the data allow").one_of(metrics),
-         field("every_step", &P::every_step, "Measure after each step, not only the first and last model"),
+        {field("metrics", &P::metrics, "What to measure; empty: all that the data allow")
+             .one_of(metrics),
+         field("every_step", &P::every_step,
+               "Measure after each step, not only the first and last model"),
          field("bench", &P::bench, "Time one inference; null: do not"),
-         field("layer_samples", &P::layer_samples, "Samples of the layer-by-layer comparison; 0: none")
+         field("layer_samples", &P::layer_samples,
+               "Samples of the layer-by-layer comparison; 0: none")
              .range(0, 1e6)}};
   }();
   return kTable;
@@ -33,9 +36,10 @@ const FieldTable& LimitsParams::fields() {
   using P = LimitsParams;
   static const FieldTable kTable{
       "limits",
-      {field("max_drop_points", &P::max_drop_points,
-             "By metric: how far it may fall below the first stage (points of 100; other metrics in "
-             "their own unit)"),
+      {field(
+           "max_drop_points", &P::max_drop_points,
+           "By metric: how far it may fall below the first stage (points of 100; other metrics in "
+           "their own unit)"),
        field("max_accuracy_drop", &P::max_accuracy_drop, "max_drop_points of the first metric")
            .range(0, 100),
        field("min_agreement", &P::min_agreement, "Share of samples with the float model's answer")
@@ -43,7 +47,8 @@ const FieldTable& LimitsParams::fields() {
        field("min_sqnr_db", &P::min_sqnr_db, "Of the output, in dB"),
        field("max_size_mb", &P::max_size_mb, "Of the file, in 10^6 bytes").range(0, 1e9),
        field("max_latency_ms", &P::max_latency_ms, "Median, with `threads`").range(0, 1e9),
-       field("min_speedup", &P::min_speedup, "Median of the first stage over the last one's").range(0, 1e6),
+       field("min_speedup", &P::min_speedup, "Median of the first stage over the last one's")
+           .range(0, 1e6),
        field("threads", &P::threads, "Of the two limits above").range(1, 1024)}};
   return kTable;
 }
@@ -57,11 +62,12 @@ const FieldTable& RecipeParams::fields() {
        field("output", &P::output, "Folder for the results"),
        field("seed", &P::seed, "Of everything random"),
        field("data", &P::data, "Data records: calib, train, eval"),
-       field("steps", &P::steps, "What to do, in order"),
+       field("steps", &P::steps, "What to do, in order; none: the model is measured as it is"),
        field("evaluate", &P::evaluate, "What to measure"),
        field("limits", &P::limits, "Bounds; a missed one ends with exit code 5"),
        field("external_data", &P::external_data,
-             "Weights of the results go into FILE.onnx.data beside them, as they do by themselves from 2 GB on"),
+             "Weights of the results go into FILE.onnx.data beside them, as they do by themselves "
+             "from 2 GB on"),
        field("report", &P::report, "Forms of the report").one_of({"html", "json", "md"})}};
   return kTable;
 }

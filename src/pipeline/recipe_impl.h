@@ -80,8 +80,8 @@ struct Recipe::Impl {
   }
 };
 
-/// The effective recipe without its paths: the same text wherever the files lie. (What is in the files has
-/// hashes of its own.)
+/// The effective recipe without its paths: the same text wherever the files lie. (What is in the
+/// files has hashes of its own.)
 std::string portable_yaml(const Recipe& recipe);
 
 /// Recipe::effective_yaml, with the folder that the results go to.

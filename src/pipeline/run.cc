@@ -1,5 +1,4 @@
-#include <sys/resource.h>
-
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 
@@ -11,6 +10,7 @@
 #include "src/base/sha256.h"
 #include "src/base/text.h"
 #include "src/onnx/model_files.h"
+#include "src/pipeline/estimate.h"
 #include "src/pipeline/evaluate_models.h"
 #include "src/pipeline/feed.h"
 #include "src/pipeline/limits.h"
@@ -28,12 +28,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-int64_t peak_rss_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
-}
-
 /// A recipe on its way: one function per phase, in the order of `run`.
 class Run {
  public:
@@ -47,9 +41,17 @@ class Run {
     open();
     if (options_.dry_run) {
       plan();
+      report_.estimate = estimate(start);
+      note_data();
       return std::move(report_);
     }
+    if (reads_calib()) calib();
     prepare_output();
+    try {
+      report_.estimate = estimate(start);
+    } catch (const Error& error) {  // the steps meet it where they can say more of it
+      if (error.code() == ErrorCode::kInternal) throw;
+    }
     transform();
     evaluate_stages();
     compare_with_original();
@@ -67,7 +69,8 @@ class Run {
  private:
   bool one_verb() const { return !options_.model_output.empty(); }
 
-  /// Every file that this run may write: reports, models and the data files beside them, statistics.
+  /// Every file that this run may write: reports, models and the data files beside them,
+  /// statistics.
   std::vector<std::string> output_files() const {
     std::vector<std::string> out;
     if (!one_verb() && folder_.empty()) return out;  // a dry run
@@ -108,13 +111,12 @@ class Run {
   void open() {
     const std::string& path = impl_.params.model;
     guard_outputs(std::vector<std::string>{path});
+    if (!impl_.source.empty()) guard_outputs(std::vector<std::string>{impl_.source});
     for (const RecipeStep& step : impl_.steps)
-      for (const auto& [key, file] : step.step->paths()) guard_outputs(std::vector<std::string>{*file});
+      for (const auto& [key, file] : step.step->paths())
+        guard_outputs(std::vector<std::string>{*file});
     LoadedModel loaded = load_with_files(path);
-    std::vector<std::string> weights;  // external data, by their locations beside the model
-    for (size_t i = 1; i < loaded.files.size(); ++i)
-      weights.push_back((fs::path(path).parent_path() / loaded.files[i]->path()).string());
-    guard_outputs(weights);
+    guard_outputs(loaded.file_names(path));
     model_sha256_ = loaded.sha256();
     original_ = loaded.graph;
     report_.title = fs::path(path).filename().string();
@@ -128,8 +130,7 @@ class Run {
       guard_outputs(*eval, *eval_);
       report_.provenance.emplace_back("eval data", eval_->manifest_sha256());
     }
-    stage_files_.push_back(path);
-    add_stage("fp32", path, loaded, 0);
+    add_stage("fp32", path, std::move(loaded), 0);
   }
 
   /// The calibration data, opened once.
@@ -137,9 +138,10 @@ class Run {
     if (!calib_) {
       const DataRecord* record = impl_.find_data("calib");
       if (record == nullptr) return nullptr;
-      calib_ = open_for(*record, original_, impl_.params.seed);
-      guard_outputs(*record, *calib_);
-      if (calib_->size() == 0) fail_usage("the calibration data are empty");
+      Dataset data = open_for(*record, original_, impl_.params.seed);
+      guard_outputs(*record, data);
+      if (data.size() == 0) fail_usage("the calibration data are empty");
+      calib_ = std::move(data);
       report_.provenance.emplace_back("calib data", calib_->manifest_sha256());
     }
     return &*calib_;
@@ -147,7 +149,6 @@ class Run {
 
   StepContext context() {
     return {.graph = original_,
-            .original = original_,
             .calib_data = [this] { return calib(); },
             .report = report_,
             .output = folder_,
@@ -158,31 +159,23 @@ class Run {
   void plan() {
     StepContext step_context = context();
     for (const RecipeStep& step : impl_.steps) step.step->plan(step_context);
-    if (calib() != nullptr) estimate();
-    note_data();
   }
 
-  /// Plans the float model for one batch and times it: what the calibration pass will cost.
-  void estimate() {
-    const int64_t batch = batch_size(original_, *calib_, 0);
-    const auto start = Clock::now();
-    const Batch first = calib_->batch(0, batch);
-    if (first.size() == 0) return;
-    const double decode = seconds_since(start);
-    Executor executor(original_, {.threads = options_.threads});
-    const Executor::Values inputs = feed(original_, first);
-    executor.run(inputs);
-    const auto warm = Clock::now();
-    executor.run(inputs);
-    const double forward = seconds_since(warm);
-    Estimate e;
-    e.calib_samples = calib_->size();
-    e.eval_samples = eval_ ? eval_->size() : 0;
-    const double batches = static_cast<double>(e.calib_samples + 2 * e.eval_samples) /
-                           static_cast<double>(first.size());
-    e.seconds = batches * (decode + forward);
-    e.memory_bytes = peak_rss_bytes() + executor.arena_bytes();
-    report_.estimate = e;
+  bool reads_calib() const {
+    return std::any_of(impl_.steps.begin(), impl_.steps.end(), [](const RecipeStep& step) {
+      const StepWork work = step.step->work(1);
+      return work.calibrated > 0 || work.held > 0;
+    });
+  }
+
+  std::optional<Estimate> estimate(Clock::time_point start) {
+    return estimate_run({.model = original_,
+                         .calib = reads_calib() ? calib() : nullptr,
+                         .eval = eval_ ? &*eval_ : nullptr,
+                         .steps = impl_.steps,
+                         .evaluate = impl_.params.evaluate,
+                         .seconds_so_far = seconds_since(start),
+                         .threads = options_.threads});
   }
 
   void prepare_output() {
@@ -191,14 +184,29 @@ class Run {
       const fs::path parent = out.has_parent_path() ? out.parent_path() : fs::path(".");
       if (!fs::is_directory(parent))
         fail(ErrorCode::kIo, "the folder '{}' does not exist", parent.string());
+      if (fs::exists(fs::symlink_status(out)) && !fs::is_regular_file(fs::symlink_status(out)))
+        fail(ErrorCode::kIo,
+             "{}: is not a regular file; it is not written over, give another output name",
+             out.string());
       return;
     }
     if (folder_.empty()) fail_usage("no output folder: give `output:` in the recipe, or --out");
     std::error_code error;
     fs::create_directories(folder_, error);
-    if (error) fail(ErrorCode::kIo, "cannot make the folder '{}': {}", folder_.string(), error.message());
-    write_file_atomically((folder_ / "recipe.effective.yaml").string(),
-                          effective_yaml(impl_, folder_.string()));
+    if (error)
+      fail(ErrorCode::kIo, "cannot make the folder '{}': {}", folder_.string(), error.message());
+    write_effective_recipe();
+  }
+
+  /// A recipe that is this very file is left alone where nothing in it changes.
+  void write_effective_recipe() const {
+    const std::string file = (folder_ / "recipe.effective.yaml").string();
+    const std::string text = effective_yaml(impl_, folder_.string());
+    if (!impl_.source.empty() && same_file(file, impl_.source)) {
+      if (read_file(file) == text) return;
+      guard_output(file, {impl_.source});
+    }
+    write_file_atomically(file, text);
   }
 
   void transform() {
@@ -215,18 +223,17 @@ class Run {
         ++number;
         continue;
       }
-      const fs::path file = one_verb() ? options_.model_output : stage_file(number, step.name);
+      fs::path file = one_verb() ? options_.model_output : stage_file(number, step.name);
       save_stage(step_context, file);
+      if (last && !one_verb()) {
+        file = folder_ / "model.onnx";
+        save_stage(step_context, file);
+      }
       add_stage(step.name, file, load_with_files(file), seconds);
       ++number;
     }
     if (step_context.statistics && !one_verb())
       step_context.statistics->save(folder_ / "statistics.lpstat");
-    if (!one_verb() && !impl_.steps.empty()) {
-      save_stage(step_context, folder_ / "model.onnx");
-      report_.stages.back().file = (folder_ / "model.onnx").string();
-      stage_files_.back() = folder_ / "model.onnx";
-    }
   }
 
   void save_stage(const StepContext& step_context, const fs::path& file) {
@@ -248,7 +255,9 @@ class Run {
     save_onnx(graph, file, {.external_data = too_large || impl_.params.external_data});
   }
 
-  void add_stage(const std::string& name, const fs::path& file, const LoadedModel& loaded, double seconds) {
+  /// Every stage is what was read from its file: what ships is what is measured.
+  void add_stage(const std::string& name, const fs::path& file, LoadedModel loaded,
+                 double seconds) {
     StageRecord stage;
     stage.name = name;
     stage.file = file.string();
@@ -261,26 +270,18 @@ class Run {
     stage.nonzero_parameters = summary.nonzero_parameters;
     stage.macs = summary.macs;
     report_.stages.push_back(std::move(stage));
-    if (report_.stages.size() > 1) stage_files_.push_back(file);
-  }
-
-  /// Every stage is read again from its file: what ships is what is measured.
-  const Graph& stage_graph(size_t i) {
-    while (stage_graphs_.size() < stage_files_.size())
-      stage_graphs_.push_back(load_onnx(stage_files_[stage_graphs_.size()]));
-    return stage_graphs_[i];
+    stage_graphs_.push_back(std::move(loaded.graph));
   }
 
   void evaluate_stages() {
     if (!eval_) return;
     std::vector<const Graph*> models;
     std::vector<size_t> stages;
-    for (size_t i = 0; i < stage_files_.size(); ++i) {
-      const bool ends = i == 0 || i + 1 == stage_files_.size();
+    for (size_t i = 0; i < stage_graphs_.size(); ++i) {
+      const bool ends = i == 0 || i + 1 == stage_graphs_.size();
       if (ends || impl_.params.evaluate.every_step) stages.push_back(i);
     }
-    stage_graph(stage_files_.size() - 1);
-    for (size_t i : stages) models.push_back(&stage_graph(i));
+    for (size_t i : stages) models.push_back(&stage_graphs_[i]);
     EvaluateOptions options;
     options.metrics = impl_.params.evaluate.metrics;
     options.threads = options_.threads;
@@ -305,7 +306,8 @@ class Run {
       for (const std::string& warning : data->warnings())
         report_.warnings.push_back(fmt::format("{} data: {}", which, warning));
       for (const SkippedSample& s : data->skipped())
-        report_.warnings.push_back(fmt::format("{} sample skipped: {}: {}", which, s.source, s.reason));
+        report_.warnings.push_back(
+            fmt::format("{} sample skipped: {}: {}", which, s.source, s.reason));
     };
     note("calibration", calib_);
     note("evaluation", eval_);
@@ -314,23 +316,25 @@ class Run {
   void compare_with_original() {
     const int64_t samples = impl_.params.evaluate.layer_samples;
     const Dataset* data = eval_ ? &*eval_ : calib_ ? &*calib_ : nullptr;
-    if (stage_files_.size() < 2 || samples == 0 || data == nullptr) return;
+    if (stage_graphs_.size() < 2 || samples == 0 || data == nullptr) return;
     if (is_quantized_model(original_)) return;  // its layers have no float values to compare with
-    const Graph& result = stage_graph(stage_files_.size() - 1);
+    const Graph& result = stage_graphs_.back();
     report_.layers = layer_records(
-        result, compare_layers(result, stage_graph(0), *data,
-                               {.samples = samples, .threads = options_.threads, .log = options_.log}),
+        result,
+        compare_layers(result, stage_graphs_[0], *data,
+                       {.samples = samples, .threads = options_.threads, .log = options_.log}),
         *data, options_.threads);
   }
 
   void time_stages() {
     if (!impl_.params.evaluate.bench) return;
     const BenchParams& params = *impl_.params.evaluate.bench;
-    for (size_t i = 0; i < stage_files_.size(); ++i) {
-      options_.log.advance("time", static_cast<int64_t>(i), static_cast<int64_t>(stage_files_.size()));
+    for (size_t i = 0; i < stage_graphs_.size(); ++i) {
+      options_.log.advance("time", static_cast<int64_t>(i),
+                           static_cast<int64_t>(stage_graphs_.size()));
       try {
         report_.stages[i].latency =
-            bench(stage_graph(i),
+            bench(stage_graphs_[i],
                   {.threads = params.threads, .batch = params.batch, .seconds = params.seconds});
       } catch (const Error& error) {
         // A model need not be run to be transformed: its ops may be unknown, its sizes open.
@@ -366,13 +370,14 @@ class Run {
   Graph original_;
   std::string model_sha256_;
   std::optional<Dataset> calib_, eval_;
-  std::vector<fs::path> stage_files_;
   std::vector<Graph> stage_graphs_;
   Report report_;
 };
 
 }  // namespace
 
-Report run_recipe(const Recipe& recipe, const RunOptions& options) { return Run(recipe, options).run(); }
+Report run_recipe(const Recipe& recipe, const RunOptions& options) {
+  return Run(recipe, options).run();
+}
 
 }  // namespace lapidary

@@ -21,7 +21,8 @@ ordered_json type_schema(const Field& f, std::string_view type, int depth) {
   if (type.starts_with("map of "))
     return {{"type", "object"}, {"additionalProperties", type_schema(f, type.substr(7), depth)}};
   if (type == "record")
-    return f.record && depth < 4 ? record_schema(f.record(), depth + 1) : ordered_json{{"type", "object"}};
+    return f.record && depth < 4 ? record_schema(f.record(), depth + 1)
+                                 : ordered_json{{"type", "object"}};
   ordered_json out = ordered_json::object();
   if (type == "boolean" || type == "integer" || type == "number" || type == "string")
     out["type"] = std::string(type);
@@ -38,13 +39,15 @@ ordered_json record_schema(const FieldTable& table, int depth) {
     properties[f.name]["description"] = f.help;
     if (f.required) required.push_back(f.name);
   }
-  ordered_json out = {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}};
+  ordered_json out = {
+      {"type", "object"}, {"properties", properties}, {"additionalProperties", false}};
   if (!required.empty()) out["required"] = required;
   return out;
 }
 
 ordered_json data_schema() {
-  const ordered_json record = {{"anyOf", {{{"type", "string"}}, record_schema(dataset_fields(), 0)}}};
+  const ordered_json record = {
+      {"anyOf", {{{"type", "string"}}, record_schema(dataset_fields(), 0)}}};
   ordered_json properties;
   for (const char* role : {"calib", "train", "eval"}) properties[role] = record;
   return {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}};

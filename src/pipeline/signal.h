@@ -10,8 +10,8 @@ namespace lapidary {
 /// No noise at all would be infinite; float32 itself ends near this.
 inline constexpr double kMaxSqnrDb = 150;
 
-/// 10 log10(sum y^2 / sum (y - yq)^2), at most kMaxSqnrDb; 0 where y is zero and yq is not; NaN where a
-/// value of either is not finite.
+/// 10 log10(sum y^2 / sum (y - yq)^2), at most kMaxSqnrDb; 0 where y is zero and yq is not; NaN
+/// where a value of either is not finite.
 inline double sqnr_db(std::span<const float> y, std::span<const float> yq) {
   double signal = 0, noise = 0;
   for (size_t i = 0; i < y.size(); ++i) {
@@ -19,7 +19,8 @@ inline double sqnr_db(std::span<const float> y, std::span<const float> yq) {
     signal += static_cast<double>(y[i]) * y[i];
     noise += d * d;
   }
-  if (!std::isfinite(signal) || !std::isfinite(noise)) return std::numeric_limits<double>::quiet_NaN();
+  if (!std::isfinite(signal) || !std::isfinite(noise))
+    return std::numeric_limits<double>::quiet_NaN();
   if (noise == 0) return kMaxSqnrDb;
   if (signal == 0) return 0;
   return std::min(kMaxSqnrDb, 10 * std::log10(signal / noise));

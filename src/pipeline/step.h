@@ -21,15 +21,24 @@ namespace lapidary {
 
 /// What a step works on and with.
 struct StepContext {
-  Graph graph;                                ///< in and out
-  const Graph& original;                      ///< the model that came in
-  std::function<const Dataset*()> calib_data; ///< opened at first use; null: the recipe names none
-  std::optional<Statistics> statistics = {};  ///< of `graph`, once some step took or loaded them
+  Graph graph;                                 ///< in and out
+  std::function<const Dataset*()> calib_data;  ///< opened at first use; null: the recipe names none
+  std::optional<Statistics> statistics = {};   ///< of `graph`, once some step took or loaded them
   Report& report;
-  std::filesystem::path output;               ///< the recipe's folder
+  std::filesystem::path output;  ///< the recipe's folder; empty: nothing is written there
   int threads = 0;
   LogSink log = {};
 };
+
+/// What a step does with calibration samples, for the estimate.
+struct StepWork {
+  int64_t calibrated = 0;  ///< through the float model, every tensor looked at
+  int64_t held = 0;        ///< at most; all in memory at once, through the result layer by layer
+  double hold_bytes = 0;   ///< that they may take
+};
+
+/// What arithmetic a step leaves in the graph.
+enum class Form { kAsBefore, kInteger, kHalf };
 
 /// One entry of a recipe's `steps`, with its parameters.
 class Step {
@@ -40,6 +49,11 @@ class Step {
   /// True where the step reads calibration data (checked before any work).
   virtual bool needs_calib() const { return false; }
   virtual void run(StepContext& context) const = 0;
+  virtual Form makes() const { return Form::kAsBefore; }
+  /// Why it cannot start from that form, or nothing (checked before any work).
+  virtual std::string refuses(Form) const { return {}; }
+  /// How many of so many calibration samples `run` uses, and what for.
+  virtual StepWork work(int64_t /*calib_samples*/) const { return {}; }
   /// What `run` would do, into the report, without doing it.
   virtual void plan(StepContext& context) const = 0;
   /// Parameters that name files which the step reads besides model and data, by key: the recipe

@@ -168,8 +168,9 @@ bool needs_quotes(const std::string& text) {
 std::string yaml_scalar(const Setting& s) {
   if (s.kind == Setting::Kind::kNull) return "null";
   const bool quote = s.quoted ? needs_quotes(s.text) : s.text.empty();
-  return quote ? nlohmann::json(s.text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
-               : s.text;
+  return quote
+             ? nlohmann::json(s.text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
+             : s.text;
 }
 
 bool is_leaf(const Setting& s) {
@@ -207,7 +208,8 @@ void block(const Setting& s, int indent, std::string& out) {
 nlohmann::ordered_json to_json(const Setting& s) {
   using nlohmann::ordered_json;
   switch (s.kind) {
-    case Setting::Kind::kNull: return nullptr;
+    case Setting::Kind::kNull:
+      return nullptr;
     case Setting::Kind::kScalar:
       if (s.quoted) return s.text;
       if (s.text == "true" || s.text == "false") return s.text == "true";
@@ -232,7 +234,8 @@ nlohmann::ordered_json to_json(const Setting& s) {
 Setting parse_yaml(std::string_view text, const std::string& source, bool located) {
   Setting file;
   file.source = source;
-  if (text.size() > kMaxBytes) fail_setting(file, "{} bytes; at most {} are read", text.size(), kMaxBytes);
+  if (text.size() > kMaxBytes)
+    fail_setting(file, "{} bytes; at most {} are read", text.size(), kMaxBytes);
   if (text.find('\0') != std::string_view::npos) fail_setting(file, "holds a NUL byte");
   if (!valid_utf8(text)) fail_setting(file, "is not UTF-8");
   std::istringstream stream{std::string(text)};

@@ -13,7 +13,8 @@ namespace lapidary {
 /// `located`: false leaves lines out (text that no user wrote as a file).
 Setting parse_yaml(std::string_view text, const std::string& source, bool located = true);
 
-/// Block-style YAML that `parse_yaml` reads back; texts that could be read as something else are quoted.
+/// Block-style YAML that `parse_yaml` reads back; texts that could be read as something else are
+/// quoted.
 std::string write_yaml(const Setting& setting);
 
 /// The same as JSON: numbers and booleans by the look of unquoted scalars.

@@ -10,7 +10,8 @@ namespace {
 /// How many ranges `count` items become.
 int ranges(int64_t count, int threads = 0) {
   std::atomic<int> seen = 0;
-  parallel_for(count, 1, [&](int64_t, int64_t, int) { ++seen; }, threads);
+  parallel_for(
+      count, 1, [&](int64_t, int64_t, int) { ++seen; }, threads);
   return seen;
 }
 

@@ -187,7 +187,7 @@ TEST_F(Checkpoint, OfAnotherGraphIsRefused) {
   const std::string before = read_file(path_.string());
   const Caught caught =
       error_of([&] { calibrate(tiny_net(0.5f), tiny_data(6), {.checkpoint = path_}); });
-  EXPECT_EQ(caught.code, ErrorCode::kUsage);
+  EXPECT_EQ(caught.code, ErrorCode::kInvalid);
   EXPECT_THAT(caught.text, HasSubstr("another graph"));
   EXPECT_TRUE(read_file(path_.string()) == before);
 }

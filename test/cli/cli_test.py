@@ -294,6 +294,105 @@ class CommandLine(Fixture):
         self.assertGreaterEqual(len(report["quantized"]), 11)
         self.assertGreater(report["estimate"]["memory_bytes"], 0)
 
+    def test_estimate_stands_beside_what_it_took(self):
+        out = self.tmp / "est.onnx"
+        done = self.quantize(out, "--samples", 48, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        seen = json.loads(done.stdout)["estimate"]
+        self.assertEqual((seen["calib_samples"], seen["eval_samples"]), (48, 64))
+        self.assertGreater(seen["seconds"], 0)
+        self.assertGreater(seen["actual_seconds"], 0)
+        ratio = seen["memory_bytes"] / seen["actual_memory_bytes"]
+        self.assertTrue(0.5 < ratio < 2, seen)
+        dry = json.loads(self.quantize(out, "--samples", 48, "--dry-run", "--json").stdout)["estimate"]
+        self.assertIsNone(dry["actual_seconds"])
+        for form in ("html", "md"):
+            self.assertIn("peak memory", (self.tmp / f"est.onnx.report.{form}").read_text())
+
+    def test_messages_name_the_flag(self):
+        for flag, value in (("--percentile", 200), ("--hold-mb", 0), ("--calibrator", "maxmin"),
+                            ("--momentum", 2), ("--max-drop", -1), ("--nonfinite", "x")):
+            done = self.quantize(self.tmp / "f.onnx", flag, value)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(f"lapidary: {flag} is", done.stderr)
+        done = run("quantize", self.model, "-o", self.tmp / "f.onnx")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--calib", done.stderr)
+        done = run("quantize", self.model, "-o", self.tmp / "f.onnx", "--calib", self.calib, "--min-sqnr", 20)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--eval", done.stderr)
+        done = self.quantize(self.tmp / "f.onnx", "--skip", "Conv")
+        self.assertIn("did you mean 'op:Conv'", done.stderr)
+
+    def test_messages_name_a_file_once(self):
+        for case in (["inspect", self.tmp / "none.onnx"], ["eval", self.model, "--data", self.tmp / "none.yaml"],
+                     ["eval", self.model, "--data", f"{{kind: npy, path: {self.tmp}/none.npy}}"],
+                     ["eval", self.model, "--data", f"{{kind: idx, path: {self.tmp}/none.idx}}"]):
+            done = run(*case)
+            self.assertEqual(done.returncode, 6, done.stderr)
+            self.assertEqual(done.stderr.count("/none."), 1, done.stderr)
+
+    def test_statistics_of_another_graph_are_3(self):
+        stats, other = self.tmp / "other.lpstat", self.tmp / "other.onnx"
+        self.assertEqual(run("fp16", self.model, "--weights-only", "-o", other).returncode, 0)
+        self.assertEqual(run("calibrate", other, "--data", self.calib, "-o", stats).returncode, 0)
+        for case in (["quantize", self.model, "-o", self.tmp / "o.onnx", "--calib", self.calib, "--stats", stats],
+                     ["calibrate", self.model, "--data", self.calib, "-o", stats, "--resume"]):
+            done = run(*case)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertIn("another graph", done.stderr)
+
+    def test_missing_external_data_of_a_bare_file_name(self):
+        folder = self.tmp / "bare"
+        folder.mkdir()
+        self.assertEqual(run("optimize", self.model, "-o", folder / "m.onnx", "--external-data").returncode, 0)
+        (folder / "m.onnx.data").rename(folder / "m.onnx.dat")
+        done = run("inspect", "m.onnx", cwd=folder)
+        self.assertEqual(done.returncode, 6, done.stderr)
+        self.assertIn("did you mean 'm.onnx.dat'", done.stderr)
+
+    def test_external_data_is_not_overwritten(self):
+        out, data = self.tmp / "ext.onnx", self.tmp / "ext.onnx.data"
+        self.assertEqual(run("optimize", self.model, "-o", out, "--external-data").returncode, 0)
+        kept = data.read_bytes()
+        for case in (["calibrate", out, "--data", self.calib, "-o", data],
+                     ["samples", out, "--data", self.calib, "-o", data],
+                     ["eval", out, "--data", self.eval, "--outputs", data],
+                     ["eval", self.model, "--against", out, "--data", self.eval, "--outputs", data],
+                     ["infer", out, "--input", "image=none.npy", "-o", data],
+                     ["fp16", out, "-o", data]):
+            done = run(*case)
+            self.assertEqual(done.returncode, 2, f"{case}: {done.stderr}")
+            self.assertEqual(data.read_bytes(), kept, case)
+
+    def test_messages_say_what_to_do(self):
+        done = run("eval", self.model, "--data", "")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("give a YAML file", done.stderr)
+        done = run("optimize", self.model, "-o", self.tmp / "o.onnx", "--passes", "nosuchpass")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("list passes", done.stderr)
+        done = self.quantize(self.tmp)  # a folder
+        self.assertEqual(done.returncode, 6)
+        self.assertNotIn("calibrat", done.stderr)  # before any work
+
+    def test_bench_inputs(self):
+        name = re.split(r"[ :]", json.loads(run("inspect", self.model, "--json").stdout)["inputs"][0])[0]
+        self.assertEqual(run("bench", self.model, "--seconds", 0.01, "--input", f"{name}=0.5").returncode, 0)
+        done = run("bench", self.model, "--seconds", 0.01, "--input", f"{name}x=0.5")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(f"did you mean '{name}'", done.stderr)
+        self.assertEqual(run("bench", self.model, "--input", name).returncode, 2)
+        self.assertEqual(run("bench", self.model, "--input", f"{name}=none.npy").returncode, 6)
+
+    def test_compare_sees_the_layers_of_a_half_model(self):
+        out = self.tmp / "half.onnx"
+        self.assertEqual(run("fp16", self.model, "-o", out).returncode, 0)
+        done = run("compare", out, self.model, "--data", self.eval, "--json")
+        layers = json.loads(done.stdout)["layers"]
+        self.assertEqual(sum(l["op"] == "Conv" for l in layers), 11)
+        self.assertTrue(all(l["sqnr_db"] > 40 for l in layers), layers)
+
     def test_eval_and_compare(self):
         out = self.tmp / "e.onnx"
         self.assertEqual(self.quantize(out).returncode, 0)
@@ -382,6 +481,47 @@ class Recipes(Fixture):
         self.assertIn("model.onnx", done.stderr)
         self.assertEqual((out / "model.onnx").read_bytes(), self.model.read_bytes())
 
+    def test_run_does_not_overwrite_its_recipe(self):
+        out = self.tmp / "of_recipe"
+        out.mkdir()
+        recipe = out / "model.onnx"
+        recipe.write_text(self.whole())
+        done = run("run", recipe, "--out", out)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertEqual(recipe.read_text(), self.whole())
+        effective = out / "recipe.effective.yaml"
+        effective.write_text(self.whole())  # another text than what would be written
+        done = run("run", effective, "--out", out)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertEqual(effective.read_text(), self.whole())
+
+    def test_run_again_from_the_effective_recipe(self):
+        out = self.tmp / "again"
+        self.assertEqual(run("run", self.recipe(self.whole()), "--out", out).returncode, 0)
+        first = (out / "recipe.effective.yaml").read_bytes()
+        done = run("run", out / "recipe.effective.yaml")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual((out / "recipe.effective.yaml").read_bytes(), first)
+
+    def test_without_steps_the_model_is_measured(self):
+        text = re.sub(r"steps:\n.*\n", "steps: []\n", self.whole())
+        out = self.tmp / "measured"
+        done = run("run", self.recipe(text), "--out", out, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        stages = json.loads(done.stdout)["stages"]
+        self.assertEqual([s["name"] for s in stages], ["fp32"])
+        self.assertGreater(stages[0]["metrics"]["top1"], 0.8)
+        self.assertTrue(stages[0]["latency_ms"])
+        self.assertFalse((out / "model.onnx").exists())
+        self.assertIn("top1", (out / "report.md").read_text().splitlines()[2])
+
+    def test_steps_that_cannot_follow_one_another(self):
+        twice = self.whole().replace("steps:\n", "steps:\n  - quantize: {}\n")
+        self.refused(twice, "recipe.yaml:9:5", "cannot follow", "requantize")
+        self.refused(twice.replace("quantize: {}", "fp16: {}"), "recipe.yaml:9:5", "float16")
+        path = self.recipe(twice.replace("minmax}", "minmax, requantize: true}"))
+        self.assertEqual(run("recipe", "validate", path).returncode, 0)
+
     def test_explain_and_set(self):
         done = run("recipe", "explain", self.recipe(self.whole()), "--set", "steps.quantize.target=tensorrt")
         self.assertIn("tensorrt", done.stdout)
@@ -426,5 +566,5 @@ class Recipes(Fixture):
 
 
 if __name__ == "__main__":
-    LAPIDARY, SOURCE = sys.argv[1], Path(sys.argv[2])
+    LAPIDARY, SOURCE = os.path.abspath(sys.argv[1]), Path(sys.argv[2]).resolve()
     unittest.main(argv=[sys.argv[0]], verbosity=1)

@@ -6,6 +6,7 @@
 #include "lapidary/data.h"
 #include "src/base/sha256.h"
 #include "test/data/data_test_util.h"
+#include "test/support/assets.h"
 
 namespace lapidary {
 namespace {
@@ -33,11 +34,8 @@ Digest digest(const DatasetSpec& spec) {
   return {hash.hex().substr(0, 16), std::bit_cast<int64_t>(labels)};
 }
 
-#define SKIP_WITHOUT(path) \
-  if (!fs::exists(path)) GTEST_SKIP() << (path) << " is not here"
-
 TEST(AssetsData, ImagenetPictures) {
-  SKIP_WITHOUT(kData + "imagenet_calib200");
+  LAPIDARY_SKIP_WITHOUT_ASSETS();
   const Digest d = digest({.kind = "images",
                            .path = kData + "imagenet_calib200",
                            .labels = kData + "imagenet_calib200/labels.csv",
@@ -52,7 +50,7 @@ TEST(AssetsData, ImagenetPictures) {
 }
 
 TEST(AssetsData, CocoPicturesOfManySizes) {
-  SKIP_WITHOUT(kData + "coco_val128");
+  LAPIDARY_SKIP_WITHOUT_ASSETS();
   EXPECT_EQ(digest({.kind = "images",
                     .path = kData + "coco_val128/images",
                     .resize = {256},
@@ -75,7 +73,7 @@ TEST(AssetsData, CocoPicturesOfManySizes) {
 }
 
 TEST(AssetsData, Cifar10) {
-  SKIP_WITHOUT(kData + "cifar10");
+  LAPIDARY_SKIP_WITHOUT_ASSETS();
   const Digest d = digest({.kind = "cifar10",
                            .path = kData + "cifar10/test_batch.bin",
                            .scale = 1 / 255.,
@@ -88,7 +86,7 @@ TEST(AssetsData, Cifar10) {
 }
 
 TEST(AssetsData, VisualWakeWordsHalf) {
-  SKIP_WITHOUT(kData + "vww256");
+  LAPIDARY_SKIP_WITHOUT_ASSETS();
   DatasetSpec spec{.kind = "raw",
                    .path = kData + "vww256/images_u8_256x96x96x3.bin",
                    .labels = kData + "vww256/labels.csv",
@@ -104,7 +102,6 @@ TEST(AssetsData, VisualWakeWordsHalf) {
 }
 
 TEST(AssetsData, FashionMnist) {
-  SKIP_WITHOUT(kFashion + "t10k-images-idx3-ubyte.gz");
   const Digest d = digest({.kind = "idx",
                            .path = kFashion + "t10k-images-idx3-ubyte.gz",
                            .labels = kFashion + "t10k-labels-idx1-ubyte.gz",
@@ -119,7 +116,7 @@ TEST(AssetsData, FashionMnist) {
 
 // 9,136 predicted tokens: the count that the perplexity of the language model was measured over.
 TEST(AssetsData, TinyStories) {
-  SKIP_WITHOUT(kData + "tinystories");
+  LAPIDARY_SKIP_WITHOUT_ASSETS();
   const Dataset data =
       open_dataset({.kind = "tokens", .path = kData + "tinystories/token_ids.json"});
   ASSERT_EQ(data.size(), 19);

@@ -155,7 +155,8 @@ TEST_F(NpyTest, ArchivesRoundTrip) {
 
 TEST_F(NpyTest, MemberNamesStayInTheirFolder) {
   const Tensor x = Tensor::of<float>({1}, {1.f});
-  write_npz(at("n.npz"), {{"../../etc/x", x}, {"/abs", x}, {"a\x1b[m", x}, {"50%", x}, {"a.b/c-d_e:0", x}});
+  write_npz(at("n.npz"),
+            {{"../../etc/x", x}, {"/abs", x}, {"a\x1b[m", x}, {"50%", x}, {"a.b/c-d_e:0", x}});
   std::vector<std::string> names;
   for (const auto& [name, tensor] : read_npz(at("n.npz"))) names.push_back(name);
   EXPECT_THAT(names, testing::UnorderedElementsAre("%2E%2E/%2E%2E/etc/x", "/abs", "a%1B%5Bm",

@@ -5,9 +5,9 @@
 
 namespace lapidary::testing_data {
 
-/// Pictures of 19 x 11 pixels with R = 13 x mod 256, G = 23 y mod 256, B = 7 x y mod 256, written by
-/// Pillow 13, and the SHA-256 of `Image.open(f).convert(mode).tobytes()` for modes RGB and L (empty:
-/// refused).
+/// Pictures of 19 x 11 pixels with R = 13 x mod 256, G = 23 y mod 256, B = 7 x y mod 256, written
+/// by Pillow 13, and the SHA-256 of `Image.open(f).convert(mode).tobytes()` for modes RGB and L
+/// (empty: refused).
 struct TestPicture {
   const char* name;
   const char* hex;
@@ -16,7 +16,8 @@ struct TestPicture {
 };
 
 /// 19 x 11, quality 75, chroma halved both ways, 734 bytes.
-inline const TestPicture kJpeg420 = {"19 x 11, quality 75, chroma halved both ways",
+inline const TestPicture kJpeg420 = {
+    "19 x 11, quality 75, chroma halved both ways",
     "ffd8ffe000104a46494600010100000100010000ffdb004300080606070605080707070909080a0c140d0c0b0b"
     "0c1912130f141d1a1f1e1d1a1c1c20242e2720222c231c1c2837292c30313434341f27393d38323c2e333432ff"
     "db0043010909090c0b0c180d0d1832211c21323232323232323232323232323232323232323232323232323232"
@@ -38,7 +39,8 @@ inline const TestPicture kJpeg420 = {"19 x 11, quality 75, chroma halved both wa
     "05854a8dc3e8fed2b0e479ce082c635e236640d068c6bcd3b183d6c77c776006"};
 
 /// quality 90, progressive, chroma full, 899 bytes.
-inline const TestPicture kJpegProgressive = {"quality 90, progressive, chroma full",
+inline const TestPicture kJpegProgressive = {
+    "quality 90, progressive, chroma full",
     "ffd8ffe000104a46494600010100000100010000ffdb0043000302020302020303030304030304050805050404"
     "050a070706080c0a0c0c0b0a0b0b0d0e12100d0e110e0b0b1016101113141515150c0f171816141812141514ff"
     "db00430103040405040509050509140d0b0d141414141414141414141414141414141414141414141414141414"
@@ -63,7 +65,8 @@ inline const TestPicture kJpegProgressive = {"quality 90, progressive, chroma fu
     "b2ab6bacd73d69816eee1e23f83518d03b0d9a569bdb674ce2b9102c580194f4"};
 
 /// grayscale, 250 bytes.
-inline const TestPicture kJpegGray = {"grayscale",
+inline const TestPicture kJpegGray = {
+    "grayscale",
     "ffd8ffe000104a46494600010100000100010000ffdb00430006040506050406060506070706080a100a0a0909"
     "0a140e0f0c1017141818171416161a1d251f1a1b231c1616202c20232627292a29191f2d302d283025282928ff"
     "c0000b08000b001301011100ffc4001500010100000000000000000000000000000607ffc40024100001030206"
@@ -74,7 +77,8 @@ inline const TestPicture kJpegGray = {"grayscale",
     "72d45db7d00fd8bad8fc2becf7458558afe5a0964925e7cd00612f7ea016002f"};
 
 /// CMYK, 342 bytes.
-inline const TestPicture kJpegCmyk = {"CMYK",
+inline const TestPicture kJpegCmyk = {
+    "CMYK",
     "ffd8ffee000e41646f626500640000000000ffdb0043001b12141714111b1716171e1c1b2028422b2825252851"
     "3a3d3042605565645f555d5b6a7899816a7190735b5d85b586909ea3abadab6780bcc9baa6c799a8aba4ffc000"
     "1408000b0013044311004d11005911004b1100ffc4001800010101010100000000000000000000000005040601"
@@ -83,11 +87,11 @@ inline const TestPicture kJpegCmyk = {"CMYK",
     "dd258016255a09a16889e273850f946588ceb445619ca138576ad30a5a41f09aedde5b11e8dfda2e264b45d55d"
     "33a42cdb3407429084e00b1ce7388a664529f6515e92d12e99d21797af896ed90eb52f7c6a062e16a9ed80c32c"
     "115867284ba674856a4e135f2b0dee73eae15347b80f80517fffd9",
-    "",
-    ""};
+    "", ""};
 
 /// 8-bit RGB, 173 bytes.
-inline const TestPicture kPngRgb = {"8-bit RGB",
+inline const TestPicture kPngRgb = {
+    "8-bit RGB",
     "89504e470d0a1a0a0000000d49484452000000130000000b080200000012b7216d000000744944415478da9dcd"
     "a10a80401045d12b08266d62b1d96cb669dba6f905db6c369bbf6fd09571570585131e0397c980f2979c06287e"
     "38cbea2b5bd69f4465fbcc4797b4ecae34b91c6ecb1e7a9030acf9dc4fe590f0d1e5b614184082d16c81651f2f"
@@ -96,7 +100,8 @@ inline const TestPicture kPngRgb = {"8-bit RGB",
     "555a1986ed7161aeffba60921d32041f14837b2e113c022ef95dec552542d974"};
 
 /// 8-bit RGBA, 181 bytes.
-inline const TestPicture kPngRgba = {"8-bit RGBA",
+inline const TestPicture kPngRgba = {
+    "8-bit RGBA",
     "89504e470d0a1a0a0000000d49484452000000130000000b08060000009dd5b63a0000007c4944415478daadd0"
     "a10a80301080e15f10c4a04d2c369bcd766d6dcd2758b3d96cbebe65e83c3615347cb03bc6cf58065041f9879c"
     "16a0f84510ab3f53b1e69348ac7bc145f789581f6113fbd34d6cf024386bcb657e888d092ebabf8989bf248149"
@@ -106,7 +111,8 @@ inline const TestPicture kPngRgba = {"8-bit RGBA",
     "555a1986ed7161aeffba60921d32041f14837b2e113c022ef95dec552542d974"};
 
 /// 4-bit palette, 216 bytes.
-inline const TestPicture kPngPalette = {"4-bit palette",
+inline const TestPicture kPngPalette = {
+    "4-bit palette",
     "89504e470d0a1a0a0000000d49484452000000130000000b04030000006ffbab0900000027504c5445cacf8989"
     "cf80b0a17cb07f884ecf8b14cf5f34a16f347f6fca459b89459db00c2f344554340c0e1ad6ec410000006c4944"
     "415478da05c1c10dc1500000d0f7db2f71d39a407ab40c318d158c62875e5d44c28dd36702ad8b2269ebbd7082"
@@ -116,7 +122,8 @@ inline const TestPicture kPngPalette = {"4-bit palette",
     "d73938fe81ab7b126fd52e2571713934a37466efa8101bfbed53a4ee33558b75"};
 
 /// 1-bit gray, 110 bytes.
-inline const TestPicture kPngBits = {"1-bit gray",
+inline const TestPicture kPngBits = {
+    "1-bit gray",
     "89504e470d0a1a0a0000000d49484452000000130000000b0100000000b5ae8b97000000354944415478da6360"
     "60606064f00a63e2f2606096feadc6f4f51b038b698218b3c175512606d1032c0c41ca0cabae2730735daa0200"
     "bc590a7a9e77bc1c0000000049454e44ae426082",
@@ -124,7 +131,8 @@ inline const TestPicture kPngBits = {"1-bit gray",
     "522dd7e6947624b62bd73e89fee93263d76d2b6b7fced430cd367f1aeba172b8"};
 
 /// 8-bit gray with alpha, 225 bytes.
-inline const TestPicture kPngGrayAlpha = {"8-bit gray with alpha",
+inline const TestPicture kPngGrayAlpha = {
+    "8-bit gray with alpha",
     "89504e470d0a1a0a0000000d49484452000000130000000b080400000037dc7eb1000000a84944415478da85ce"
     "cd4ec3400c45e1af64f233d34924a04028efff7094347d82262c3aaa029beac83ed7f6c63b42bc51c5f08fcd66"
     "10d4ea47bd576b1e5618341a8df68f5b8d6f3b4fae2a8bd06b37745aad131837fb3068751b4e166f9b2958ac42"
@@ -134,10 +142,10 @@ inline const TestPicture kPngGrayAlpha = {"8-bit gray with alpha",
     "555a1986ed7161aeffba60921d32041f14837b2e113c022ef95dec552542d974"};
 
 /// 16-bit gray, 88 bytes.
-inline const TestPicture kPng16 = {"16-bit gray",
+inline const TestPicture kPng16 = {
+    "16-bit gray",
     "89504e470d0a1a0a0000000d49484452000000130000000b1000000000e82e35a50000001f4944415478da6364"
     "60e0dec1b38367078484d1e83c2606a2c0a8329a2a030003680dd8db40143a0000000049454e44ae426082",
-    "",
-    ""};
+    "", ""};
 
 }  // namespace lapidary::testing_data

@@ -2,6 +2,7 @@
 
 #include "lapidary/model_io.h"
 #include "test/exec/compare.h"
+#include "test/support/assets.h"
 
 namespace lapidary::exec {
 namespace {
@@ -12,7 +13,7 @@ class Models : public testing::TestWithParam<const char*> {};
 TEST_P(Models, FastAgreesWithTheReference) {
   const auto path =
       std::filesystem::path(LAPIDARY_ASSETS_DIR) / "models" / (std::string(GetParam()) + ".onnx");
-  if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is not there";
+  LAPIDARY_SKIP_WITHOUT_ASSETS();
   const Graph graph = load_onnx(path);
   Executor::Values inputs;
   Rng rng(3);
@@ -57,7 +58,7 @@ Tensor pattern(Shape shape, int a, int b, int c, float d) {
 // A model of nested Ifs, one branch a sampling rate. Values of ONNX Runtime 1.31.1, not optimized.
 TEST(SileroVad, BothBranchesMatchOnnxRuntime) {
   const auto path = std::filesystem::path(LAPIDARY_ASSETS_DIR) / "models/silero_vad_v5.onnx";
-  if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is not there";
+  LAPIDARY_SKIP_WITHOUT_ASSETS();
   const Graph graph = load_onnx(path);
   struct Row {
     int64_t rate, samples;

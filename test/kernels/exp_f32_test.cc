@@ -32,9 +32,8 @@ TEST(ExpF32, RowsGiveTheBitsOfTheScalarRow) {
   const ExpF32Functions* scalar = exp_f32_kernels().back().call;
   for (const ExpF32Kernel& kernel : exp_f32_kernels()) {
     if (!cpu_has(kernel.row.isa)) continue;
-    for (const auto member :
-         {&ExpF32Functions::exp, &ExpF32Functions::sigmoid, &ExpF32Functions::silu,
-          &ExpF32Functions::erf}) {
+    for (const auto member : {&ExpF32Functions::exp, &ExpF32Functions::sigmoid,
+                              &ExpF32Functions::silu, &ExpF32Functions::erf}) {
       const auto expected = run(scalar->*member, inputs()),
                  got = run(kernel.call->*member, inputs());
       for (size_t i = 0; i < got.size(); ++i)

@@ -10,6 +10,7 @@
 
 #include <fstream>
 
+#include "src/onnx/model_files.h"
 #include "test/onnx/models.h"
 
 namespace lapidary {
@@ -255,6 +256,15 @@ TEST_F(ExternalDataTest, AFailedSaveLeavesWhatWasThere) {
   size_t files = 0;
   for ([[maybe_unused]] const auto& entry : fs::directory_iterator(folder_)) ++files;
   EXPECT_EQ(files, 3u);  // w.bin, sub, out.onnx: no temporary file stays
+}
+
+TEST(NeedsExternalData, WhereTheConstantsPassTheLimit) {
+  // As they are stored: w 3 floats, medium 400, large 300,000, packed 2,400 elements of 4 bits.
+  const uint64_t bytes = 12 + 1600 + 1'200'000 + 1200;
+  const Graph g = graph_with_weights();
+  EXPECT_TRUE(needs_external_data(g, bytes - 1));
+  EXPECT_FALSE(needs_external_data(g, bytes));
+  EXPECT_FALSE(needs_external_data(g));
 }
 
 TEST_F(ExternalDataTest, MoreThanTwoGigabytesNeedIt) {

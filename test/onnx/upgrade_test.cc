@@ -12,6 +12,7 @@
 #include "src/ops/evaluate.h"
 #include "src/ops/infer.h"
 #include "test/onnx/models.h"
+#include "test/support/assets.h"
 
 namespace lapidary {
 namespace {
@@ -216,7 +217,7 @@ TEST(UpgradeOpset, BranchesAreUpgradedToo) {
 
 TEST(UpgradeOpset, EveryLentModelUpgrades) {
   const fs::path folder = fs::path(LAPIDARY_ASSETS_DIR) / "models";
-  if (!fs::is_directory(folder)) GTEST_SKIP() << "no models in " << folder;
+  LAPIDARY_SKIP_WITHOUT_ASSETS();
   for (const auto& entry : fs::directory_iterator(folder)) {
     SCOPED_TRACE(entry.path());
     try {
@@ -235,7 +236,7 @@ TEST(UpgradeOpset, EveryLentModelUpgrades) {
 
 TEST(UpgradeOpset, ATrainedModelOfOpset7ComputesTheSame) {
   const fs::path path = fs::path(LAPIDARY_ASSETS_DIR) / "models" / "mnist_cntk_opset7.onnx";
-  if (!fs::exists(path)) GTEST_SKIP() << "no " << path;
+  LAPIDARY_SKIP_WITHOUT_ASSETS();
   Graph g = load_onnx(path);
   const Tensor picture = random_tensor({1, 1, 28, 28});
   const auto before = evaluate(g, {picture});

@@ -20,13 +20,15 @@ Batch labelled(std::vector<int64_t> labels) {
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
-std::optional<double> measured(const char* name, const Batch& data, const Tensor& output, const Tensor* reference = nullptr) {
+std::optional<double> measured(const char* name, const Batch& data, const Tensor& output,
+                               const Tensor* reference = nullptr) {
   auto metric = find_metric(name)->make();
   metric->see({data, output, reference});
   return metric->value();
 }
 
-double measure(const char* name, const Batch& data, const Tensor& output, const Tensor* reference = nullptr) {
+double measure(const char* name, const Batch& data, const Tensor& output,
+               const Tensor* reference = nullptr) {
   return measured(name, data, output, reference).value();
 }
 
@@ -62,9 +64,10 @@ TEST(Metrics, SqnrIsTheMeanOverSamples) {
 }
 
 TEST(Metrics, ScoresThatAreNotFiniteAreMisses) {
-  const Tensor y = Tensor::of<float>(
-      {6, 2}, {kNan, kNan, 1, kNan, kNan, 1, kInf, 0, -kInf, -kInf, 1, -kInf});
-  EXPECT_DOUBLE_EQ(measure("top1", labelled({0, 0, 1, 0, 0, 0}), y), 1.0 / 6);  // the last one alone
+  const Tensor y =
+      Tensor::of<float>({6, 2}, {kNan, kNan, 1, kNan, kNan, 1, kInf, 0, -kInf, -kInf, 1, -kInf});
+  EXPECT_DOUBLE_EQ(measure("top1", labelled({0, 0, 1, 0, 0, 0}), y),
+                   1.0 / 6);  // the last one alone
   const Tensor nan = Tensor::of<float>({1, 6}, {kNan, kNan, kNan, kNan, kNan, kNan});
   EXPECT_DOUBLE_EQ(measure("top5", labelled({3}), nan), 0);
 }

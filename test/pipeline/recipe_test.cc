@@ -46,8 +46,8 @@ steps: [{quantize: {stats: seen.lpstat}}]
 
 TEST_F(Recipes, PathsStartAtTheRecipesFolder) {
   const std::string text = load("a", kRecipe).effective_yaml();
-  for (const char* path : {"a/net.onnx", "a/out", "a/x.npy", "a/more/y.npy", "a/l.npy", "a/p.npy", "q.npy",
-                           "a/seen.lpstat"})
+  for (const char* path : {"a/net.onnx", "a/out", "a/x.npy", "a/more/y.npy", "a/l.npy", "a/p.npy",
+                           "q.npy", "a/seen.lpstat"})
     EXPECT_THAT(text, HasSubstr((folder_ / path).string())) << path;
 }
 

@@ -29,7 +29,8 @@ Report hostile() {
   a.metrics = {{"top1", 0.5}};
   b.metrics = {{"top1", std::numeric_limits<double>::quiet_NaN()}, {"sqnr_db", 31.25}};
   r.stages = {a, b};
-  r.layers = {{evil, evil, 1, 2, 30.0, 0.99, 0.5, evil, evil}, {evil, evil, 0, 0, {}, {}, {}, "", ""}};
+  r.layers = {{evil, evil, 1, 2, 30.0, 0.99, 0.5, evil, evil},
+              {evil, evil, 0, 0, {}, {}, {}, "", ""}};
   r.kept_float = {{evil, evil, evil}};
   r.histograms = {{evil, -1, 0.5, {1, 0, 4}, {-0.5, 0.5}}};
   r.limits = {{evil, 1, 2, false}};
@@ -54,7 +55,8 @@ TEST(Report, JsonIsValidAndKeepsItsShape) {
   EXPECT_EQ(json["stages"][1]["metrics"]["sqnr_db"], 31.25);
   EXPECT_TRUE(json["layers"][1]["sqnr_db"].is_null());
   EXPECT_EQ(json["limits"][0]["met"], false);
-  for (const char* key : {"version", "seed", "environment", "kept_float", "frozen_axes", "warnings"})
+  for (const char* key :
+       {"version", "seed", "environment", "kept_float", "frozen_axes", "warnings"})
     EXPECT_TRUE(json.contains(key)) << key;
 }
 
@@ -84,9 +86,45 @@ Report two_stages() {
 TEST(Report, IntegerLayersAreThoseThatRanOnIntegers) {
   Report r = two_stages();
   r.quantized = {"a", "b", "c"};  // as planned
-  r.layers = {{"a", "Conv", 9, 1, {}, {}, {}, "conv_s8", "int8"}, {"b", "Conv", 9, 1, {}, {}, {}, "", "float32"},
+  r.layers = {{"a", "Conv", 9, 1, {}, {}, {}, "conv_s8", "int8"},
+              {"b", "Conv", 9, 1, {}, {}, {}, "", "float32"},
               {"c", "Relu", 0, 0, {}, {}, {}, "", "int8"}};
   EXPECT_THAT(report_html(r), HasSubstr("<b>1 / 2</b>"));
+  for (const std::string& text : {report_html(r), report_markdown(r), report_console(r, false)})
+    EXPECT_THAT(text, HasSubstr("1 of 2 layers with MACs ran on integer kernels"));
+  const auto json = nlohmann::json::parse(report_json(r))["integer_layers"];
+  EXPECT_EQ(json["ran"], 1);
+  EXPECT_EQ(json["of"], 2);
+}
+
+TEST(Report, WhatGrewIsNotCalledSmaller) {
+  Report r = two_stages();  // 3 ms -> 1 ms
+  r.stages[0].size_bytes = 1'000'000;
+  r.stages[1].size_bytes = 2'600'000;
+  for (const std::string& text : {report_html(r), report_markdown(r), report_console(r, false)}) {
+    EXPECT_THAT(text, HasSubstr("2.60x larger"));
+    EXPECT_THAT(text, HasSubstr("3.00x faster"));
+    EXPECT_THAT(text, Not(HasSubstr("smaller")));
+  }
+  std::swap(r.stages[0], r.stages[1]);
+  EXPECT_THAT(report_html(r), HasSubstr("2.60x smaller"));
+  EXPECT_THAT(report_html(r), HasSubstr("3.00x slower"));
+}
+
+TEST(Report, EstimateStandsBesideWhatItTook) {
+  Report r = two_stages();
+  r.estimate =
+      Estimate{.seconds = 4.25, .memory_bytes = 5'000'000, .calib_samples = 8, .eval_samples = 9};
+  EXPECT_TRUE(nlohmann::json::parse(report_json(r))["estimate"]["actual_seconds"].is_null());
+  r.estimate->actual_seconds = 3.75;
+  r.estimate->actual_memory_bytes = 6'000'000;
+  for (const std::string& text : {report_html(r), report_markdown(r), report_console(r, false)})
+    for (const char* figure : {"4.2 s", "3.8 s", "5.00 MB", "6.00 MB"})
+      EXPECT_THAT(text, HasSubstr(figure));
+  const auto json = nlohmann::json::parse(report_json(r))["estimate"];
+  EXPECT_EQ(json["seconds"], 4.25);
+  EXPECT_EQ(json["actual_seconds"], 3.75);
+  EXPECT_EQ(json["actual_memory_bytes"], 6'000'000);
 }
 
 TEST(Limits, EachIsHeldAgainstTheLastStage) {
@@ -112,7 +150,7 @@ TEST(Limits, WhatWasNotMeasuredIsMissed) {
   limits.max_accuracy_drop = 0.6;
   const auto got = check_limits(limits, two_stages());
   ASSERT_EQ(got.size(), 2u);
-  EXPECT_TRUE(got[0].met);   // top-1 fell by 0.5 points
+  EXPECT_TRUE(got[0].met);  // top-1 fell by 0.5 points
   EXPECT_FALSE(got[1].met);
 }
 

@@ -57,7 +57,8 @@ TEST(Yaml, Refusals) {
 
 TEST(Yaml, WrittenYamlReadsBackTheSame) {
   const std::string text =
-      "a: 1\nb: \"yes\"\nc: {d: [1.5, \"2\", null], e: \"x: y\"}\nf:\n  - {g: true}\n  - {h: \"\"}\n";
+      "a: 1\nb: \"yes\"\nc: {d: [1.5, \"2\", null], e: \"x: y\"}\nf:\n  - {g: true}\n  - {h: "
+      "\"\"}\n";
   const Setting once = parse_yaml(text, "");
   const Setting again = parse_yaml(write_yaml(once), "");
   EXPECT_EQ(write_json(once), write_json(again));

@@ -281,9 +281,80 @@ TEST(Placement, TensorRtLeavesNarrowConvolutionsFloat) {
   const Graph graph = net.finish({net.conv(c, 10, 10, "grouped", 10)});
   const Decision trt = decide(graph, "tensorrt");
   EXPECT_EQ(trt.integer, (Names{"first", "eight"}));
-  EXPECT_THAT(trt.kept, UnorderedElementsAre(Pair("ten", HasSubstr("too few channels")),
-                                             Pair("grouped", HasSubstr("too few channels"))));
+  EXPECT_THAT(trt.kept,
+              UnorderedElementsAre(Pair("ten", HasSubstr("too few channels")),
+                                   Pair("grouped", HasSubstr("grouped integer convolution"))));
   EXPECT_EQ(decide(graph, "onnxruntime-cpu").integer.size(), 4u);
+}
+
+ValueId conv_of(Net& net, ValueId x, const Shape& weight, int64_t group, const std::string& name) {
+  return net.op("Conv", {x, net.constant(name + "_w", ramp(weight))}, name, {{"group", group}});
+}
+
+// What TensorRT Model Optimizer leaves out: grouped convolutions but for those with a multiple of 8
+// outputs and a kernel of 3 or wider; narrow ones but for square kernels between multiples of 8, 16
+// or more on one side or first.
+TEST(Placement, TensorRtConvolutionsByKernelAndGroups) {
+  Net net;
+  const ValueId x = net.input("x", {1, 16, 32, 32});
+  const ValueId wide = conv_of(net, x, {16, 1, 3, 3}, 16, "depthwise_3x3");
+  const ValueId flat = conv_of(net, wide, {16, 1, 1, 3}, 16, "depthwise_1x3");
+  const ValueId uneven = conv_of(net, flat, {20, 4, 3, 3}, 4, "grouped_20");
+  const ValueId eight = conv_of(net, uneven, {8, 20, 3, 3}, 1, "to_8");
+  const ValueId oblong = conv_of(net, eight, {16, 8, 1, 3}, 1, "oblong_8");
+  const ValueId odd = conv_of(net, oblong, {15, 16, 3, 3}, 1, "sixteen_to_15");
+  const ValueId fifteen = conv_of(net, odd, {17, 15, 3, 3}, 1, "fifteen_to_17");
+  const Graph graph = net.finish({conv_of(net, fifteen, {20, 17, 1, 3}, 1, "oblong_17")});
+  const Decision trt = decide(graph, "tensorrt");
+  EXPECT_EQ(trt.integer, (Names{"depthwise_3x3", "to_8", "sixteen_to_15", "oblong_17"}));
+  EXPECT_THAT(trt.kept, UnorderedElementsAre(Pair("depthwise_1x3", HasSubstr("wider kernel")),
+                                             Pair("grouped_20", HasSubstr("more outputs")),
+                                             Pair("oblong_8", HasSubstr("too few channels")),
+                                             Pair("fifteen_to_17", HasSubstr("too few channels"))));
+  EXPECT_EQ(decide(graph, "openvino").integer.size(), 8u);
+}
+
+TEST(Placement, TensorRtNarrowConvolutionsOnlyFirst) {
+  Net net;
+  const ValueId x = net.input("x", picture(3));
+  const ValueId first = net.conv(x, 3, 8, "first");
+  const Graph graph = net.finish({net.conv(first, 8, 8, "second")});
+  EXPECT_EQ(decide(graph, "tensorrt").integer, (Names{"first"}));
+}
+
+TEST(Placement, TensorRtPoolsOnlyBesideIntegerOps) {
+  Net net;
+  const auto pool = [&](const char* op, ValueId from, const std::string& name) {
+    return net.op(op, {from}, name, {{"kernel_shape", std::vector<int64_t>{1, 1}}});
+  };
+  const ValueId x = net.input("x", picture(16));
+  const ValueId alone = pool("MaxPool", net.op("Tanh", {x}, "tanh"), "alone");
+  const ValueId too = pool("AveragePool", alone, "alone_too");
+  const ValueId before = pool("AveragePool", net.op("Exp", {too}, "exp"), "before");
+  const ValueId relu = net.op("Relu", {net.conv(before, 16, 16, "c")}, "relu");
+  const ValueId after = pool("MaxPool", relu, "after");
+  const ValueId next = pool("AveragePool", after, "next");
+  const Graph graph = net.finish({net.op("Tanh", {next}, "y")});
+  const Decision trt = decide(graph, "tensorrt");
+  EXPECT_EQ(trt.integer, (Names{"before", "c", "after", "next"}));
+  EXPECT_EQ(trt.quantized, (Names{"exp", "before", "relu", "after"}));
+  for (const char* name : {"alone", "alone_too"})
+    EXPECT_THAT(trt.kept, testing::Contains(Pair(name, HasSubstr("no integer op"))));
+}
+
+TEST(Placement, TensorRtMatricesTimesVectorsStayFloat) {
+  Net net;
+  const ValueId row = net.input("row", {1, 16}), rows = net.input("rows", {Dim::named("N"), 16});
+  const ValueId w = net.constant("w", ramp({16, 16})), one = net.constant("one", ramp({16, 1}));
+  const Graph graph = net.finish({net.op("MatMul", {row, w}, "one_row"),
+                                  net.op("MatMul", {rows, one}, "one_column"),
+                                  net.op("MatMul", {rows, w}, "whole")});
+  const Decision trt = decide(graph, "tensorrt");
+  EXPECT_EQ(trt.integer, (Names{"whole"}));
+  EXPECT_THAT(trt.kept,
+              UnorderedElementsAre(Pair("one_row", HasSubstr("one row or one column")),
+                                   Pair("one_column", HasSubstr("one row or one column"))));
+  EXPECT_EQ(decide(graph, "onnxruntime-cpu").integer.size(), 3u);
 }
 
 TEST(Placement, SkipsByNameGlobRegexAndOp) {

@@ -105,11 +105,23 @@ TEST(QOperatorForm, HoldsIntegerOperators) {
 }
 
 TEST(TensorRtForm, HasFloatBiasesAndNoQuantizedOutputs) {
+  Net net;
+  const ValueId x = net.input("x", {Dim::named("N"), 8, 6, 6});
+  const ValueId relu = net.op("Relu", {net.conv(x, 8, 16, "conv")}, "relu");
+  const ValueId depth = net.conv(relu, 16, 16, "depth", 16);
+  const ValueId flat = net.op("Flatten", {net.op("GlobalAveragePool", {depth}, "pool")}, "flat");
+  const ValueId w = net.constant("w", ramp({16, 3})), b = net.constant("b", ramp({3}));
+  const Graph source = net.finish({net.op("Gemm", {flat, w, b}, "logits")});
+  const Dataset data = dataset_of({{"x", tiny_samples(8, 0, {8, 6, 6})}});
   QuantizeLog log;
-  const Graph graph = quantized({.target = "tensorrt", .calibrator = "minmax"}, &log);
+  const Graph graph = quantize(source, calibrate(source, data), data,
+                               {.target = "tensorrt", .calibrator = "minmax"}, &log);
+  size_t layers = 0;
   for (const NodeId id : graph.nodes()) {
     const Node& node = graph.node(id);
     if (node.is("Conv") || node.is("Gemm")) {
+      ++layers;
+      EXPECT_EQ(graph.constant(node.inputs[1]), nullptr);  // behind DequantizeLinear
       EXPECT_EQ(graph.constant(node.inputs[2])->dtype(), DType::kF32);
       for (const Use& use : graph.value(node.outputs[0]).uses)
         EXPECT_TRUE(graph.node(use.node).is("Relu") || graph.node(use.node).is("QuantizeLinear"));
@@ -118,6 +130,7 @@ TEST(TensorRtForm, HasFloatBiasesAndNoQuantizedOutputs) {
     EXPECT_EQ(graph.constant(node.inputs[2])->dtype(), DType::kI8);
     EXPECT_EQ(graph.constant(node.inputs[2])->data<int8_t>()[0], 0);
   }
+  EXPECT_EQ(layers, 3u);
   for (const TensorQuant& tensor : log.tensors)
     if (tensor.role == "activation") {
       EXPECT_EQ(tensor.params.zero_point, std::vector<int32_t>{0}) << tensor.tensor;
@@ -260,7 +273,7 @@ TEST(Quantize, AWeightReadAlongBothAxesHasOneScale) {
       net.finish({net.op("Conv", {x, w}, "conv"), net.op("ConvTranspose", {x, w}, "transposed")});
   const Tensor samples = tiny_samples(8, 0, {2, 2, 2});
   const Dataset data = dataset_of({{"x", samples}});
-  const QuantizeOptions options = {.target = "tensorrt", .calibrator = "minmax"};
+  const QuantizeOptions options = {.target = "openvino", .calibrator = "minmax"};
   const Graph out = quantize(graph, calibrate(graph, data), data, options);
   EXPECT_THAT(weight_scales(out), ElementsAre(ElementsAre(2.0f / 127), ElementsAre(2.0f / 127)));
   const auto y = run_graph(out, {{"x", samples}}), wanted = run_graph(graph, {{"x", samples}});
@@ -289,7 +302,7 @@ Caught refusal(const Graph& graph, const QuantizeOptions& options = {}) {
 
 TEST(Quantize, RefusesStatisticsOfAnotherGraph) {
   const Caught caught = refusal(tiny_net(0.5f));
-  EXPECT_EQ(caught.code, ErrorCode::kUsage);
+  EXPECT_EQ(caught.code, ErrorCode::kInvalid);
   EXPECT_THAT(caught.text, HasSubstr("another graph"));
 }
 

@@ -1,5 +1,10 @@
 #include <fmt/format.h>
 
+#include <charconv>
+
+#include "src/base/fail.h"
+#include "src/base/text.h"
+#include "src/data/npy.h"
 #include "tools/cli.h"
 
 namespace lapidary::cli {
@@ -45,18 +50,33 @@ std::string faster_text(double speedup) {
                       : fmt::format("lapidary is {:.2f}x slower", 1 / speedup);
 }
 
+/// NAME=NUMBER or NAME=FILE.npy.
+void take_inputs(const std::vector<std::string>& texts, BenchOptions& options) {
+  for (const std::string& text : texts) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0)
+      fail_usage("--input '{}' is not NAME=NUMBER or NAME=FILE.npy", printable(text));
+    const std::string name = text.substr(0, equals), value = text.substr(equals + 1);
+    double number = 0;
+    const auto [stop, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+    if (error == std::errc{} && stop == value.data() + value.size())
+      options.constants[name] = number;
+    else
+      options.inputs[name] = read_npy(value);
+  }
+}
+
 }  // namespace
 
 void add_bench(CLI::App& app, Common& common, Action& action) {
   struct Options {
     std::string model;
     BenchOptions bench;
-    std::vector<std::string> shapes, versus;
+    std::vector<std::string> shapes, inputs, versus;
     bool layers = false;
   };
   auto o = std::make_shared<Options>();
-  CLI::App* sub =
-      add_command(app, "bench", "Latency of one inference on random input", common, false);
+  CLI::App* sub = add_command(app, "bench", "Latency of one inference", common, false);
   sub->add_option("model", o->model, "The ONNX model")->required();
   sub->add_option("--threads", o->bench.threads, "Thread counts: 1,2")
       ->delimiter(',')
@@ -65,6 +85,9 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
       ->check(CLI::Range(1, 65536));
   sub->add_option("--seconds", o->bench.seconds, "Time spent on each thread count")
       ->check(CLI::Range(0.01, 3600.0));
+  sub->add_option("--input", o->inputs,
+                  "NAME=FILE.npy, or NAME=NUMBER for every element; others are random (floats in "
+                  "[-1, 1), integers 0 or 1)");
   sub->add_option("--shape", o->shapes, "Sizes of a symbolic input: x=1x3x224x224");
   sub->add_option("--versus", o->versus,
                   "Other engines in turn with this one: onnxruntime, openvino, openvino-f32, "
@@ -76,6 +99,7 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
       o->bench.seed = common.seed;
       o->bench.log = common.log();
       o->bench.input_shapes = parse_shapes(o->shapes);
+      take_inputs(o->inputs, o->bench);
       std::vector<VersusRow> rows;
       if (o->versus.empty())
         for (Latency& l : bench(load_onnx(o->model), o->bench)) rows.push_back({std::move(l), {}});

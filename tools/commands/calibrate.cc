@@ -12,9 +12,11 @@ void add_calibrate(CLI::App& app, Common& common, Action& action) {
     bool resume = false, allow_nonfinite = false;
   };
   auto o = std::make_shared<Options>();
-  CLI::App* sub = add_command(app, "calibrate", "One pass over data into a statistics file", common);
+  CLI::App* sub =
+      add_command(app, "calibrate", "One pass over data into a statistics file", common);
   sub->add_option("model", o->model, "The float ONNX model")->required();
-  sub->add_option("--data", o->data, "Calibration data: a YAML file or an inline record")->required();
+  sub->add_option("--data", o->data, "Calibration data: a YAML file or an inline record")
+      ->required();
   sub->add_option("-o,--output", o->output, "The statistics file")->required();
   sub->add_option("--samples", o->samples, "The first so many; 0: all");
   sub->add_flag("--resume", o->resume,
@@ -23,8 +25,8 @@ void add_calibrate(CLI::App& app, Common& common, Action& action) {
                 "Leave out samples that make NaN or infinity instead of failing");
   sub->callback([o, &common, &action] {
     action = [o, &common] {
-      guard_output(o->output, {o->model, o->data});
-      const Graph graph = load_onnx(o->model);
+      guard_output(o->output, {o->data});
+      const Graph graph = load_beside(o->model, o->output);
       const Dataset data = open_data(o->data, graph, common.seed);
       guard_output(o->output, data.files());
       const Statistics stats = calibrate(graph, data,
@@ -41,8 +43,8 @@ void add_calibrate(CLI::App& app, Common& common, Action& action) {
                     {"tensors", stats.tensors().size()},
                     {"sha256", stats.sha256()}});
       else
-        print(fmt::format("{} tensors over {} samples -> {}\n", stats.tensors().size(), stats.samples(),
-                          o->output));
+        print(fmt::format("{} tensors over {} samples -> {}\n", stats.tensors().size(),
+                          stats.samples(), o->output));
       return 0;
     };
   });

@@ -9,8 +9,8 @@ namespace lapidary::cli {
 
 namespace {
 
-/// The first layer whose error is far above that of the layers before it: 10 dB below their minimum, or
-/// without a value, for something is not finite.
+/// The first layer whose error is far above that of the layers before it: 10 dB below their
+/// minimum, or without a value, for something is not finite.
 const LayerError* first_gone_wrong(const std::vector<LayerError>& layers) {
   constexpr double kDropDb = 10;
   double best = layers.empty() ? 0 : layers.front().sqnr_db;
@@ -55,11 +55,13 @@ void add_compare(CLI::App& app, Common& common, Action& action) {
         print_json(out);
         return 0;
       }
-      std::string text = fmt::format("{:<48} {:<20} {:>9} {:>10}\n", "node", "op", "SQNR dB", "cosine");
+      std::string text =
+          fmt::format("{:<48} {:<20} {:>9} {:>10}\n", "node", "op", "SQNR dB", "cosine");
       for (const LayerError& l : layers)
         text += fmt::format("{:<48} {:<20} {:>9.2f} {:>10.6f}\n", printable(l.node, 48),
                             printable(l.op, 20), l.sqnr_db, l.cosine);
-      if (wrong != nullptr) text += fmt::format("first layer that goes wrong: {}\n", printable(wrong->node));
+      if (wrong != nullptr)
+        text += fmt::format("first layer that goes wrong: {}\n", printable(wrong->node));
       print(text);
       return 0;
     };

@@ -1,8 +1,6 @@
 #include <fmt/format.h>
 
-#include "src/base/isa.h"
-#include "src/base/parallel.h"
-#include "src/data/npy.h"
+#include "src/base/file.h"
 #include "tools/cli.h"
 
 namespace lapidary::cli {
@@ -18,13 +16,15 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
   sub->add_option("--data", o->data, "A YAML file or an inline record")->required();
   sub->add_option("--against", o->against, "A float model to compare with");
   sub->add_option("--outputs", o->outputs, "OUT.npy: the first output, samples along axis 0");
-  sub->add_option("--metrics", o->metrics, "Which (default: all that apply; list metrics)")->delimiter(',');
+  sub->add_option("--metrics", o->metrics, "Which (default: all that apply; list metrics)")
+      ->delimiter(',');
   sub->add_option("--executor", o->executor, "fast or reference")
       ->check(CLI::IsMember({"fast", "reference"}));
   sub->callback([o, &common, &action] {
     action = [o, &common] {
-      guard_output(o->outputs, {o->model, o->against, o->data});
-      const Graph model = load_onnx(o->model);
+      guard_output(o->outputs, {o->data});
+      const Graph against = o->against.empty() ? Graph() : load_beside(o->against, o->outputs);
+      const Graph model = load_beside(o->model, o->outputs);
       const Dataset data = open_data(o->data, model, common.seed);
       guard_output(o->outputs, data.files());
       EvaluateOptions options;
@@ -33,13 +33,13 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
       options.executor = o->executor == "fast" ? ExecutorKind::kFast : ExecutorKind::kReference;
       options.keep_outputs = !o->outputs.empty();
       options.log = common.log();
-      const Validation v = o->against.empty()
-                               ? evaluate(model, data, options)
-                               : validate(model, load_onnx(o->against), data, options);
+      const Validation v = o->against.empty() ? evaluate(model, data, options)
+                                              : validate(model, against, data, options);
       common.warn_about(data);
       if (v.nonfinite_outputs > 0)
-        options.log.warn(fmt::format("{} outputs are not finite (NaN or infinite), in {} of {} samples",
-                                     v.nonfinite_outputs, v.nonfinite_samples, v.samples));
+        options.log.warn(
+            fmt::format("{} outputs are not finite (NaN or infinite), in {} of {} samples",
+                        v.nonfinite_outputs, v.nonfinite_samples, v.samples));
       if (!o->outputs.empty()) write_npy(o->outputs, v.outputs);
       const int threads = common.threads > 0 ? common.threads : thread_count();
       if (common.json) {
@@ -55,7 +55,8 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
       }
       std::string text = fmt::format("{} samples, {:.0f} a second, {} threads\n", v.samples,
                                      v.images_per_second, threads);
-      for (const auto& [name, value] : v.metrics) text += fmt::format("{:<22} {:.4f}\n", name, value);
+      for (const auto& [name, value] : v.metrics)
+        text += fmt::format("{:<22} {:.4f}\n", name, value);
       print(text);
       return 0;
     };

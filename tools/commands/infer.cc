@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
 #include "src/base/fail.h"
+#include "src/base/file.h"
 #include "src/base/text.h"
-#include "src/data/npy.h"
 #include "tools/cli.h"
 
 namespace lapidary::cli {
@@ -23,7 +23,7 @@ void add_infer(CLI::App& app, Common& common, Action& action) {
       ->check(CLI::IsMember({"fast", "reference"}));
   sub->callback([o, &common, &action] {
     action = [o, &common] {
-      guard_output(o->output, {o->model});
+      Graph model = load_beside(o->model, o->output);
       Executor::Values inputs;
       for (const std::string& text : o->inputs) {
         const size_t equals = text.find('=');
@@ -31,10 +31,11 @@ void add_infer(CLI::App& app, Common& common, Action& action) {
         guard_output(o->output, {text.substr(equals + 1)});
         inputs[text.substr(0, equals)] = read_npy(text.substr(equals + 1));
       }
-      Executor executor(load_onnx(o->model),
-                        {.executor = o->executor == "fast" ? ExecutorKind::kFast : ExecutorKind::kReference,
-                         .threads = common.threads,
-                         .keep_all_values = o->all_values});
+      Executor executor(
+          std::move(model),
+          {.executor = o->executor == "fast" ? ExecutorKind::kFast : ExecutorKind::kReference,
+           .threads = common.threads,
+           .keep_all_values = o->all_values});
       const Executor::Values outputs = executor.run(inputs);
       write_npz(o->output, outputs);
       nlohmann::ordered_json json = {{"output", o->output}};

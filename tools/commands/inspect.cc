@@ -34,15 +34,17 @@ std::string as_text(const ModelSummary& s, bool layers) {
   std::string out;
   for (const std::string& text : s.inputs) out += "input   " + printable(text) + "\n";
   for (const std::string& text : s.outputs) out += "output  " + printable(text) + "\n";
-  out += fmt::format("{} nodes, {} parameters ({} bytes), {:.2f} M MACs a sample{}\n", s.nodes,
-                     s.parameters, s.parameter_bytes, static_cast<double>(s.macs) / 1e6,
-                     s.macs_complete ? "" : " (some shapes are unknown: give --shape)");
+  out += fmt::format(
+      "{} nodes, {} parameters ({} bytes), {:.2f} M MACs a sample{}\n", s.nodes, s.parameters,
+      s.parameter_bytes, static_cast<double>(s.macs) / 1e6,
+      s.macs_complete
+          ? ""
+          : " (not counted: layers of unknown shape, which --shape gives, and branches and loops)");
   for (const auto& [op, count] : s.ops) out += fmt::format("{:6} {}\n", count, printable(op));
-  for (const std::string& label : s.unknown_types)
-    out += "type not inferred: " + label + "\n";
+  for (const std::string& label : s.unknown_types) out += "type not inferred: " + label + "\n";
   if (!layers) return out;
-  out += fmt::format("\n{:<40} {:<20} {:<28} {:>12} {:>10} {:>12}\n", "node", "op", "output", "MACs",
-                     "params", "bytes");
+  out += fmt::format("\n{:<40} {:<20} {:<28} {:>12} {:>10} {:>12}\n", "node", "op", "output",
+                     "MACs", "params", "bytes");
   for (const auto& l : s.layers)
     out += fmt::format("{:<40} {:<20} {:<28} {:>12} {:>10} {:>12}\n", printable(l.node, 40),
                        printable(l.op, 20), l.output_type, l.macs, l.parameters, l.bytes);

@@ -9,7 +9,7 @@ struct Options : Verb {
   std::string target, format, calibrator, weight_calibrator, activation_type, nonfinite, stats;
   std::string bias_correction, equalize, per_channel, symmetric;
   std::vector<std::string> skip;
-  std::optional<double> percentile, hold_mb, max_drop, min_agreement, min_sqnr;
+  std::optional<double> percentile, momentum, hold_mb, max_drop, min_agreement, min_sqnr;
   std::optional<int64_t> samples;
   bool inputs_only = false, allow_nonfinite = false, requantize = false;
 };
@@ -39,6 +39,7 @@ void fill_params(Options& o) {
   if (!o.symmetric.empty()) p["symmetric"] = on_off("--symmetric", o.symmetric);
   if (!o.skip.empty()) p["skip"] = o.skip;
   if (o.percentile) p["percentile"] = *o.percentile;
+  if (o.momentum) p["momentum"] = *o.momentum;
   if (o.hold_mb) p["hold_mb"] = *o.hold_mb;
   if (o.samples) p["samples"] = *o.samples;
   if (o.inputs_only) p["inputs_only"] = true;
@@ -59,29 +60,40 @@ void add_quantize(CLI::App& app, Common& common, Action& action) {
   sub->add_option("--stats", o->stats, "Statistics of an earlier calibration instead");
   sub->add_option("--target", o->target, "Whose placement rules to follow (list targets)");
   sub->add_option("--format", o->format, "qdq or qoperator");
-  sub->add_option("--calibrator", o->calibrator, "How activation ranges are chosen (list calibrators)");
+  sub->add_option("--calibrator", o->calibrator,
+                  "How activation ranges are chosen (list calibrators)");
   sub->add_option("--weight-calibrator", o->weight_calibrator, "minmax or mse");
   sub->add_option("--percentile", o->percentile, "Of the percentile calibrator");
+  sub->add_option("--momentum", o->momentum,
+                  "Of the moving_average calibrator: a new chunk's weight");
   sub->add_option("--skip", o->skip, "Nodes that stay float: name, glob, re:REGEX, op:TYPE");
   sub->add_option("--samples", o->samples, "Calibrate on the first so many");
   sub->add_option("--bias-correction", o->bias_correction, "on (default) or off");
-  sub->add_option("--equalize", o->equalize, "Channels before depthwise convolutions: on (default) or off");
+  sub->add_option("--equalize", o->equalize,
+                  "Channels before depthwise convolutions: on (default) or off");
   sub->add_option("--hold-mb", o->hold_mb, "Memory for the samples that bias correction holds");
   sub->add_option("--per-channel", o->per_channel, "on or off, instead of the target's");
   sub->add_option("--symmetric", o->symmetric, "on or off, instead of the target's");
-  sub->add_option("--activation-type", o->activation_type, "uint8 or int8, instead of the target's");
+  sub->add_option("--activation-type", o->activation_type,
+                  "uint8 or int8, instead of the target's");
   sub->add_flag("--inputs-only", o->inputs_only,
                 "Quantize only inputs of Conv, Gemm and MatMul: slower, more accurate");
   sub->add_flag("--allow-nonfinite", o->allow_nonfinite,
                 "Leave out calibration samples that make NaN or infinity instead of failing");
   sub->add_flag("--requantize", o->requantize, "Accept a model that is quantized already");
   sub->add_option("--nonfinite", o->nonfinite, "Weights that are NaN or infinite: error or clamp");
-  sub->add_option("--max-drop", o->max_drop, "Limit: points of accuracy lost (missed: exit code 5)");
+  sub->add_option("--max-drop", o->max_drop,
+                  "Limit: points of accuracy lost (missed: exit code 5)");
   sub->add_option("--min-agreement", o->min_agreement, "Limit: share of the float model's answers");
   sub->add_option("--min-sqnr", o->min_sqnr, "Limit: dB of the output");
   sub->callback([o, &common, &action] {
     action = [o, &common] {
       fill_params(*o);
+      if (o->calib.empty() && o->stats.empty())
+        fail_usage(
+            "give calibration data: --calib DATA (or --stats FILE of an earlier calibration)");
+      if (!o->limits.empty() && o->eval.empty())
+        fail_usage("limits on accuracy need data to measure on: --eval DATA");
       return run_verb("quantize", *o, common);
     };
   });

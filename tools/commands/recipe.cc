@@ -36,15 +36,16 @@ void add_recipe(CLI::App& app, Common& common, Action& action) {
       return 0;
     };
   });
-  add_command(*recipe, "init", "Prints a commented recipe to start from", common)->callback([&common, &action] {
-    action = [&common] {
-      if (common.json)
-        print_json({{"recipe", recipe_template()}});
-      else
-        print(recipe_template());
-      return 0;
-    };
-  });
+  add_command(*recipe, "init", "Prints a commented recipe to start from", common)
+      ->callback([&common, &action] {
+        action = [&common] {
+          if (common.json)
+            print_json({{"recipe", recipe_template()}});
+          else
+            print(recipe_template());
+          return 0;
+        };
+      });
   add_command(*recipe, "schema", "Prints the JSON Schema of recipes", common)->callback([&action] {
     action = [] {  // JSON with --json and without
       print(recipe_schema());

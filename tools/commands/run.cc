@@ -13,13 +13,14 @@ void add_run(CLI::App& app, Common& common, Action& action) {
   sub->add_option("recipe", o->recipe, "The recipe (YAML)")->required();
   sub->add_option("--set", o->sets, "Change a setting: steps.quantize.target=tensorrt");
   sub->add_option("--out", o->out, "Folder for the results, instead of the recipe's");
-  sub->add_flag("--external-data", o->external_data, "Weights go into FILE.onnx.data beside each result");
+  sub->add_flag("--external-data", o->external_data,
+                "Weights go into FILE.onnx.data beside each result");
   sub->add_flag("--dry-run", o->dry_run, "Check everything and say what would happen");
   sub->callback([o, &common, &action] {
     action = [o, &common] {
       if (o->external_data) o->sets.emplace_back("external_data=true");
-      return run_and_print(Recipe::load(o->recipe, o->sets), {.output = o->out, .dry_run = o->dry_run},
-                           common);
+      return run_and_print(Recipe::load(o->recipe, o->sets),
+                           {.output = o->out, .dry_run = o->dry_run}, common);
     };
   });
 }

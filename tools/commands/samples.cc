@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "src/data/npy.h"
+#include "src/base/file.h"
 #include "tools/cli.h"
 
 namespace lapidary::cli {
@@ -13,8 +13,8 @@ void add_samples(CLI::App& app, Common& common, Action& action) {
     int64_t first = 0, count = 0;
   };
   auto o = std::make_shared<Options>();
-  CLI::App* sub = add_command(app, "samples", "Writes a data set as the model's input arrays, for other engines",
-                              common);
+  CLI::App* sub = add_command(
+      app, "samples", "Writes a data set as the model's input arrays, for other engines", common);
   sub->add_option("model", o->model, "The ONNX model")->required();
   sub->add_option("--data", o->data, "A YAML file or an inline record")->required();
   sub->add_option("-o,--output", o->output, "OUT.npz: inputs by name, and `labels`")->required();
@@ -22,8 +22,8 @@ void add_samples(CLI::App& app, Common& common, Action& action) {
   sub->add_option("--count", o->count, "So many; 0: all")->check(CLI::NonNegativeNumber);
   sub->callback([o, &common, &action] {
     action = [o, &common] {
-      guard_output(o->output, {o->model, o->data});
-      const Graph graph = load_onnx(o->model);
+      guard_output(o->output, {o->data});
+      const Graph graph = load_beside(o->model, o->output);
       const Dataset data = open_data(o->data, graph, common.seed);
       guard_output(o->output, data.files());
       const int64_t left = std::max<int64_t>(0, data.size() - o->first);

@@ -26,15 +26,16 @@ nlohmann::ordered_json counts(const SelftestResult::Op& op) {
 }
 
 std::string as_text(const SelftestResult& r) {
-  std::string out = fmt::format("{:<32} {:>7} {:>7} {:>12}\n", "op", "passed", "failed", "unsupported");
+  std::string out =
+      fmt::format("{:<32} {:>7} {:>7} {:>12}\n", "op", "passed", "failed", "unsupported");
   for (const auto& [op, n] : r.ops)
     out += fmt::format("{:<32} {:>7} {:>7} {:>12}\n", op, n.passed, n.failed, n.unsupported);
   for (const std::string& text : r.failed) out += "failed: " + text + "\n";
   if (!r.skipped.empty()) out += fmt::format("{} skipped\n", r.skipped.size());
   if (!r.without_model.empty())
     out += fmt::format("{} without a model to run\n", r.without_model.size());
-  return out + fmt::format("{} passed, {} failed, {} unsupported\n", r.summary.passed, r.summary.failed,
-                           r.summary.unsupported);
+  return out + fmt::format("{} passed, {} failed, {} unsupported\n", r.summary.passed,
+                           r.summary.failed, r.summary.unsupported);
 }
 
 }  // namespace
@@ -56,13 +57,15 @@ void add_selftest(CLI::App& app, Common& common, Action& action) {
     action = [o, &common] {
       guard_output(o->list, {o->expect, o->skip});
       const SelftestResult r = selftest(
-          o->folder, {.executor = o->executor == "fast" ? ExecutorKind::kFast : ExecutorKind::kReference,
-                      .filter = o->filter,
-                      .skip = read_names(o->skip)});
+          o->folder,
+          {.executor = o->executor == "fast" ? ExecutorKind::kFast : ExecutorKind::kReference,
+           .filter = o->filter,
+           .skip = read_names(o->skip)});
       std::vector<std::string> missing;
       for (const std::string& name : read_names(o->expect))
         if (!std::binary_search(r.passed.begin(), r.passed.end(), name)) missing.push_back(name);
-      if (!o->list.empty()) write_file_atomically(o->list, fmt::format("{}\n", fmt::join(r.passed, "\n")));
+      if (!o->list.empty())
+        write_file_atomically(o->list, fmt::format("{}\n", fmt::join(r.passed, "\n")));
       if (common.json) {
         nlohmann::ordered_json ops;
         for (const auto& [op, n] : r.ops) ops[op] = counts(n);

@@ -23,7 +23,8 @@ void add_stats(CLI::App& app, Common& common, Action& action) {
       for (size_t i = 1; i < o->files.size(); ++i) sum.merge(Statistics::load(o->files[i]));
       sum.save(o->output);
       if (common.json)
-        print_json({{"statistics", o->output}, {"samples", sum.samples()}, {"sha256", sum.sha256()}});
+        print_json(
+            {{"statistics", o->output}, {"samples", sum.samples()}, {"sha256", sum.sha256()}});
       else
         print(fmt::format("{} samples -> {}\n", sum.samples(), o->output));
       return 0;

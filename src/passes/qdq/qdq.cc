@@ -137,20 +137,26 @@ std::optional<ClipBounds> clip_bounds(const Graph& graph, NodeId clip) {
   return bounds;
 }
 
+std::optional<ClipBounds> clamp_bounds(const Graph& graph, NodeId clamp) {
+  if (is_op(graph, clamp, "Relu")) return ClipBounds{0, std::numeric_limits<float>::infinity()};
+  return is_op(graph, clamp, "Clip") ? clip_bounds(graph, clamp) : std::nullopt;
+}
+
+bool saturation_clamps(const ClipBounds& bounds, float scale, int32_t zero, IntRange range,
+                       Beyond beyond) {
+  if (!(scale > 0)) return false;
+  const bool half = beyond == Beyond::kHalfAStep;
+  const float low = bounds.low / scale, high = bounds.high / scale;
+  return (half ? std::rint(low) : std::floor(low)) <= static_cast<float>(range.low - zero) &&
+         (half ? std::rint(high) : std::ceil(high)) >= static_cast<float>(range.high - zero);
+}
+
 bool clamp_is_redundant(const Graph& graph, NodeId clamp, const QdqNode& q) {
   const auto range = storage_range(q.storage);
   if (!range || !q.constant_scalar() || q.scales->dtype() != DType::kF32) return false;
-  const int32_t zero = q.zero_value();
-  if (is_op(graph, clamp, "Relu")) return zero == range->low;
-  if (!is_op(graph, clamp, "Clip")) return false;
-  const auto bounds = clip_bounds(graph, clamp);
-  const float scale = q.scale_value();
-  if (!bounds || !(scale > 0)) return false;
-  // q(low) at or below the smallest code and q(high) at or above the largest: saturation clamps.
-  return std::rint(bounds->low / scale) + static_cast<float>(zero) <=
-             static_cast<float>(range->low) &&
-         std::rint(bounds->high / scale) + static_cast<float>(zero) >=
-             static_cast<float>(range->high);
+  const auto bounds = clamp_bounds(graph, clamp);
+  return bounds &&
+         saturation_clamps(*bounds, q.scale_value(), q.zero_value(), *range, Beyond::kHalfAStep);
 }
 
 namespace {

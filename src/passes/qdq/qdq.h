@@ -46,14 +46,25 @@ struct IntRange {
 std::optional<IntRange> storage_range(DType dtype);
 /// The zero point input, or a new constant 0 of the storage type.
 ValueId zero_point_or_zero(Graph& graph, const QdqNode& qdq);
-/// Relu or Clip whose clamping the saturation of `q` does as well.
-bool clamp_is_redundant(const Graph& graph, NodeId clamp, const QdqNode& q);
 /// Bounds of a Clip (attributes before opset 11, inputs later), infinite where absent; nullopt
 /// where they are not constant.
 struct ClipBounds {
   float low, high;
 };
 std::optional<ClipBounds> clip_bounds(const Graph& graph, NodeId clip);
+/// The same of a Clip or a Relu ([0, infinity]); nullopt of any other node.
+std::optional<ClipBounds> clamp_bounds(const Graph& graph, NodeId clamp);
+/// How far integers may reach beyond a clamp's bounds that their saturation stands for.
+enum class Beyond {
+  kHalfAStep,      ///< the bound rounds to the last integer, half to even: ONNX Runtime's rule
+  kLessThanAStep,  ///< so that nothing lies below a bound of 0
+};
+/// True where the saturation of q = clamp(round(x / scale) + zero, range) does what the bounds do.
+bool saturation_clamps(const ClipBounds& bounds, float scale, int32_t zero, IntRange range,
+                       Beyond beyond);
+/// Relu or Clip that ONNX Runtime drops before `q`: the parameters are constant and per tensor, and
+/// saturation clamps.
+bool clamp_is_redundant(const Graph& graph, NodeId clamp, const QdqNode& q);
 
 /// A float node with the Q/DQ nodes around it.
 struct NodeGroup {

@@ -7,8 +7,9 @@ namespace lapidary {
 
 namespace {
 
-/// Share of samples whose largest output is the float model's; of equal outputs the first counts. A sample
-/// with NaN in it has no largest output, one whose largest is infinite none that can be trusted.
+/// Share of samples whose largest output is the float model's; of equal outputs the first counts. A
+/// sample with NaN in it has no largest output, one whose largest is infinite none that can be
+/// trusted.
 class Agreement : public Metric {
  public:
   void see(const MetricBatch& batch) override {
@@ -40,7 +41,12 @@ class Agreement : public Metric {
 
 const MetricDef& metric_agreement_with_fp32() {
   static const MetricDef kDef{
-      "agreement_with_fp32", "Share of samples with the float model's answer", true, false, true, 100,
+      "agreement_with_fp32",
+      "Share of samples with the float model's answer",
+      true,
+      false,
+      true,
+      100,
       []() -> std::unique_ptr<Metric> { return std::make_unique<Agreement>(); }};
   return kDef;
 }

@@ -28,8 +28,12 @@ class Sqnr : public Metric {
 }  // namespace
 
 const MetricDef& metric_sqnr_db() {
-  static const MetricDef kDef{"sqnr_db", "Signal to quantization noise of the output, mean over samples, dB",
-                              true, false, true, 1,
+  static const MetricDef kDef{"sqnr_db",
+                              "Signal to quantization noise of the output, mean over samples, dB",
+                              true,
+                              false,
+                              true,
+                              1,
                               []() -> std::unique_ptr<Metric> { return std::make_unique<Sqnr>(); }};
   return kDef;
 }

@@ -7,8 +7,9 @@ namespace lapidary {
 
 namespace {
 
-/// Share of samples whose label is among the k largest outputs; of equal outputs the first counts. A score
-/// that is not finite is a miss, and NaN elsewhere may be larger than any score: it ranks before it.
+/// Share of samples whose label is among the k largest outputs; of equal outputs the first counts.
+/// A score that is not finite is a miss, and NaN elsewhere may be larger than any score: it ranks
+/// before it.
 class TopK : public Metric {
  public:
   explicit TopK(size_t k) : k_(k) {}
@@ -42,14 +43,24 @@ class TopK : public Metric {
 }  // namespace
 
 const MetricDef& metric_top1() {
-  static const MetricDef kDef{"top1", "Share of samples whose largest output is the label", true, true,
-                              false, 100, []() -> std::unique_ptr<Metric> { return std::make_unique<TopK>(1); }};
+  static const MetricDef kDef{
+      "top1",
+      "Share of samples whose largest output is the label",
+      true,
+      true,
+      false,
+      100,
+      []() -> std::unique_ptr<Metric> { return std::make_unique<TopK>(1); }};
   return kDef;
 }
 
 const MetricDef& metric_top5() {
-  static const MetricDef kDef{"top5", "Share of samples whose label is among the five largest outputs",
-                              true, true, false, 100,
+  static const MetricDef kDef{"top5",
+                              "Share of samples whose label is among the five largest outputs",
+                              true,
+                              true,
+                              false,
+                              100,
                               []() -> std::unique_ptr<Metric> { return std::make_unique<TopK>(5); }};
   return kDef;
 }

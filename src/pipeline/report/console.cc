@@ -14,7 +14,8 @@ constexpr size_t kWidestCell = 60;
 
 /// Columns on a terminal: code points, which is right for what models and machines are called.
 size_t width_of(const std::string& text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
 std::string padded(const std::string& text, size_t width, bool right) {
@@ -40,7 +41,8 @@ class Console {
     const auto cell = [&](const std::string& text) { return printable(text, kWidestCell); };
     for (size_t c = 0; c < t.head.size(); ++c) {
       widths[c] = width_of(t.head[c]);
-      for (size_t r = 0; r < shown; ++r) widths[c] = std::max(widths[c], width_of(cell(t.rows[r][c])));
+      for (size_t r = 0; r < shown; ++r)
+        widths[c] = std::max(widths[c], width_of(cell(t.rows[r][c])));
     }
     const auto line = [&](const std::vector<std::string>& row) {
       std::string text = " ";
@@ -66,9 +68,10 @@ class Console {
 std::string report_console(const Report& r, bool color) {
   const Console console(color);
   std::string out = console.paint(printable(r.title), "1") + "\n" + headline(r) + "\n";
-  for (const std::string& w : r.warnings) out += console.paint("warning: " + printable(w), "33") + "\n";
+  for (const std::string& w : r.warnings)
+    out += console.paint("warning: " + printable(w), "33") + "\n";
   for (const ReportTable& t :
-       {stage_table(r), limit_table(r), estimate_table(r), kept_float_table(r)})
+       {stage_table(r), latency_table(r), limit_table(r), estimate_table(r), kept_float_table(r)})
     console.add(t, out);
   return out;
 }

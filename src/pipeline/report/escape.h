@@ -7,17 +7,29 @@
 
 namespace lapidary {
 
-/// Text for HTML and SVG, in elements and in quoted attributes; control characters made visible first.
+/// Text for HTML and SVG, in elements and in quoted attributes; control characters made visible
+/// first.
 inline std::string html_escape(std::string_view text, size_t limit = 300) {
   std::string out;
   for (char c : printable(text, limit)) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;

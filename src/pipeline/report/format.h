@@ -17,6 +17,20 @@ inline std::string size_text(int64_t bytes) {
   return b < 1e6 ? fmt::format("{:.1f} kB", b / 1e3) : fmt::format("{:.2f} MB", b / 1e6);
 }
 
+/// "3.59x smaller", "2.60x larger".
+inline std::string change_text(double before, double after, const char* less, const char* more) {
+  if (!(before > 0) || !(after > 0)) return "not comparable";
+  const bool down = after <= before;
+  return fmt::format("{:.2f}x {}", down ? before / after : after / before, down ? less : more);
+}
+inline std::string size_change_text(int64_t before, int64_t after) {
+  if (before == after) return "the same size";
+  return change_text(static_cast<double>(before), static_cast<double>(after), "smaller", "larger");
+}
+inline std::string speed_change_text(double before_ms, double after_ms) {
+  return change_text(before_ms, after_ms, "faster", "slower");
+}
+
 inline std::string count_text(int64_t n) {
   const double v = static_cast<double>(n);
   if (n < 10'000) return fmt::format("{}", n);

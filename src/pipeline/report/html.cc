@@ -28,7 +28,7 @@ p{margin:6px 0}.soft{color:var(--soft)}
 table{border-collapse:collapse;width:100%;font-size:13.5px}
 th,td{text-align:left;padding:5px 10px;border-bottom:1px solid var(--line);vertical-align:top}
 th{color:var(--soft);font-weight:600;white-space:nowrap}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-td{overflow-wrap:anywhere}tr:last-child td{border-bottom:0}
+td{overflow-wrap:break-word}.long td{overflow-wrap:anywhere}tr:last-child td{border-bottom:0}
 td.met{color:var(--good);font-weight:600}td.missed{color:var(--bad);font-weight:700}
 .warn{border-left:4px solid var(--bad);background:var(--card);padding:8px 12px;margin:8px 0;border-radius:4px}
 summary{cursor:pointer;font-size:17px;font-weight:600;margin:30px 0 10px}
@@ -38,7 +38,8 @@ svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg .t{font-weight:600;f
 )css";
 
 std::string table_html(const ReportTable& t) {
-  std::string out = "<div class=\"panel\"><table><thead><tr>";
+  std::string out = fmt::format("<div class=\"panel\"><table{}><thead><tr>",
+                                t.long_list ? " class=\"long\"" : "");
   const auto css = [&](size_t column) { return column >= t.numeric_from ? " class=\"n\"" : ""; };
   for (size_t c = 0; c < t.head.size(); ++c)
     out += fmt::format("<th{}>{}</th>", css(c), html_escape(t.head[c]));
@@ -47,8 +48,10 @@ std::string table_html(const ReportTable& t) {
     out += "<tr>";
     for (size_t c = 0; c < row.size(); ++c) {
       const bool verdict = row[c] == "met" || row[c] == "MISSED";
-      out += fmt::format("<td{}>{}</td>", verdict ? (row[c] == "met" ? " class=\"met\"" : " class=\"missed\"") : css(c),
-                         html_escape(row[c]));
+      out +=
+          fmt::format("<td{}>{}</td>",
+                      verdict ? (row[c] == "met" ? " class=\"met\"" : " class=\"missed\"") : css(c),
+                      html_escape(row[c]));
     }
     out += "</tr>";
   }
@@ -59,7 +62,8 @@ void add_table(const ReportTable& t, std::string& out) {
   if (t.rows.empty() && t.note.empty()) return;
   const std::string title = html_escape(t.title);
   if (t.long_list) {
-    out += fmt::format("<details><summary>{} ({})</summary>{}</details>", title, t.rows.size(), table_html(t));
+    out += fmt::format("<details><summary>{} ({})</summary>{}</details>", title, t.rows.size(),
+                       table_html(t));
     return;
   }
   out += fmt::format("<h2>{}</h2>", title);
@@ -68,7 +72,8 @@ void add_table(const ReportTable& t, std::string& out) {
 }
 
 std::string card(const std::string& value, const std::string& label) {
-  return fmt::format("<div class=\"card\"><b>{}</b><span>{}</span></div>", html_escape(value), html_escape(label));
+  return fmt::format("<div class=\"card\"><b>{}</b><span>{}</span></div>", html_escape(value),
+                     html_escape(label));
 }
 
 std::string cards(const Report& r) {
@@ -78,23 +83,24 @@ std::string cards(const Report& r) {
   std::string out = "<div class=\"cards\">";
   if (const auto now = metric_of(b, "top1")) {
     const auto before = metric_of(a, "top1");
-    out += card(metric_text("top1", *now), before ? "top-1, from " + metric_text("top1", *before) : "top-1");
+    out += card(metric_text("top1", *now),
+                before ? "top-1, from " + metric_text("top1", *before) : "top-1");
   }
   if (const auto v = metric_of(b, "agreement_with_fp32"))
     out += card(metric_text("agreement_with_fp32", *v), "same answer as FP32");
-  if (const auto v = metric_of(b, "sqnr_db")) out += card(metric_text("sqnr_db", *v) + (std::isfinite(*v) ? " dB" : ""), "output SQNR");
+  if (const auto v = metric_of(b, "sqnr_db"))
+    out += card(metric_text("sqnr_db", *v) + (std::isfinite(*v) ? " dB" : ""), "output SQNR");
   out += card(size_text(b.size_bytes),
-              fmt::format("{:.2f}x smaller, from {}", static_cast<double>(a.size_bytes) / static_cast<double>(b.size_bytes),
+              fmt::format("{}, from {}", size_change_text(a.size_bytes, b.size_bytes),
                           size_text(a.size_bytes)));
   const auto la = first_latency(a), lb = first_latency(b);
   if (la && lb)
-    out += card(fmt::format("{:.3f} ms", lb->median_ms),
-                fmt::format("{:.2f}x the speed, from {:.3f} ms ({}T)", la->median_ms / lb->median_ms, la->median_ms, lb->threads));
-  const auto with_macs = [](const LayerRecord& l) { return l.macs > 0; };
-  const auto on_integers = [&](const LayerRecord& l) { return with_macs(l) && l.precision.starts_with("int"); };
-  if (!r.quantized.empty() && !r.layers.empty())  // what the executor ran, not what the placement planned
-    out += card(fmt::format("{} / {}", std::count_if(r.layers.begin(), r.layers.end(), on_integers),
-                            std::count_if(r.layers.begin(), r.layers.end(), with_macs)),
+    out += card(
+        fmt::format("{:.3f} ms", lb->median_ms),
+        fmt::format("{}, from {:.3f} ms ({}T)", speed_change_text(la->median_ms, lb->median_ms),
+                    la->median_ms, lb->threads));
+  if (const auto layers = integer_layers(r))
+    out += card(fmt::format("{} / {}", layers->ran, layers->of),
                 "layers with MACs ran on integer kernels");
   return out + "</div>";
 }
@@ -106,11 +112,14 @@ std::string bars(const Report& r) {
     size.push_back({s.name, static_cast<double>(s.size_bytes), size_text(s.size_bytes)});
     if (const auto l = first_latency(s))
       time.push_back({s.name, l->median_ms, fmt::format("{:.3f} ms", l->median_ms)});
-    if (const auto v = metric_of(s, "top1"); v && std::isfinite(*v)) accuracy.push_back({s.name, *v, metric_text("top1", *v)});
+    if (const auto v = metric_of(s, "top1"); v && std::isfinite(*v))
+      accuracy.push_back({s.name, *v, metric_text("top1", *v)});
   }
-  std::string out = "<h2>Before and after</h2><div class=\"panel bars\">" + svg_bars("File size", size);
+  std::string out =
+      "<h2>Before and after</h2><div class=\"panel bars\">" + svg_bars("File size", size);
   if (!time.empty())
-    out += svg_bars(fmt::format("Median latency, {} thread(s)", r.stages[0].latency[0].threads), time);
+    out +=
+        svg_bars(fmt::format("Median latency, {} thread(s)", r.stages[0].latency[0].threads), time);
   if (!accuracy.empty()) out += svg_bars("Top-1", accuracy);
   return out + "</div>";
 }
@@ -118,16 +127,21 @@ std::string bars(const Report& r) {
 std::string layer_plot(const Report& r) {
   const std::string plot = svg_layer_errors(r.layers);
   if (plot.empty()) return {};
-  return "<h2>Error of each layer</h2><p class=\"soft\">SQNR in dB of each layer's output against the float "
-         "model, in graph order: higher is better. The three worst are marked; hover for the name.</p>"
-         "<div class=\"panel\">" + plot + "</div>";
+  return "<h2>Error of each layer</h2><p class=\"soft\">SQNR in dB of each layer's output against "
+         "the float "
+         "model, in graph order: higher is better. The three worst are marked; hover for the "
+         "name.</p>"
+         "<div class=\"panel\">" +
+         plot + "</div>";
 }
 
 std::string histograms(const Report& r) {
   if (r.histograms.empty()) return {};
   std::string out =
-      "<h2>Activations and their ranges</h2><p class=\"soft\">Counts on a logarithmic axis; the dashed lines "
-      "are the range that the integers cover. The most cut ones first.</p><div class=\"panel grid\">";
+      "<h2>Activations and their ranges</h2><p class=\"soft\">Counts on a logarithmic axis; the "
+      "dashed lines "
+      "are the range that the integers cover. The most cut ones first.</p><div class=\"panel "
+      "grid\">";
   for (const HistogramRecord& h : r.histograms) out += svg_histogram(h);
   return out + "</div>";
 }
@@ -137,13 +151,16 @@ std::string histograms(const Report& r) {
 std::string report_html(const Report& r) {
   std::string out = fmt::format(
       "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-      "content=\"width=device-width,initial-scale=1\"><title>{0} · Lapidary</title><style>{1}</style></head><body>"
+      "content=\"width=device-width,initial-scale=1\"><title>{0} · "
+      "Lapidary</title><style>{1}</style></head><body>"
       "<main><h1>{0}</h1><p class=\"soft\">Lapidary {2}</p><p>{3}</p>",
       html_escape(r.title), kStyle, html_escape(r.version), html_escape(headline(r), 2000));
-  for (const std::string& w : r.warnings) out += fmt::format("<div class=\"warn\">{}</div>", html_escape(w, 1000));
+  for (const std::string& w : r.warnings)
+    out += fmt::format("<div class=\"warn\">{}</div>", html_escape(w, 1000));
   out += cards(r);
   add_table(limit_table(r), out);
   add_table(stage_table(r), out);
+  add_table(latency_table(r), out);
   out += bars(r);
   out += layer_plot(r);
   add_table(kept_float_table(r), out);

@@ -3,6 +3,7 @@
 
 #include "lapidary/report.h"
 #include "src/base/text.h"
+#include "src/pipeline/report/rows.h"
 
 namespace lapidary {
 
@@ -11,9 +12,13 @@ namespace {
 using nlohmann::ordered_json;
 
 /// JSON has no NaN or infinity: null.
-ordered_json number(double value) { return std::isfinite(value) ? ordered_json(value) : ordered_json(nullptr); }
+ordered_json number(double value) {
+  return std::isfinite(value) ? ordered_json(value) : ordered_json(nullptr);
+}
 
-ordered_json number(const std::optional<double>& value) { return value ? number(*value) : ordered_json(nullptr); }
+ordered_json number(const std::optional<double>& value) {
+  return value ? number(*value) : ordered_json(nullptr);
+}
 
 ordered_json pairs(const std::vector<std::pair<std::string, std::string>>& entries) {
   ordered_json out = ordered_json::object();
@@ -29,7 +34,7 @@ ordered_json list(const std::vector<T>& items, F&& to_json) {
 }
 
 ordered_json latency_json(const Latency& l) {
-  return {{"threads", l.threads}, {"isa", l.isa},         {"batch", l.batch},     {"runs", l.runs},
+  return {{"threads", l.threads},  {"isa", l.isa},    {"batch", l.batch}, {"runs", l.runs},
           {"median", l.median_ms}, {"p90", l.p90_ms}, {"p99", l.p99_ms}};
 }
 
@@ -95,6 +100,9 @@ std::string report_json(const Report& r) {
                       {"stages", list(r.stages, stage_json)},
                       {"layers", list(r.layers, layer_json)},
                       {"quantized", r.quantized}};
+  const auto layers = integer_layers(r);
+  out["integer_layers"] =
+      layers ? ordered_json{{"ran", layers->ran}, {"of", layers->of}} : ordered_json(nullptr);
   out["kept_float"] = list(r.kept_float, [](const KeptFloat& k) {
     return ordered_json{{"node", k.node}, {"op", k.op}, {"reason", k.reason}};
   });
@@ -102,18 +110,22 @@ std::string report_json(const Report& r) {
   out["tensors"] = list(r.tensors, tensor_json);
   out["histograms"] = list(r.histograms, histogram_json);
   out["passes"] = list(r.passes, [](const PassRecord& p) {
-    return ordered_json{{"pass", p.pass}, {"changes", p.changes}, {"seconds", p.seconds}, {"notes", p.notes}};
+    return ordered_json{
+        {"pass", p.pass}, {"changes", p.changes}, {"seconds", p.seconds}, {"notes", p.notes}};
   });
   out["limits"] = list(r.limits, [](const LimitRecord& l) {
-    return ordered_json{{"limit", l.limit}, {"asked", number(l.asked)}, {"got", number(l.got)}, {"met", l.met}};
+    return ordered_json{
+        {"limit", l.limit}, {"asked", number(l.asked)}, {"got", number(l.got)}, {"met", l.met}};
   });
   if (r.estimate)
     out["estimate"] = {{"seconds", r.estimate->seconds},
                        {"memory_bytes", r.estimate->memory_bytes},
                        {"calib_samples", r.estimate->calib_samples},
                        {"eval_samples", r.estimate->eval_samples},
-                       {"actual_seconds", r.estimate->actual_seconds},
-                       {"actual_memory_bytes", r.estimate->actual_memory_bytes}};
+                       {"actual_seconds", number(r.estimate->actual_seconds)},
+                       {"actual_memory_bytes", r.estimate->actual_memory_bytes
+                                                   ? ordered_json(*r.estimate->actual_memory_bytes)
+                                                   : ordered_json(nullptr)}};
   out["warnings"] = r.warnings;
   return out.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }

@@ -40,13 +40,9 @@ std::string scale_text(const QuantParams& p) {
 ReportTable stage_table(const Report& r) {
   ReportTable t{"Stages", {"stage"}, {}};
   const auto metrics = measured_metrics(r);
-  for (const std::string& m : metrics) t.head.push_back(m == "agreement_with_fp32" ? "agreement" : m);
+  for (const std::string& m : metrics)
+    t.head.push_back(m == "agreement_with_fp32" ? "agreement" : m);
   for (const char* head : {"size", "parameters", "MACs", "activations"}) t.head.emplace_back(head);
-  std::vector<int> threads;
-  if (!r.stages.empty())
-    for (const Latency& l : r.stages.front().latency) threads.push_back(l.threads);
-  for (int n : threads) t.head.push_back(fmt::format("median ms, {}T", n));
-  for (int n : threads) t.head.push_back(fmt::format("p90 / p99 ms, {}T", n));
   for (const StageRecord& s : r.stages) {
     std::vector<std::string> row = {s.name};
     for (const std::string& m : metrics) {
@@ -57,49 +53,69 @@ ReportTable stage_table(const Report& r) {
     row.push_back(count_text(s.parameters));
     row.push_back(count_text(s.macs));
     row.push_back(s.activation_bytes > 0 ? size_text(s.activation_bytes) : "");
-    for (const Latency& l : s.latency) row.push_back(fmt::format("{:.3f}", l.median_ms));
-    for (const Latency& l : s.latency) row.push_back(fmt::format("{:.3f} / {:.3f}", l.p90_ms, l.p99_ms));
-    row.resize(t.head.size());
     t.rows.push_back(std::move(row));
   }
+  return t;
+}
+
+ReportTable latency_table(const Report& r) {
+  ReportTable t{"Latency",
+                {"stage", "isa", "threads", "batch", "runs", "median ms", "p90 ms", "p99 ms"},
+                {},
+                2};
+  for (const StageRecord& s : r.stages)
+    for (const Latency& l : s.latency)
+      t.rows.push_back({s.name, l.isa, std::to_string(l.threads), std::to_string(l.batch),
+                        std::to_string(l.runs), fmt::format("{:.3f}", l.median_ms),
+                        fmt::format("{:.3f}", l.p90_ms), fmt::format("{:.3f}", l.p99_ms)});
   return t;
 }
 
 ReportTable limit_table(const Report& r) {
   ReportTable t{"Limits", {"limit", "asked", "got", ""}, {}};
   for (const LimitRecord& l : r.limits)
-    t.rows.push_back({l.limit, fmt::format("{:g}", l.asked),
-                      std::isnan(l.got) ? "not measured, or not finite" : fmt::format("{:.4g}", l.got),
-                      l.met ? "met" : "MISSED"});
+    t.rows.push_back(
+        {l.limit, fmt::format("{:g}", l.asked),
+         std::isnan(l.got) ? "not measured, or not finite" : fmt::format("{:.4g}", l.got),
+         l.met ? "met" : "MISSED"});
   return t;
 }
 
 ReportTable layer_table(const Report& r) {
-  ReportTable t{"Layers",
-                {"node", "op", "precision", "kernel", "SQNR dB", "cosine", "ms", "MACs", "parameters"},
-                {}, 4, true};
+  ReportTable t{
+      "Layers",
+      {"node", "op", "precision", "kernel", "SQNR dB", "cosine", "ms", "MACs", "parameters"},
+      {},
+      4,
+      true};
   for (const LayerRecord& l : r.layers)
     t.rows.push_back({l.node, l.op, l.precision, l.kernel, optional_text(l.sqnr_db, "{:.1f}"),
                       optional_text(l.cosine, "{:.5f}"), optional_text(l.latency_ms, "{:.3f}"),
-                      l.macs > 0 ? count_text(l.macs) : "", l.parameters > 0 ? count_text(l.parameters) : ""});
+                      l.macs > 0 ? count_text(l.macs) : "",
+                      l.parameters > 0 ? count_text(l.parameters) : ""});
   return t;
 }
 
 ReportTable kept_float_table(const Report& r) {
   ReportTable t{"What stayed float, and why", {"node", "op", "reason"}, {}, 3};
   for (const KeptFloat& k : r.kept_float) t.rows.push_back({k.node, k.op, k.reason});
-  if (t.rows.empty() && !r.quantized.empty()) t.note = "Nothing was left out by the target's rules; the layers' kernels say what ran on integers.";
+  if (t.rows.empty() && !r.quantized.empty())
+    t.note =
+        "Nothing was left out by the target's rules; the layers' kernels say what ran on integers.";
   return t;
 }
 
 ReportTable tensor_table(const Report& r) {
   ReportTable t{"Quantized tensors",
                 {"tensor", "role", "type", "calibrator", "seen", "chosen", "scale", "zero point"},
-                {}, 4, true};
+                {},
+                4,
+                true};
   for (const TensorQuant& q : r.tensors)
-    t.rows.push_back({q.tensor, q.role, dtype_name(q.params.storage), q.calibrator, range_text(q.seen),
-                      range_text(q.chosen), scale_text(q.params),
-                      q.params.zero_point.size() == 1 ? std::to_string(q.params.zero_point[0]) : ""});
+    t.rows.push_back(
+        {q.tensor, q.role, dtype_name(q.params.storage), q.calibrator, range_text(q.seen),
+         range_text(q.chosen), scale_text(q.params),
+         q.params.zero_point.size() == 1 ? std::to_string(q.params.zero_point[0]) : ""});
   return t;
 }
 
@@ -131,31 +147,68 @@ ReportTable estimate_table(const Report& r) {
   ReportTable t{"Estimate", {"", "estimated", "actual"}, {}};
   if (!r.estimate) return t;
   const Estimate& e = *r.estimate;
-  const bool ran = e.actual_seconds > 0;
-  t.rows = {{"time", fmt::format("{:.1f} s", e.seconds), ran ? fmt::format("{:.1f} s", e.actual_seconds) : ""},
-            {"memory", size_text(e.memory_bytes), ran ? size_text(e.actual_memory_bytes) : ""},
-            {"calibration samples", std::to_string(e.calib_samples), ""},
-            {"evaluation samples", std::to_string(e.eval_samples), ""}};
+  t.rows = {
+      {"time", fmt::format("{:.1f} s", e.seconds), optional_text(e.actual_seconds, "{:.1f} s")},
+      {"peak memory", size_text(e.memory_bytes),
+       e.actual_memory_bytes ? size_text(*e.actual_memory_bytes) : ""},
+      {"calibration samples", std::to_string(e.calib_samples), ""},
+      {"evaluation samples", std::to_string(e.eval_samples), ""}};
   return t;
 }
 
+namespace {
+
+/// A model as it is: no step, or none that was run.
+std::string one_stage_headline(const Report& r) {
+  const StageRecord& s = r.stages.front();
+  std::string out = size_text(s.size_bytes);
+  for (const std::string& m : measured_metrics(r))
+    if (const auto value = metric_of(s, m))
+      out += fmt::format(", {} {}", m, metric_text(m, *value));
+  if (const auto l = first_latency(s))
+    out += fmt::format(", {:.3f} ms ({} thread{})", l->median_ms, l->threads,
+                       l->threads == 1 ? "" : "s");
+  return out + ".";
+}
+
+}  // namespace
+
+std::optional<IntegerLayers> integer_layers(const Report& r) {
+  if (r.quantized.empty() || r.layers.empty()) return std::nullopt;
+  IntegerLayers out;
+  for (const LayerRecord& l : r.layers) {
+    if (l.macs == 0) continue;
+    ++out.of;
+    out.ran += l.precision.starts_with("int");
+  }
+  return out;
+}
+
 std::string headline(const Report& r) {
-  if (r.stages.size() < 2)
-    return fmt::format("{} nodes would run on integers, {} stay float.", r.quantized.size(), r.kept_float.size());
+  if (r.stages.size() < 2 && !(r.quantized.empty() && r.kept_float.empty()))
+    return fmt::format("{} nodes would run on integers, {} stay float.", r.quantized.size(),
+                       r.kept_float.size());
+  if (r.stages.empty()) return "Nothing was measured.";
+  if (r.stages.size() == 1) return one_stage_headline(r);
   const StageRecord& a = r.stages.front();
   const StageRecord& b = r.stages.back();
-  std::string out = fmt::format("{} -> {} ({:.2f}x smaller)", size_text(a.size_bytes), size_text(b.size_bytes),
-                                static_cast<double>(a.size_bytes) / static_cast<double>(std::max<int64_t>(1, b.size_bytes)));
+  std::string out = fmt::format("{} -> {} ({})", size_text(a.size_bytes), size_text(b.size_bytes),
+                                size_change_text(a.size_bytes, b.size_bytes));
   for (const std::string& m : measured_metrics(r)) {
     const auto before = metric_of(a, m), after = metric_of(b, m);
     if (!after) continue;
     out += before ? fmt::format(", {} {} -> {}", m, metric_text(m, *before), metric_text(m, *after))
-                  : fmt::format(", {} {}", m == "agreement_with_fp32" ? "agreement" : m, metric_text(m, *after));
+                  : fmt::format(", {} {}", m == "agreement_with_fp32" ? "agreement" : m,
+                                metric_text(m, *after));
   }
   const auto la = first_latency(a), lb = first_latency(b);
   if (la && lb && lb->median_ms > 0)
-    out += fmt::format(", {:.3f} -> {:.3f} ms ({:.2f}x faster, {} thread{})", la->median_ms, lb->median_ms,
-                       la->median_ms / lb->median_ms, la->threads, la->threads == 1 ? "" : "s");
+    out += fmt::format(", {:.3f} -> {:.3f} ms ({}, {} thread{})", la->median_ms, lb->median_ms,
+                       speed_change_text(la->median_ms, lb->median_ms), la->threads,
+                       la->threads == 1 ? "" : "s");
+  if (const auto layers = integer_layers(r))
+    out +=
+        fmt::format(", {} of {} layers with MACs ran on integer kernels", layers->ran, layers->of);
   return out + ".";
 }
 

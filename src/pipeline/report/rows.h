@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,12 +13,13 @@ struct ReportTable {
   std::string title;
   std::vector<std::string> head;
   std::vector<std::vector<std::string>> rows;
-  size_t numeric_from = 1;   ///< columns from here on are figures (aligned right)
-  bool long_list = false;    ///< folded away in HTML, cut in the console
+  size_t numeric_from = 1;  ///< columns from here on are figures (aligned right)
+  bool long_list = false;   ///< folded away in HTML, cut in the console
   std::string note = {};
 };
 
 ReportTable stage_table(const Report& report);
+ReportTable latency_table(const Report& report);
 ReportTable limit_table(const Report& report);
 ReportTable layer_table(const Report& report);
 ReportTable kept_float_table(const Report& report);
@@ -26,6 +28,13 @@ ReportTable pass_table(const Report& report);
 ReportTable provenance_table(const Report& report);
 ReportTable environment_table(const Report& report);
 ReportTable estimate_table(const Report& report);
+
+/// Layers with MACs, and those among them that the executor ran on integer kernels; absent where
+/// nothing was quantized or no layer was looked at.
+struct IntegerLayers {
+  int64_t ran = 0, of = 0;
+};
+std::optional<IntegerLayers> integer_layers(const Report& report);
 
 /// One sentence: what became of the model.
 std::string headline(const Report& report);

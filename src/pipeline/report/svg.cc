@@ -12,13 +12,14 @@ namespace lapidary {
 namespace {
 
 std::string open_svg(double width, double height, const std::string& title) {
-  return fmt::format(
-      "<svg viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"{}\">", width, height, html_escape(title));
+  return fmt::format("<svg viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"{}\">", width,
+                     height, html_escape(title));
 }
 
-std::string text_at(double x, double y, const std::string& text, const char* css, const char* anchor = "start") {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" class=\"{}\" text-anchor=\"{}\">{}</text>", x, y, css,
-                     anchor, html_escape(text, 60));
+std::string text_at(double x, double y, const std::string& text, const char* css,
+                    const char* anchor = "start") {
+  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" class=\"{}\" text-anchor=\"{}\">{}</text>", x,
+                     y, css, anchor, html_escape(text, 60));
 }
 
 }  // namespace
@@ -33,8 +34,9 @@ std::string svg_bars(const std::string& title, const std::vector<Bar>& bars) {
     const double y = kTop + kRow * static_cast<double>(i);
     const double length = largest > 0 ? (kWidth - kLeft - kRight) * bars[i].value / largest : 0;
     out += text_at(kLeft - 8, y + 15, bars[i].label, "l", "end");
-    out += fmt::format("<rect x=\"{}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"20\" rx=\"3\" class=\"{}\"/>",
-                       kLeft, y, std::max(1.0, length), i + 1 == bars.size() ? "b now" : "b");
+    out += fmt::format(
+        "<rect x=\"{}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"20\" rx=\"3\" class=\"{}\"/>", kLeft,
+        y, std::max(1.0, length), i + 1 == bars.size() ? "b now" : "b");
     out += text_at(kLeft + length + 6, y + 15, bars[i].text, "v");
   }
   return out + "</svg>";
@@ -62,8 +64,8 @@ std::string svg_layer_errors(const std::vector<LayerRecord>& layers) {
   const double worst = sorted[std::min<size_t>(2, sorted.size() - 1)];
   std::string out = open_svg(kWidth, kHeight, "SQNR of each layer");
   for (double db = low; db <= high; db += 10) {
-    out += fmt::format("<line x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\" class=\"g\"/>", kLeft, kWidth,
-                       y_of(db), y_of(db));
+    out += fmt::format("<line x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\" class=\"g\"/>", kLeft,
+                       kWidth, y_of(db), y_of(db));
     out += text_at(kLeft - 6, y_of(db) + 4, fmt::format("{:.0f}", db), "a", "end");
   }
   const double step = (kWidth - kLeft) / static_cast<double>(shown.size());
@@ -71,11 +73,12 @@ std::string svg_layer_errors(const std::vector<LayerRecord>& layers) {
     const LayerRecord& l = *shown[i];
     const double top = y_of(*l.sqnr_db), zero = y_of(std::max(0.0, low));
     out += fmt::format(
-        "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" class=\"{}\"><title>{} ({}): {:.1f} "
+        "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" class=\"{}\"><title>{} "
+        "({}): {:.1f} "
         "dB</title></rect>",
         kLeft + step * static_cast<double>(i) + 0.1 * step, std::min(top, zero), 0.8 * step,
-        std::max(1.0, std::abs(zero - top)), *l.sqnr_db <= worst ? "b bad" : "b now", html_escape(l.node),
-        html_escape(l.op), *l.sqnr_db);
+        std::max(1.0, std::abs(zero - top)), *l.sqnr_db <= worst ? "b bad" : "b now",
+        html_escape(l.node), html_escape(l.op), *l.sqnr_db);
   }
   out += text_at(kLeft, kHeight - 4, "first layer", "a");
   out += text_at(kWidth, kHeight - 4, "output", "a", "end");
@@ -93,7 +96,8 @@ std::string svg_histogram(const HistogramRecord& h) {
   std::string out = open_svg(kWidth, kHeight, h.tensor) + text_at(0, 12, h.tensor, "l");
   std::string path;
   for (size_t i = 0; i < h.counts.size(); ++i) {
-    const double tall = (kHeight - kTop - kBottom) * std::log10(1 + static_cast<double>(h.counts[i])) / top_log;
+    const double tall =
+        (kHeight - kTop - kBottom) * std::log10(1 + static_cast<double>(h.counts[i])) / top_log;
     if (tall > 0)
       path += fmt::format("M{:.1f} {:.1f}h{:.2f}v{:.1f}h-{:.2f}z", step * static_cast<double>(i),
                           kHeight - kBottom - tall, step, tall, step);
@@ -102,8 +106,10 @@ std::string svg_histogram(const HistogramRecord& h) {
   const double high = h.low + h.width * bins;
   for (double edge : {h.chosen.low, h.chosen.high}) {
     const double x = std::clamp((edge - h.low) / (high - h.low), 0.0, 1.0) * kWidth;
-    out += fmt::format("<line x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{}\" y2=\"{}\" class=\"clip\"><title>{:.5g}</title></line>",
-                       x, x, kTop, kHeight - kBottom, edge);
+    out += fmt::format(
+        "<line x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{}\" y2=\"{}\" "
+        "class=\"clip\"><title>{:.5g}</title></line>",
+        x, x, kTop, kHeight - kBottom, edge);
   }
   out += text_at(0, kHeight - 3, fmt::format("{:.3g}", h.low), "a");
   out += text_at(kWidth, kHeight - 3, fmt::format("{:.3g}", high), "a", "end");

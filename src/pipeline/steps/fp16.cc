@@ -24,9 +24,12 @@ class Fp16Step : public Step {
  public:
   explicit Fp16Step(const Setting& setting) : params_(bind<Fp16Params>(setting)) {}
 
+  Form makes() const override { return params_.weights_only ? Form::kAsBefore : Form::kHalf; }
+
   std::string explain() const override {
-    return params_.weights_only ? "Stores weights as FP16; arithmetic stays FP32."
-                                : "Converts the graph to FP16, with FP32 islands where FP16 overflows.";
+    return params_.weights_only
+               ? "Stores weights as FP16; arithmetic stays FP32."
+               : "Converts the graph to FP16, with FP32 islands where FP16 overflows.";
   }
 
   void run(StepContext& context) const override {

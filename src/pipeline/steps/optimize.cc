@@ -14,7 +14,8 @@ struct OptimizeParams {
 
   static const FieldTable& fields() {
     static const FieldTable kTable{
-        "optimize", {field("passes", &OptimizeParams::passes, "Passes to run; empty: all of them")}};
+        "optimize",
+        {field("passes", &OptimizeParams::passes, "Passes to run; empty: all of them")}};
     return kTable;
   }
 };
@@ -26,11 +27,13 @@ class OptimizeStep : public Step {
     for (const PassInfo& pass : list_passes()) known.push_back(pass.name);
     for (const std::string& pass : params_.passes)
       if (std::find(known.begin(), known.end(), pass) == known.end())
-        fail_setting(setting, "no pass is called '{}'{}", pass, did_you_mean(pass, known));
+        fail_setting(setting, "no pass is called '{}'{} (lapidary list passes)", pass,
+                     did_you_mean(pass, known));
   }
 
   std::string explain() const override {
-    if (params_.passes.empty()) return "Runs all graph passes; no value of the result changes but by rounding.";
+    if (params_.passes.empty())
+      return "Runs all graph passes; no value of the result changes but by rounding.";
     return fmt::format("Runs the graph passes {}.", fmt::join(params_.passes, ", "));
   }
 
@@ -51,9 +54,10 @@ class OptimizeStep : public Step {
 }  // namespace
 
 const StepDef& step_optimize() {
-  static const StepDef kDef{
-      "optimize", "Folds constants and BatchNorm, removes what does nothing", &OptimizeParams::fields,
-      [](const Setting& s) -> std::unique_ptr<Step> { return std::make_unique<OptimizeStep>(s); }};
+  static const StepDef kDef{"optimize", "Folds constants and BatchNorm, removes what does nothing",
+                            &OptimizeParams::fields, [](const Setting& s) -> std::unique_ptr<Step> {
+                              return std::make_unique<OptimizeStep>(s);
+                            }};
   return kDef;
 }
 

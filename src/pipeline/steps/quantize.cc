@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "calibrate/run.h"
 #include "lapidary/compress.h"
 #include "quantize/checks.h"
 #include "src/base/text.h"
@@ -40,18 +41,24 @@ const FieldTable& QuantizeParams::fields() {
            .one_of({"qdq", "qoperator"}),
        option<std::string>("calibrator", &P::calibrator, "How activation ranges are chosen")
            .one_of(names_of(list_calibrators())),
-       option<std::string>("weight_calibrator", &P::weight_calibrator, "How weight ranges are chosen")
+       option<std::string>("weight_calibrator", &P::weight_calibrator,
+                           "How weight ranges are chosen")
            .one_of({"minmax", "mse"}),
        option<double>("percentile", &P::percentile, "Of the percentile calibrator").range(50, 100),
-       option<std::vector<std::string>>("skip", &P::skip,
-                                        "Patterns of nodes that stay float: name, glob, re:REGEX, op:TYPE"),
+       option<double>("momentum", &P::momentum,
+                      "Of the moving_average calibrator: the weight of a new chunk of samples")
+           .range(1e-6, 1),
+       option<std::vector<std::string>>(
+           "skip", &P::skip, "Patterns of nodes that stay float: name, glob, re:REGEX, op:TYPE"),
        option<bool>("inputs_only", &P::inputs_only,
                     "Quantize only inputs of Conv, Gemm and MatMul: slower, more accurate"),
        option<std::optional<std::string>>("activation_type", &P::activation_type,
                                           "Instead of the target's")
            .one_of({"uint8", "int8"}),
-       option<std::optional<bool>>("per_channel", &P::per_channel, "One weight scale per output channel"),
-       option<std::optional<bool>>("symmetric", &P::symmetric, "Activation zero points in the middle"),
+       option<std::optional<bool>>("per_channel", &P::per_channel,
+                                   "One weight scale per output channel"),
+       option<std::optional<bool>>("symmetric", &P::symmetric,
+                                   "Activation zero points in the middle"),
        option<bool>("equalize", &P::equalize,
                     "Bring the channels before depthwise convolutions to one range; needs samples"),
        option<bool>("bias_correction", &P::bias_correction,
@@ -65,7 +72,8 @@ const FieldTable& QuantizeParams::fields() {
            .range(0, 1e12),
        option<bool>("allow_nonfinite", &P::allow_nonfinite,
                     "Leave out calibration samples that make NaN or infinity instead of failing"),
-       option<std::string>("stats", &P::stats, "Statistics file to use instead of a calibration run")}};
+       option<std::string>("stats", &P::stats,
+                           "Statistics file to use instead of a calibration run")}};
   return kTable;
 }
 
@@ -75,13 +83,23 @@ class QuantizeStep : public Step {
 
   bool needs_calib() const override { return params_.stats.empty(); }
 
+  Form makes() const override { return Form::kInteger; }
+
+  std::string refuses(Form form) const override {
+    if (form == Form::kHalf) return "its weights are float16; only float32 models are quantized";
+    if (form != Form::kInteger || params_.requantize) return {};
+    return "it is quantized already; `requantize: true` accepts that";
+  }
+
   std::string explain() const override {
-    std::string out = fmt::format("Quantizes to INT8 for {} ({} format): ", params_.target, params_.format);
+    std::string out =
+        fmt::format("Quantizes to INT8 for {} ({} format): ", params_.target, params_.format);
     out += params_.stats.empty() ? "calibrates in one pass over the calibration data"
                                  : "takes statistics from " + params_.stats;
     out += fmt::format(", chooses activation ranges with '{}'", params_.calibrator);
     out += params_.bias_correction ? ", corrects biases" : ", leaves biases alone";
-    if (!params_.skip.empty()) out += fmt::format(", keeps {} float", fmt::join(params_.skip, ", "));
+    if (!params_.skip.empty())
+      out += fmt::format(", keeps {} float", fmt::join(params_.skip, ", "));
     return out + ".";
   }
 
@@ -96,11 +114,12 @@ class QuantizeStep : public Step {
     if (!params_.stats.empty()) {
       context.statistics = Statistics::load(params_.stats);
     } else if (!context.statistics) {
-      context.statistics = calibrate(context.graph, *samples,
-                                     {.samples = params_.samples,
-                                      .threads = context.threads,
-                                      .allow_nonfinite = params_.allow_nonfinite,
-                                      .log = context.log});
+      context.statistics = calibrate_partly(context.graph, *samples,
+                                            {.samples = params_.samples,
+                                             .threads = context.threads,
+                                             .allow_nonfinite = params_.allow_nonfinite,
+                                             .log = context.log},
+                                            needed(context));
     }
     context.report.provenance.emplace_back("statistics", context.statistics->sha256());
     QuantizeOptions options = params_;
@@ -112,6 +131,19 @@ class QuantizeStep : public Step {
     context.graph = std::move(quantized);
   }
 
+  StepWork work(int64_t calib_samples) const override {
+    StepWork out;
+    if (calib_samples == 0) return out;  // statistics from a file, no samples to correct with
+    const int64_t seen =
+        params_.samples > 0 ? std::min(params_.samples, calib_samples) : calib_samples;
+    if (params_.stats.empty()) out.calibrated = seen;
+    if (params_.bias_correction) {
+      out.held = seen;
+      out.hold_bytes = params_.hold_mb * 1e6;
+    }
+    return out;
+  }
+
   void plan(StepContext& context) const override {
     add_to_report(plan_quantization(context.graph, params_), context.report);
   }
@@ -120,8 +152,16 @@ class QuantizeStep : public Step {
   Setting params() const override { return unbind(QuantizeParams::fields(), &params_); }
 
  private:
+  /// All there is to see where the recipe's folder keeps the statistics; else what these parameters
+  /// ask for.
+  Collect needed(const StepContext& context) const {
+    if (!context.output.empty()) return {};
+    return {.histograms = params_.calibrator != "minmax", .windows = params_.bias_correction};
+  }
   static void add_to_report(const QuantizeLog& log, Report& report) {
-    const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+    const auto append = [](auto& to, const auto& from) {
+      to.insert(to.end(), from.begin(), from.end());
+    };
     append(report.kept_float, log.kept_float);
     append(report.tensors, log.tensors);
     append(report.quantized, log.quantized);

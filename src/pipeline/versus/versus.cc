@@ -93,7 +93,8 @@ class Peer : public Contender {
     const auto json = nlohmann::json::parse(process_.read_line(limit), nullptr, false);
     if (!json.is_object()) fail(ErrorCode::kIo, "{}: an answer that is not JSON", engine_);
     if (json.contains("error"))
-      fail_unsupported("{} cannot run here: {}", engine_, printable(json["error"].get<std::string>(), 500));
+      fail_unsupported("{} cannot run here: {}", engine_,
+                       printable(json["error"].get<std::string>(), 500));
     return json;
   }
   std::string engine_;

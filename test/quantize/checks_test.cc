@@ -1,0 +1,124 @@
+#include "quantize/checks.h"
+
+#include <cmath>
+#include <limits>
+
+#include "lapidary/calibrate.h"
+#include "test/quantize/nets.h"
+
+namespace lapidary {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInf = std::numeric_limits<float>::infinity();
+
+/// The message of the Error of that code that `body` throws.
+template <class Body>
+std::string message_of(ErrorCode code, const Body& body) {
+  const Caught caught = error_of(body);
+  EXPECT_EQ(caught.code, code) << caught.text;
+  return caught.text;
+}
+
+Graph normalised(const std::vector<float>& variance, float epsilon) {
+  Net net;
+  const auto n = static_cast<int64_t>(variance.size());
+  const ValueId c = net.conv(net.input("x", {1, 3, 6, 6}), 3, n, "c");
+  const auto constant = [&](const char* name, std::vector<float> v) {
+    return net.constant(name, Tensor::of<float>({n}, v));
+  };
+  const std::vector<float> ones(variance.size(), 1.0f);
+  return net.finish({net.op("BatchNormalization",
+                            {c, constant("gamma", ones), constant("beta", ones),
+                             constant("mean", ones), constant("variance", variance)},
+                            "bn", {{"epsilon", epsilon}})});
+}
+
+TEST(CheckBatchnorms, ABadVarianceIsRefusedWithItsChannel) {
+  struct Row {
+    std::vector<float> variance;
+    float epsilon;
+    std::string says;
+  };
+  for (const Row& row : {Row{{1, 1, -1, 1}, 1e-5f, "channel 2 is -1"},
+                         Row{{1, kNan, 1, 1}, 1e-5f, "channel 1 is nan"},
+                         Row{{kInf, 1, 1, 1}, 1e-5f, "channel 0 is inf"},
+                         Row{{1, 1, 1, 0}, 0.0f, "channel 3 is 0 (epsilon 0)"}}) {
+    const Graph graph = normalised(row.variance, row.epsilon);
+    QuantizeLog log;
+    const std::string message =
+        message_of(ErrorCode::kInvalid, [&] { quantization_source(graph, {}, log); });
+    EXPECT_THAT(message, HasSubstr(row.says));
+    EXPECT_THAT(message, HasSubstr("bn"));
+  }
+  check_batchnorms(normalised({1, 0, 2, 3}, 1e-5f));  // epsilon is enough to divide by
+}
+
+Graph weighted(std::vector<float> weights) {
+  Net net;
+  const ValueId w = net.constant("w", Tensor::of<float>({2, 3}, weights));
+  return net.finish({net.op("MatMul", {net.input("x", {4, 2}), w}, "y")});
+}
+
+TEST(Nonfinite, IsRefusedWithTensorCountAndFirstIndex) {
+  QuantizeLog log;
+  const std::string message = message_of(ErrorCode::kInvalid, [&] {
+    quantization_source(weighted({1, -3, kNan, 2, kInf, -1e38f}), {}, log);
+  });
+  EXPECT_THAT(message, HasSubstr("weights 'w': 3 of 6 values"));
+  EXPECT_THAT(message, HasSubstr("the first at index 2"));
+}
+
+TEST(Nonfinite, ClampMakesNanZeroAndTheRestTheLargestUsableWeight) {
+  QuantizeLog log;
+  const QuantizeOptions options = {.nonfinite = "clamp"};
+  const Graph source = quantization_source(weighted({1, -3, kNan, 2, kInf, -1e38f}), options, log);
+  const auto w = source.constant(source.find_value("w"))->data<float>();
+  EXPECT_EQ(std::vector<float>(w.begin(), w.end()), (std::vector<float>{1, -3, 0, 2, 3, -3}));
+  EXPECT_THAT(log.warnings, ElementsAre(HasSubstr("'w': 3 values")));
+}
+
+TEST(Nonfinite, ThereIsNoThirdWay) {
+  QuantizeLog log;
+  message_of(ErrorCode::kUsage, [&] {
+    quantization_source(weighted({1, 2, 3, 4, 5, 6}), {.nonfinite = "skip"}, log);
+  });
+}
+
+std::vector<std::string> constants(const Graph& graph) {
+  std::vector<std::string> names;
+  for (const ValueId id : graph.values())
+    if (graph.constant(id)) names.push_back(graph.value(id).name);
+  return names;
+}
+
+/// Float weights that nobody reads any more would double the file's size.
+TEST(Quantize, DropsConstantsThatNobodyReads) {
+  Graph graph = tiny_net();
+  graph.add_constant("nobody_reads_this", ramp({64, 64}));
+  const Dataset data = tiny_data(8);
+  const Graph q = quantize(graph, calibrate(graph, data), data, {});
+  EXPECT_THAT(constants(q), Not(testing::Contains("nobody_reads_this")));
+  for (const ValueId id : q.values())
+    EXPECT_TRUE(!q.constant(id) || q.use_count(id) > 0) << q.value(id).name;
+}
+
+TEST(Requantize, AFileOfIntegerOperatorsIsNotMadeFloatAgain) {
+  const Graph graph = tiny_net();
+  const Dataset data = tiny_data(8);
+  QuantizeOptions options = {.format = "qoperator"};
+  const Graph q = quantize(graph, calibrate(graph, data), data, options);
+  QuantizeLog log;
+  EXPECT_THAT(message_of(ErrorCode::kUsage, [&] { quantization_source(q, {}, log); }),
+              HasSubstr("quantized already"));
+  options.requantize = true;
+  EXPECT_THAT(message_of(ErrorCode::kUnsupported, [&] { quantization_source(q, options, log); }),
+              HasSubstr("start from the float model"));
+}
+
+}  // namespace
+}  // namespace lapidary
