@@ -5,10 +5,6 @@ function(lapidary_box name dir)
   cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${dir}/*.cc)
   list(FILTER sources EXCLUDE REGEX "_(test|bench)\\.cc$")
-  if(NOT sources)  # a floor that is still empty
-    set(sources ${CMAKE_BINARY_DIR}/lapidary_empty.cc)
-    file(WRITE ${sources} "")
-  endif()
   add_library(lapidary_${name} STATIC ${sources})
   target_include_directories(lapidary_${name} PUBLIC
     ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR})
@@ -33,5 +29,5 @@ function(lapidary_library)
   target_include_directories(lapidary PUBLIC
     $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_compile_features(lapidary PUBLIC cxx_std_20)
-  set_target_properties(lapidary PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
+  set_target_properties(lapidary PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 endfunction()

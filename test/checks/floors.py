@@ -49,7 +49,7 @@ FENCES = {
     r"zlib\.h$": ["src/data/inflate.cc", "src/data/npz.cc", "test/data/"],
     r"(immintrin|arm_neon)\.h$": ["kernels/simd.h"],
     r"(gtest|gmock)/": ["test/"],
-    r"(fcntl|fnmatch|sched|unistd)\.h$|(sys|linux)/": [
+    r"(fcntl|fnmatch|poll|sched|signal|spawn|unistd)\.h$|(sys|linux)/": [
         "src/base/", "src/data/", "src/onnx/", "src/ops/evaluate.cc", "src/pipeline/", "tools/", "test/"],
 }
 OPENMP = ["src/base/parallel.cc"]  # whose threads everything uses

@@ -9,12 +9,12 @@
 
 #include "lapidary/evaluate.h"
 #include "lapidary/model_io.h"
-#include "peer_source.h"  // made of peer.py by CMake
 #include "src/base/fail.h"
 #include "src/base/process.h"
 #include "src/base/text.h"
 #include "src/data/npy.h"
 #include "src/pipeline/bench.h"
+#include "src/pipeline/versus/peer.h"
 
 namespace lapidary {
 
