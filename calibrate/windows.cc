@@ -1,6 +1,7 @@
 #include "calibrate/windows.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/stats_f32/stats_f32.h"
 #include "src/ops/opdef.h"
@@ -20,7 +21,11 @@ Span inside(int64_t output, int64_t stride, int64_t offset, int64_t size) {
   return {std::min(begin, output), std::clamp(end, begin, std::max(begin, output))};
 }
 
-/// row[c] = sum over `span` of x[(o * stride + offset) * C + c].
+/// Terms of 8 bits whose sum stays within int32: (2^31 - 1) / 255 > 2^23.
+constexpr int64_t kBlock = int64_t{1} << 23;
+
+/// row[c] = sum over `span` of x[(o * stride + offset) * C + c]; up to kBlock positions where C
+/// > 1.
 template <class T>
 struct RowSum {
   template <class Acc>
@@ -29,17 +34,24 @@ struct RowSum {
     x += (span.begin * stride + offset) * channels;
     if (channels == 1) {
       const int64_t count = span.end - span.begin;
-      Acc sum{};
-      if (stride == 1)
-        for (int64_t o = 0; o < count; ++o) sum += static_cast<Acc>(x[o]);
-      else
-        for (int64_t o = 0; o < count; ++o) sum += static_cast<Acc>(x[o * stride]);
-      *row = sum;
+      *row = 0;
+      for (int64_t at = 0; at < count; at += kBlock)
+        *row += sum_block(x + at * stride, std::min(count - at, kBlock), stride);
       return;
     }
     std::fill_n(row, channels, Acc{});
     for (int64_t o = span.begin; o < span.end; ++o, x += stride * channels)
       for (int64_t c = 0; c < channels; ++c) row[c] += static_cast<Acc>(x[c]);
+  }
+
+ private:
+  static int32_t sum_block(const T* x, int64_t count, int64_t stride) {
+    int32_t sum = 0;
+    if (stride == 1)
+      for (int64_t o = 0; o < count; ++o) sum += static_cast<int32_t>(x[o]);
+    else
+      for (int64_t o = 0; o < count; ++o) sum += static_cast<int32_t>(x[o * stride]);
+    return sum;
   }
 };
 template <>
@@ -60,7 +72,7 @@ struct RowSum<float> {
 /// Kernels load whole vectors.
 constexpr int64_t kPadding = 16;
 
-/// Row is the type of sums along W (at most a few thousand terms), Total of sums over everything.
+/// Row is the type of sums along W of up to kBlock terms, Total of sums over everything.
 template <class T, class Row, class Total>
 void sum_last(const T* x, const WindowSpec& s, Total zero_point, Total* sums) {
   const RowSum<T> sum_row{};
@@ -69,21 +81,23 @@ void sum_last(const T* x, const WindowSpec& s, Total zero_point, Total* sums) {
   for (int64_t kw = 0; kw < s.kernel[1]; ++kw) {
     const int64_t across = kw * s.dilation[1] - s.pad[1];
     const Span columns = inside(s.output[1], s.stride[1], across, s.input[1]);
-    const auto width = static_cast<Total>(columns.end - columns.begin);
-    for (int64_t h = 0; h < s.input[0]; ++h) {
+    const auto add_row = [&](int64_t h, Span block) {
+      const auto width = static_cast<Total>(block.end - block.begin);
       bool summed = false;
       for (int64_t kh = 0; kh < s.kernel[0]; ++kh) {
         const int64_t from = h - (kh * s.dilation[0] - s.pad[0]);  // = oh * stride
         if (from < 0 || from % s.stride[0] != 0 || from / s.stride[0] >= s.output[0]) continue;
         if (!summed)
-          sum_row(x + h * s.input[1] * channels, channels, columns, s.stride[1], across,
-                  row.data());
+          sum_row(x + h * s.input[1] * channels, channels, block, s.stride[1], across, row.data());
         summed = true;
         Total* out = sums + kh * s.kernel[1] + kw;
         for (int64_t c = 0; c < channels; ++c)
           out[c * taps] += static_cast<Total>(row[static_cast<size_t>(c)]) - zero_point * width;
       }
-    }
+    };
+    for (int64_t h = 0; h < s.input[0]; ++h)
+      for (int64_t at = columns.begin; at < columns.end; at += kBlock)
+        add_row(h, {at, std::min(at + kBlock, columns.end)});
   }
 }
 
@@ -135,7 +149,8 @@ void sum_first(const T* x, WindowSpec s, Total zero_point, Total* sums) {
                      s.input == s.output;
   if (whole && std::is_integral_v<T>)  // one row
     s.input = s.output = {1, s.input[0] * s.input[1]};
-  PlaneRows<T, Row> rows(s);
+  // A row of a plane has any length: integers are summed as Total.
+  PlaneRows<T, std::conditional_t<std::is_integral_v<T>, Total, Row>> rows(s);
   for (int64_t c = 0; c < s.channels; ++c, x += s.input[0] * s.input[1])
     for (int64_t kw = 0; kw < s.kernel[1]; ++kw) {
       const int64_t across = kw * s.dilation[1] - s.pad[1];
