@@ -116,20 +116,24 @@ class TensorPass {
 /// The same for one reader's window sums.
 class WindowPass {
  public:
-  WindowPass(const TapView& tapped, WindowSpec spec, int64_t samples)
+  /// The first `rows` of axis 0 count.
+  WindowPass(const TapView& tapped, WindowSpec spec, int64_t rows)
       : view_(in_order(tapped, spec.matrix, buffer_)),
         spec_(spec),
+        rows_(rows),
         columns_(static_cast<size_t>(spec.columns())),
-        sums_(columns_ * static_cast<size_t>(samples)) {}
+        sums_(columns_ * static_cast<size_t>(rows)) {}
 
-  void see(int64_t sample) {
+  /// Part `part` of `parts` equal ones.
+  void see(int64_t part, int64_t parts) {
     const int64_t size = spec_.channels * spec_.input[0] * spec_.input[1];
-    window_sums(view_.tensor.as<float>() + sample * size, view_.channels_last, spec_,
-                sums_.data() + static_cast<size_t>(sample) * columns_);
+    for (int64_t row = rows_ * part / parts; row < rows_ * (part + 1) / parts; ++row)
+      window_sums(view_.tensor.as<float>() + row * size, view_.channels_last, spec_,
+                  sums_.data() + static_cast<size_t>(row) * columns_);
   }
 
-  void finish(int64_t samples, WindowStats& stats) const {
-    stats.positions += samples * spec_.positions();
+  void finish(WindowStats& stats) const {
+    stats.positions += rows_ * spec_.positions();
     stats.sums.resize(columns_);
     for (size_t i = 0; i < sums_.size(); ++i) stats.sums[i % columns_].add(sums_[i]);
   }
@@ -138,6 +142,7 @@ class WindowPass {
   std::vector<float> buffer_;
   TapView view_;
   WindowSpec spec_;
+  int64_t rows_;
   size_t columns_;
   std::vector<double> sums_;
 };
@@ -179,7 +184,8 @@ class Collector {
     if (const auto readers = readers_.find(name); readers != readers_.end())
       for (const NodeId node : readers->second)
         if (const auto spec = window_spec(graph_, node, view.tensor.shape))
-          windows.emplace_back(node, std::make_unique<WindowPass>(view, *spec, samples));
+          if (const auto rows = counted_rows(view.tensor.shape[0], place.rows, samples))
+            windows.emplace_back(node, std::make_unique<WindowPass>(view, *spec, *rows));
     Histogram histogram;
     std::mutex guard;
     parallel_for(
@@ -188,7 +194,7 @@ class Collector {
           Histogram part;
           for (int64_t i = begin; i < end; ++i) {
             if (tensor) tensor->see(i, part, threads_);
-            for (const auto& [node, window] : windows) window->see(i);
+            for (const auto& [node, window] : windows) window->see(i, samples);
           }
           const std::lock_guard lock(guard);
           histogram.merge(part);
@@ -196,7 +202,7 @@ class Collector {
         threads_);
     if (tensor) tensor->finish(histogram, stats_.tensors[name]);
     for (const auto& [node, window] : windows)
-      window->finish(samples, stats_.windows[node_key(graph_, node)]);
+      window->finish(stats_.windows[node_key(graph_, node)]);
   }
   void add_tensors(const Graph& graph, const CalibrateOptions& options) {
     for (const Watched& watched : watched_tensors(graph))

@@ -242,6 +242,12 @@ std::optional<WindowSpec> window_spec(const Graph& graph, NodeId id,
   return s;
 }
 
+std::optional<int64_t> counted_rows(int64_t leading, int64_t ran, int64_t counted) {
+  if (counted == ran) return leading;
+  if (ran <= 0 || leading % ran != 0) return std::nullopt;
+  return leading / ran * counted;
+}
+
 void window_sums(const float* x, bool channels_last, const WindowSpec& spec, double* sums) {
   sum_any<float, float, double>(x, channels_last, spec, 0.0, sums);
 }

@@ -28,7 +28,7 @@ Statistics float_means(const Graph& form, const Statistics& statistics, const Da
 void add_skip_error(const Graph& graph, const QdqLayer& layer, const Lockstep& lockstep,
                     const Statistics::Impl& means, std::vector<double>& bias) {
   const auto skip = skip_input(graph, layer);
-  const auto* held = skip ? lockstep.held(skip->integers) : nullptr;
+  const auto held = skip ? lockstep.held(skip->integers) : std::nullopt;
   const auto stats = held ? means.tensors.find(skip->tensor) : means.tensors.end();
   if (stats == means.tensors.end()) return;
   const auto error = skip_mean_error(*skip, stats->second, *held);

@@ -105,6 +105,30 @@ TEST(Calibrate, AFixedBatchIsPaddedAndPaddingIsNotCounted) {
   EXPECT_TRUE(seen.impl().windows == free.impl().windows);
 }
 
+TEST(Calibrate, WindowSumsCoverTheWholeOfALeadingAxisThatIsNotTheBatch) {
+  // x [N, T, K] -> [T, N, K] and -> [N T, K], both times W: sums of all N T positions. N > T.
+  Graph graph = empty_graph(17);
+  GraphBuilder build(graph);
+  const ValueId x = build.input("x", DType::kF32, {Dim::named("N"), 2, 3});
+  const ValueId turned =
+      build.op("Transpose", {x}, {{"perm", std::vector<int64_t>{1, 0, 2}}}, "turned");
+  const ValueId flat = build.op(
+      "Reshape", {x, build.constant("shape", Tensor::of<int64_t>({2}, {-1, 3}))}, {}, "flat");
+  build.output(build.op("MatMul", {turned, build.constant("w", ramp({3, 2}))}, {}, "by_time"));
+  build.output(build.op("MatMul", {flat, build.constant("v", ramp({3, 2}))}, {}, "by_row"));
+  infer_types(graph);
+  const Tensor samples = tiny_samples(8, 0, {2, 3});
+  double sums[3] = {};
+  for (int64_t i = 0; i < samples.size(); ++i)
+    sums[i % 3] += static_cast<double>(samples.data<float>()[static_cast<size_t>(i)]);
+  const Statistics stats = calibrate(graph, dataset_of({{"x", samples}}), {.batch = 8});
+  ASSERT_EQ(stats.impl().windows.size(), 2u);
+  for (const auto& [key, windows] : stats.impl().windows) {
+    EXPECT_EQ(windows.positions, 16) << key;
+    for (size_t k = 0; k < 3; ++k) EXPECT_NEAR(windows.sums[k].value(), sums[k], 1e-4) << key;
+  }
+}
+
 TEST(Calibrate, TheModelAsLoadedAndAsOptimizedAreOneGraph) {
   const Graph net = tiny_net();
   EXPECT_TRUE(bytes_of(calibrate(net, tiny_data(5))) ==

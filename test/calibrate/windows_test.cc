@@ -159,6 +159,13 @@ TEST(Windows, OfIntegersGoBeyondInt32) {
   EXPECT_EQ(sum[0], -255 * 2 * kCount);
 }
 
+TEST(Windows, PaddingSamplesDoNotCount) {
+  EXPECT_EQ(counted_rows(4, 4, 3), 3);
+  EXPECT_EQ(counted_rows(20, 4, 3), 15);           // batch and time folded into one axis
+  EXPECT_EQ(counted_rows(7, 4, 4), 7);             // nothing is padding
+  EXPECT_EQ(counted_rows(7, 4, 3), std::nullopt);  // another axis leads
+}
+
 TEST(Windows, RefusesWhatItCannotSum) {
   const Case transposed{"ta", "Gemm", {6, 1}, {6, 4}, {{"transA", int64_t{1}}}};
   EXPECT_FALSE(window_spec(graph_of(transposed), NodeId{0}, transposed.input));
