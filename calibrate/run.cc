@@ -26,8 +26,9 @@ constexpr auto kSaveEvery = std::chrono::seconds(10);
 
 /// Where a batch's samples come from.
 struct BatchPlace {
-  std::string data_hash;
-  std::vector<int64_t> indices;
+  std::string data_hash;         ///< of the whole data
+  int64_t first = 0;             ///< where the dataset begins in them
+  std::vector<int64_t> indices;  ///< in the dataset
   std::vector<std::string> sources;
   int64_t rows = 0;  ///< samples that the graph ran, padding included
 };
@@ -80,7 +81,7 @@ class TensorPass {
         fail_nonfinite(place_, i, values(static_cast<int64_t>(i))[scan.nonfinite]);
       fresh.min = std::min(fresh.min, scan.min);
       fresh.max = std::max(fresh.max, scan.max);
-      fresh.chunks[place_.data_hash].add(place_.indices[i], scan.min, scan.max);
+      fresh.chunks[place_.data_hash].add(place_.first + place_.indices[i], scan.min, scan.max);
       if (layout_.channels > 1) add_channels(scan, fresh);
     }
     fresh.count = scans_.size() * static_cast<uint64_t>(layout_.size());
@@ -269,8 +270,8 @@ class Run {
   }
 
   void go(int64_t samples, int64_t batch) {
-    const std::string hash = data_.manifest_sha256();
-    place_.data_hash = hash;
+    place_.data_hash = data_.whole_sha256();
+    place_.first = data_.first_index();
     auto saved = Clock::now();
     for (int64_t begin = 0; begin < samples; begin += batch) {
       const int64_t count = std::min(batch, samples - begin);
@@ -295,7 +296,8 @@ class Run {
     if (seen == stats_.sources.end()) return batch;
     std::vector<int64_t> keep;
     for (size_t i = 0; i < batch.indices.size(); ++i)
-      if (!seen->second.contains(batch.indices[i])) keep.push_back(static_cast<int64_t>(i));
+      if (!seen->second.contains(place_.first + batch.indices[i]))
+        keep.push_back(static_cast<int64_t>(i));
     return keep.size() == batch.indices.size() ? batch : subset(batch, keep);
   }
 
@@ -304,7 +306,7 @@ class Run {
     if (batch.size() == 0) return;
     execute(batch, false);
     SampleSet& seen = stats_.sources[place_.data_hash];
-    for (const int64_t index : batch.indices) seen.add(index);
+    for (const int64_t index : batch.indices) seen.add(place_.first + index);
   }
 
   void execute(const Batch& batch, bool only_check) {

@@ -37,7 +37,8 @@ class LAPIDARY_API Statistics {
   static Statistics load(const std::filesystem::path& path);
   void save(const std::filesystem::path& path) const;
   /// Adds what another run saw of other samples of the same graph. Throws Error{kInvalid} for
-  /// another graph, or where both saw the same sample indices of the same data.
+  /// another graph, or where both saw the same samples of the same data, whatever `skip` and
+  /// `limit` picked them.
   void merge(const Statistics& other);
 
   int64_t samples() const;

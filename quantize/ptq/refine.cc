@@ -14,10 +14,10 @@ namespace {
 Statistics float_means(const Graph& form, const Statistics& statistics, const Dataset& data,
                        int64_t samples, const QuantizeOptions& options) {
   const Statistics::Impl& stats = statistics.impl();
-  const std::string hash = data.manifest_sha256();
-  const auto seen = stats.sources.find(hash);
+  const auto seen = stats.sources.find(data.whole_sha256());
+  const int64_t first = data.first_index();
   const bool same = stats.sources.size() == 1 && seen != stats.sources.end() &&
-                    seen->second.intervals == SampleSet{{{0, samples}}}.intervals;
+                    seen->second.intervals == SampleSet{{{first, first + samples}}}.intervals;
   if (same && !stats.windows.empty()) return statistics;
   options.log.info(fmt::format("float means of {} held samples: one more pass", samples));
   return collect_means(form, data, samples, options.threads);
