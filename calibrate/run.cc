@@ -40,6 +40,10 @@ struct BatchPlace {
       printable(place.sources[sample]));
 }
 
+std::string sample_context(const BatchPlace& place, size_t sample) {
+  return fmt::format("sample {} ({})", place.indices[sample], printable(place.sources[sample]));
+}
+
 /// Axis 1 is where a tap's layout says it is; other channel axes need the elements in order.
 TapView in_order(const TapView& view, bool needed, std::vector<float>& buffer) {
   if (!needed || !view.channels_last) return view;
@@ -82,7 +86,8 @@ class TensorPass {
       fresh.min = std::min(fresh.min, scan.min);
       fresh.max = std::max(fresh.max, scan.max);
       fresh.chunks[place_.data_hash].add(place_.first + place_.indices[i], scan.min, scan.max);
-      if (layout_.channels > 1) add_channels(scan, fresh);
+      if (layout_.channels > 1)
+        with_context([&] { return sample_context(place_, i); }, [&] { add_channels(scan, fresh); });
     }
     fresh.count = scans_.size() * static_cast<uint64_t>(layout_.size());
     if (fresh.count > 0) stats.merge(fresh);
@@ -133,10 +138,13 @@ class WindowPass {
                   sums_.data() + static_cast<size_t>(row) * columns_);
   }
 
-  void finish(WindowStats& stats) const {
+  void finish(const BatchPlace& place, WindowStats& stats) const {
     stats.positions += rows_ * spec_.positions();
     stats.sums.resize(columns_);
-    for (size_t i = 0; i < sums_.size(); ++i) stats.sums[i % columns_].add(sums_[i]);
+    const size_t samples = place.indices.size();
+    for (size_t i = 0; i < sums_.size(); ++i)
+      with_context([&] { return sample_context(place, i * samples / sums_.size()); },
+                   [&] { stats.sums[i % columns_].add(sums_[i]); });
   }
 
  private:
@@ -167,6 +175,12 @@ class Collector {
       if (!axes_.contains(name)) out.push_back(name);
     std::sort(out.begin(), out.end());
     return out;
+  }
+
+  /// Whether sums of a tensor's values are kept.
+  bool keeps_sums(const std::string& name) const {
+    const auto axis = axes_.find(name);
+    return readers_.contains(name) || (axis != axes_.end() && axis->second >= 0);
   }
 
   void see(const TapView& view, const BatchPlace& place) {
@@ -203,7 +217,7 @@ class Collector {
         threads_);
     if (tensor) tensor->finish(histogram, stats_.tensors[name]);
     for (const auto& [node, window] : windows)
-      window->finish(stats_.windows[node_key(graph_, node)]);
+      window->finish(place, stats_.windows[node_key(graph_, node)]);
   }
   void add_tensors(const Graph& graph, const CalibrateOptions& options) {
     for (const Watched& watched : watched_tensors(graph))
@@ -317,7 +331,7 @@ class Run {
     executor_.run(feeder_.inputs(batch));
   }
 
-  /// Runs the batch once to find samples that make NaN or infinity; the rest.
+  /// Runs the batch once to find samples that make NaN, infinity or sums too large; the rest.
   Batch finite_part(Batch batch) {
     bad_.assign(batch.indices.size(), false);
     execute(batch, true);
@@ -325,8 +339,9 @@ class Run {
     for (size_t i = 0; i < bad_.size(); ++i) {
       if (!bad_[i]) keep.push_back(static_cast<int64_t>(i));
       if (bad_[i])
-        options_.log.warn(fmt::format("sample {} ({}) left out: it makes NaN or infinity",
-                                      batch.indices[i], printable(batch.sources[i])));
+        options_.log.warn(
+            fmt::format("sample {} ({}) left out: it makes NaN, infinity or sums beyond 2^48",
+                        batch.indices[i], printable(batch.sources[i])));
     }
     return keep.size() == bad_.size() ? batch : subset(batch, keep);
   }
@@ -335,10 +350,13 @@ class Run {
     if (view.tensor.dtype != DType::kF32) return;
     if (!only_check_) return collector_.see(view, place_);
     const SampleLayout layout = sample_layout(view, place_.rows, -1);
+    const bool summed = collector_.keeps_sums(std::string(view.value));
     SampleScan scan;
     for (size_t i = 0; i < bad_.size(); ++i) {
       scan_sample(view.tensor.as<float>() + static_cast<int64_t>(i) * layout.size(), layout, scan);
-      bad_[i] = bad_[i] || scan.nonfinite >= 0;
+      const double peak = std::max(std::fabs(scan.min), std::fabs(scan.max));
+      const bool large = summed && peak * static_cast<double>(layout.size()) >= FixedSum::kLimit;
+      bad_[i] = bad_[i] || scan.nonfinite >= 0 || large;
     }
   }
 

@@ -63,7 +63,7 @@ struct CalibrateOptions {
   int64_t batch = 0;    ///< 0: chosen by size
   int threads = 0;
   std::vector<std::string> tensors;  ///< empty: every float tensor that quantization may ask for
-  bool allow_nonfinite = false;      ///< skip samples that make NaN or Inf instead of failing
+  bool allow_nonfinite = false;      ///< skip samples that make NaN, Inf or sums beyond 2^48
   /// A statistics file to continue from (its samples are not seen again) and to write to now and
   /// then.
   std::filesystem::path checkpoint = {};

@@ -286,6 +286,22 @@ TEST(Nonfinite, SamplesAreLeftOutWhereAllowed) {
   EXPECT_EQ(error_of([&] { calibrate(overflowing(), hopeless, options); }).code, ErrorCode::kUsage);
 }
 
+TEST(Nonfinite, SumsTooLargeAreNamedByTensorAndSample) {
+  Tensor x = tiny_samples(5);
+  x.mutable_data<float>()[2 * 72 + 40] = 3e38f;
+  const Dataset data = dataset_of({{"x", x}});
+  for (const int64_t batch : {1, 5}) {
+    const Caught caught = error_of([&] { calibrate(tiny_net(), data, {.batch = batch}); });
+    EXPECT_EQ(caught.code, ErrorCode::kInvalid);
+    EXPECT_THAT(caught.text, StartsWith("tensor 'x': sample 2 ("));
+    EXPECT_THAT(caught.text, HasSubstr("sum to"));
+    EXPECT_THAT(caught.text, HasSubstr("--allow-nonfinite"));
+  }
+  const Statistics rest = calibrate(tiny_net(), data, {.allow_nonfinite = true});
+  EXPECT_EQ(rest.samples(), 4);
+  EXPECT_LT(rest.min_max("x").second, 100);
+}
+
 // -- what is watched
 
 std::vector<std::string> watched_names(const Graph& graph) {
