@@ -177,10 +177,12 @@ class Collector {
     return out;
   }
 
-  /// Whether sums of a tensor's values are kept.
-  bool keeps_sums(const std::string& name) const {
+  /// Whether sums of a tensor's values are kept, of windows or of channels; `rows` samples ran.
+  bool keeps_sums(const TapView& view, int64_t rows) const {
+    const std::string name(view.value);
     const auto axis = axes_.find(name);
-    return readers_.contains(name) || (axis != axes_.end() && axis->second >= 0);
+    return readers_.contains(name) ||
+           (axis != axes_.end() && sample_layout(view, rows, axis->second).channels > 1);
   }
 
   void see(const TapView& view, const BatchPlace& place) {
@@ -287,7 +289,9 @@ class Run {
     place_.data_hash = data_.whole_sha256();
     place_.first = data_.first_index();
     auto saved = Clock::now();
-    for (int64_t begin = 0; begin < samples; begin += batch) {
+    const int64_t before = seen_from_start(samples);
+    if (before > 0) options_.log.advance("calibrate", before, samples);
+    for (int64_t begin = before; begin < samples; begin += batch) {
       const int64_t count = std::min(batch, samples - begin);
       step(unseen(data_.batch(begin, count)));
       options_.log.advance("calibrate", begin + count, samples);
@@ -305,6 +309,15 @@ class Run {
   }
 
  private:
+  /// How many samples from the first on the statistics hold already.
+  int64_t seen_from_start(int64_t samples) const {
+    const auto seen = stats_.sources.find(place_.data_hash);
+    int64_t count = 0;
+    if (seen == stats_.sources.end()) return count;
+    while (count < samples && seen->second.contains(place_.first + count)) ++count;
+    return count;
+  }
+
   Batch unseen(Batch batch) const {
     const auto seen = stats_.sources.find(place_.data_hash);
     if (seen == stats_.sources.end()) return batch;
@@ -350,7 +363,7 @@ class Run {
     if (view.tensor.dtype != DType::kF32) return;
     if (!only_check_) return collector_.see(view, place_);
     const SampleLayout layout = sample_layout(view, place_.rows, -1);
-    const bool summed = collector_.keeps_sums(std::string(view.value));
+    const bool summed = collector_.keeps_sums(view, place_.rows);
     SampleScan scan;
     for (size_t i = 0; i < bad_.size(); ++i) {
       scan_sample(view.tensor.as<float>() + static_cast<int64_t>(i) * layout.size(), layout, scan);

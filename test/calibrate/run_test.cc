@@ -206,6 +206,16 @@ TEST_F(Checkpoint, SurvivesARunThatWasBrokenOff) {
   EXPECT_TRUE(bytes_of(calibrate(tiny_net(), data, {.checkpoint = path_})) == whole);
 }
 
+TEST_F(Checkpoint, ProgressBeginsWithWhatWasSeen) {
+  const Dataset data = tiny_data(20);
+  calibrate(tiny_net(), data, {.samples = 12, .checkpoint = path_});
+  std::vector<int64_t> done;
+  CalibrateOptions options{.batch = 4, .checkpoint = path_};
+  options.log.progress = [&](const Progress& progress) { done.push_back(progress.done); };
+  calibrate(tiny_net(), data, options);
+  EXPECT_THAT(done, ElementsAre(12, 16, 20));
+}
+
 TEST_F(Checkpoint, OfAnotherGraphIsRefused) {
   calibrate(tiny_net(), tiny_data(6), {.checkpoint = path_});
   const std::string before = read_file(path_.string());
