@@ -8,14 +8,20 @@
 namespace lapidary {
 
 /// A sum of doubles in units of 2^-56, 128 bits wide: addition is exact, so that sums of any order
-/// and grouping agree to the bit. Terms beyond 2^48 throw Error{kInvalid}; 2^23 of the largest fit.
+/// and grouping agree to the bit. Terms of kLimit and beyond throw Error{kInvalid}; 2^23 of the
+/// largest fit.
 class FixedSum {
   __extension__ using Wide = __int128;
 
  public:
+  static constexpr double kLimit = 0x1p48;
+
   void add(double term) {
-    if (!(std::fabs(term) < 0x1p48))
-      fail_invalid("an activation sum of {} is too large to accumulate (limit 2^48)", term);
+    if (!(std::fabs(term) < kLimit))
+      fail_invalid(
+          "its values sum to {}, beyond what can be accumulated (2^48): scale the input, or leave "
+          "such samples out (`allow_nonfinite`, --allow-nonfinite)",
+          term);
     units_ += static_cast<Wide>(std::nearbyint(term * 0x1p56));
   }
   void add(const FixedSum& other) { units_ += other.units_; }

@@ -26,8 +26,9 @@ constexpr auto kSaveEvery = std::chrono::seconds(10);
 
 /// Where a batch's samples come from.
 struct BatchPlace {
-  std::string data_hash;
-  std::vector<int64_t> indices;
+  std::string data_hash;         ///< of the whole data
+  int64_t first = 0;             ///< where the dataset begins in them
+  std::vector<int64_t> indices;  ///< in the dataset
   std::vector<std::string> sources;
   int64_t rows = 0;  ///< samples that the graph ran, padding included
 };
@@ -37,6 +38,10 @@ struct BatchPlace {
       "{} in sample {} ({}); `allow_nonfinite` (--allow-nonfinite) leaves such samples out",
       std::isnan(value) ? "NaN" : "infinity", place.indices[sample],
       printable(place.sources[sample]));
+}
+
+std::string sample_context(const BatchPlace& place, size_t sample) {
+  return fmt::format("sample {} ({})", place.indices[sample], printable(place.sources[sample]));
 }
 
 /// Axis 1 is where a tap's layout says it is; other channel axes need the elements in order.
@@ -80,8 +85,9 @@ class TensorPass {
         fail_nonfinite(place_, i, values(static_cast<int64_t>(i))[scan.nonfinite]);
       fresh.min = std::min(fresh.min, scan.min);
       fresh.max = std::max(fresh.max, scan.max);
-      fresh.chunks[place_.data_hash].add(place_.indices[i], scan.min, scan.max);
-      if (layout_.channels > 1) add_channels(scan, fresh);
+      fresh.chunks[place_.data_hash].add(place_.first + place_.indices[i], scan.min, scan.max);
+      if (layout_.channels > 1)
+        with_context([&] { return sample_context(place_, i); }, [&] { add_channels(scan, fresh); });
     }
     fresh.count = scans_.size() * static_cast<uint64_t>(layout_.size());
     if (fresh.count > 0) stats.merge(fresh);
@@ -116,28 +122,36 @@ class TensorPass {
 /// The same for one reader's window sums.
 class WindowPass {
  public:
-  WindowPass(const TapView& tapped, WindowSpec spec, int64_t samples)
+  /// The first `rows` of axis 0 count.
+  WindowPass(const TapView& tapped, WindowSpec spec, int64_t rows)
       : view_(in_order(tapped, spec.matrix, buffer_)),
         spec_(spec),
+        rows_(rows),
         columns_(static_cast<size_t>(spec.columns())),
-        sums_(columns_ * static_cast<size_t>(samples)) {}
+        sums_(columns_ * static_cast<size_t>(rows)) {}
 
-  void see(int64_t sample) {
+  /// Part `part` of `parts` equal ones.
+  void see(int64_t part, int64_t parts) {
     const int64_t size = spec_.channels * spec_.input[0] * spec_.input[1];
-    window_sums(view_.tensor.as<float>() + sample * size, view_.channels_last, spec_,
-                sums_.data() + static_cast<size_t>(sample) * columns_);
+    for (int64_t row = rows_ * part / parts; row < rows_ * (part + 1) / parts; ++row)
+      window_sums(view_.tensor.as<float>() + row * size, view_.channels_last, spec_,
+                  sums_.data() + static_cast<size_t>(row) * columns_);
   }
 
-  void finish(int64_t samples, WindowStats& stats) const {
-    stats.positions += samples * spec_.positions();
+  void finish(const BatchPlace& place, WindowStats& stats) const {
+    stats.positions += rows_ * spec_.positions();
     stats.sums.resize(columns_);
-    for (size_t i = 0; i < sums_.size(); ++i) stats.sums[i % columns_].add(sums_[i]);
+    const size_t samples = place.indices.size();
+    for (size_t i = 0; i < sums_.size(); ++i)
+      with_context([&] { return sample_context(place, i * samples / sums_.size()); },
+                   [&] { stats.sums[i % columns_].add(sums_[i]); });
   }
 
  private:
   std::vector<float> buffer_;
   TapView view_;
   WindowSpec spec_;
+  int64_t rows_;
   size_t columns_;
   std::vector<double> sums_;
 };
@@ -163,6 +177,14 @@ class Collector {
     return out;
   }
 
+  /// Whether sums of a tensor's values are kept, of windows or of channels; `rows` samples ran.
+  bool keeps_sums(const TapView& view, int64_t rows) const {
+    const std::string name(view.value);
+    const auto axis = axes_.find(name);
+    return readers_.contains(name) ||
+           (axis != axes_.end() && sample_layout(view, rows, axis->second).channels > 1);
+  }
+
   void see(const TapView& view, const BatchPlace& place) {
     const std::string name(view.value);
     with_context([&] { return "tensor '" + name + "'"; }, [&] { see(name, view, place); });
@@ -179,7 +201,8 @@ class Collector {
     if (const auto readers = readers_.find(name); readers != readers_.end())
       for (const NodeId node : readers->second)
         if (const auto spec = window_spec(graph_, node, view.tensor.shape))
-          windows.emplace_back(node, std::make_unique<WindowPass>(view, *spec, samples));
+          if (const auto rows = counted_rows(view.tensor.shape[0], place.rows, samples))
+            windows.emplace_back(node, std::make_unique<WindowPass>(view, *spec, *rows));
     Histogram histogram;
     std::mutex guard;
     parallel_for(
@@ -188,7 +211,7 @@ class Collector {
           Histogram part;
           for (int64_t i = begin; i < end; ++i) {
             if (tensor) tensor->see(i, part, threads_);
-            for (const auto& [node, window] : windows) window->see(i);
+            for (const auto& [node, window] : windows) window->see(i, samples);
           }
           const std::lock_guard lock(guard);
           histogram.merge(part);
@@ -196,7 +219,7 @@ class Collector {
         threads_);
     if (tensor) tensor->finish(histogram, stats_.tensors[name]);
     for (const auto& [node, window] : windows)
-      window->finish(samples, stats_.windows[node_key(graph_, node)]);
+      window->finish(place, stats_.windows[node_key(graph_, node)]);
   }
   void add_tensors(const Graph& graph, const CalibrateOptions& options) {
     for (const Watched& watched : watched_tensors(graph))
@@ -263,10 +286,12 @@ class Run {
   }
 
   void go(int64_t samples, int64_t batch) {
-    const std::string hash = data_.manifest_sha256();
-    place_.data_hash = hash;
+    place_.data_hash = data_.whole_sha256();
+    place_.first = data_.first_index();
     auto saved = Clock::now();
-    for (int64_t begin = 0; begin < samples; begin += batch) {
+    const int64_t before = seen_from_start(samples);
+    if (before > 0) options_.log.advance("calibrate", before, samples);
+    for (int64_t begin = before; begin < samples; begin += batch) {
       const int64_t count = std::min(batch, samples - begin);
       step(unseen(data_.batch(begin, count)));
       options_.log.advance("calibrate", begin + count, samples);
@@ -284,12 +309,22 @@ class Run {
   }
 
  private:
+  /// How many samples from the first on the statistics hold already.
+  int64_t seen_from_start(int64_t samples) const {
+    const auto seen = stats_.sources.find(place_.data_hash);
+    int64_t count = 0;
+    if (seen == stats_.sources.end()) return count;
+    while (count < samples && seen->second.contains(place_.first + count)) ++count;
+    return count;
+  }
+
   Batch unseen(Batch batch) const {
     const auto seen = stats_.sources.find(place_.data_hash);
     if (seen == stats_.sources.end()) return batch;
     std::vector<int64_t> keep;
     for (size_t i = 0; i < batch.indices.size(); ++i)
-      if (!seen->second.contains(batch.indices[i])) keep.push_back(static_cast<int64_t>(i));
+      if (!seen->second.contains(place_.first + batch.indices[i]))
+        keep.push_back(static_cast<int64_t>(i));
     return keep.size() == batch.indices.size() ? batch : subset(batch, keep);
   }
 
@@ -298,7 +333,7 @@ class Run {
     if (batch.size() == 0) return;
     execute(batch, false);
     SampleSet& seen = stats_.sources[place_.data_hash];
-    for (const int64_t index : batch.indices) seen.add(index);
+    for (const int64_t index : batch.indices) seen.add(place_.first + index);
   }
 
   void execute(const Batch& batch, bool only_check) {
@@ -309,7 +344,7 @@ class Run {
     executor_.run(feeder_.inputs(batch));
   }
 
-  /// Runs the batch once to find samples that make NaN or infinity; the rest.
+  /// Runs the batch once to find samples that make NaN, infinity or sums too large; the rest.
   Batch finite_part(Batch batch) {
     bad_.assign(batch.indices.size(), false);
     execute(batch, true);
@@ -317,8 +352,9 @@ class Run {
     for (size_t i = 0; i < bad_.size(); ++i) {
       if (!bad_[i]) keep.push_back(static_cast<int64_t>(i));
       if (bad_[i])
-        options_.log.warn(fmt::format("sample {} ({}) left out: it makes NaN or infinity",
-                                      batch.indices[i], printable(batch.sources[i])));
+        options_.log.warn(
+            fmt::format("sample {} ({}) left out: it makes NaN, infinity or sums beyond 2^48",
+                        batch.indices[i], printable(batch.sources[i])));
     }
     return keep.size() == bad_.size() ? batch : subset(batch, keep);
   }
@@ -327,10 +363,13 @@ class Run {
     if (view.tensor.dtype != DType::kF32) return;
     if (!only_check_) return collector_.see(view, place_);
     const SampleLayout layout = sample_layout(view, place_.rows, -1);
+    const bool summed = collector_.keeps_sums(view, place_.rows);
     SampleScan scan;
     for (size_t i = 0; i < bad_.size(); ++i) {
       scan_sample(view.tensor.as<float>() + static_cast<int64_t>(i) * layout.size(), layout, scan);
-      bad_[i] = bad_[i] || scan.nonfinite >= 0;
+      const double peak = std::max(std::fabs(scan.min), std::fabs(scan.max));
+      const bool large = summed && peak * static_cast<double>(layout.size()) >= FixedSum::kLimit;
+      bad_[i] = bad_[i] || scan.nonfinite >= 0 || large;
     }
   }
 

@@ -23,29 +23,45 @@ void widen(std::pair<float, float>& range, float low, float high) {
 }  // namespace
 
 void ChunkSeries::coarsen() {
+  std::vector<std::pair<float, float>> wide(static_cast<size_t>(last() / 2 - first / 2 + 1),
+                                            kNothing);
+  for (size_t i = 0; i < ranges.size(); ++i)
+    widen(wide[static_cast<size_t>((first + static_cast<int64_t>(i)) / 2 - first / 2)],
+          ranges[i].first, ranges[i].second);
+  ranges = std::move(wide);
+  first /= 2;
   size *= 2;
-  for (size_t i = 0; i < ranges.size(); ++i) {
-    const auto range = ranges[i];
-    if (i % 2 == 0) ranges[i / 2] = kNothing;
-    widen(ranges[i / 2], range.first, range.second);
-  }
-  ranges.resize((ranges.size() + 1) / 2);
+}
+
+void ChunkSeries::extend(int64_t to_first, int64_t to_last) {
+  ranges.insert(ranges.begin(), static_cast<size_t>(first - to_first), kNothing);
+  first = to_first;
+  ranges.resize(static_cast<size_t>(to_last - to_first + 1), kNothing);
 }
 
 void ChunkSeries::add(int64_t sample, float low, float high) {
-  while (sample / size >= kMax) coarsen();
-  const auto chunk = static_cast<size_t>(sample / size);
-  if (chunk >= ranges.size()) ranges.resize(chunk + 1, kNothing);
-  widen(ranges[chunk], low, high);
+  merge({.size = 1, .first = sample, .ranges = {{low, high}}});
 }
 
 void ChunkSeries::merge(const ChunkSeries& other) {
+  if (other.ranges.empty()) return;
+  if (ranges.empty()) {
+    *this = other;
+    return;
+  }
   ChunkSeries right = other;
-  while (size < right.size) coarsen();
-  while (right.size < size) right.coarsen();
-  if (right.ranges.size() > ranges.size()) ranges.resize(right.ranges.size(), kNothing);
+  const auto spread = [&] {
+    return std::max(last(), right.last()) - std::min(first, right.first) + 1;
+  };
+  while (size != right.size || spread() > kMax) {
+    const bool mine = size <= right.size, its = right.size <= size;
+    if (mine) coarsen();
+    if (its) right.coarsen();
+  }
+  extend(std::min(first, right.first), std::max(last(), right.last()));
   for (size_t i = 0; i < right.ranges.size(); ++i)
-    widen(ranges[i], right.ranges[i].first, right.ranges[i].second);
+    widen(ranges[static_cast<size_t>(right.first - first) + i], right.ranges[i].first,
+          right.ranges[i].second);
 }
 
 bool SampleSet::contains(int64_t index) const { return common({{{index, index + 1}}}) >= 0; }

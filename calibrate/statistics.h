@@ -14,11 +14,13 @@
 namespace lapidary {
 
 /// Min and max per chunk of consecutive sample indices: chunk i covers [i * size, (i + 1) * size).
-/// At most kMax chunks; the size doubles when an index lies beyond them.
+/// At most kMax chunks from the first to the last index seen; the size is the least power of 2 that
+/// keeps to that, so that the series depends on the set of samples alone.
 struct ChunkSeries {
   static constexpr int64_t kMax = 64;
 
   int64_t size = 1;
+  int64_t first = 0;                            ///< chunk of ranges[0]
   std::vector<std::pair<float, float>> ranges;  ///< {+inf, -inf}: none of its samples was seen
 
   bool operator==(const ChunkSeries&) const = default;
@@ -27,9 +29,12 @@ struct ChunkSeries {
 
  private:
   void coarsen();
+  int64_t last() const { return first + static_cast<int64_t>(ranges.size()) - 1; }
+  void extend(int64_t to_first, int64_t to_last);
 };
 
-/// Half-open intervals of sample indices, sorted, disjoint, not touching.
+/// Half-open intervals of sample indices in the whole data (before a record's skip and limit),
+/// sorted, disjoint, not touching.
 struct SampleSet {
   std::vector<std::pair<int64_t, int64_t>> intervals;
 
@@ -73,7 +78,7 @@ struct WindowStats {
 class Statistics::Impl {
  public:
   std::string graph_hash, data_hash;
-  std::map<std::string, SampleSet> sources;  ///< data hash -> samples seen
+  std::map<std::string, SampleSet> sources;  ///< Dataset::whole_sha256 -> samples seen
   std::map<std::string, TensorStats> tensors;
   std::map<std::string, WindowStats> windows;  ///< by node key
 

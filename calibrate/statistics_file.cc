@@ -1,4 +1,4 @@
-// The statistics container, version 1. Integers little-endian.
+// The statistics container, version 2. Integers little-endian.
 //   8 bytes  "LAPSTATS"
 //   u32      version
 //   u64      length of the manifest in bytes
@@ -25,9 +25,10 @@ using nlohmann::json;
 static_assert(std::endian::native == std::endian::little, "the container is written as it lies");
 
 constexpr char kMagic[8] = {'L', 'A', 'P', 'S', 'T', 'A', 'T', 'S'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr size_t kHead = 20, kDigest = 32;
 constexpr int64_t kMostIndex = int64_t{1} << 24;
+constexpr int64_t kMostSample = int64_t{1} << 48;
 
 class Writer {
  public:
@@ -85,7 +86,8 @@ class Reader {
 json describe(const TensorStats& t) {
   json chunks = json::object();
   for (const auto& [source, series] : t.chunks)
-    chunks[source] = {{"size", series.size}, {"count", series.ranges.size()}};
+    chunks[source] = {
+        {"size", series.size}, {"first", series.first}, {"count", series.ranges.size()}};
   return {{"count", t.count},
           {"histogram",
            {{"exponent", t.histogram.exponent},
@@ -148,10 +150,12 @@ TensorStats read_tensor(const json& j, Reader& in) {
   for (const auto& [source, c] : j.at("chunks").items()) {
     ChunkSeries& series = t.chunks[source];
     series.size = c.at("size").get<int64_t>();
+    series.first = c.at("first").get<int64_t>();
     const auto count = c.at("count").get<int64_t>();
     if (series.size < 1 || !std::has_single_bit(static_cast<uint64_t>(series.size)) ||
-        count > ChunkSeries::kMax)
-      fail_invalid("statistics file: {} chunks of {} samples", count, series.size);
+        count > ChunkSeries::kMax || series.first < 0 || series.first > kMostSample / series.size)
+      fail_invalid("statistics file: {} chunks of {} samples from chunk {} on", count, series.size,
+                   series.first);
     series.ranges.resize(in.room(count, 8));
     for (auto& [low, high] : series.ranges) {
       low = in.get<float>();
@@ -181,8 +185,9 @@ uint64_t check_envelope(const std::string& bytes) {
   std::memcpy(&version, bytes.data() + 8, sizeof version);
   std::memcpy(&manifest, bytes.data() + 12, sizeof manifest);
   if (version != kVersion)
-    fail_invalid("statistics file of format version {}; this build reads version {}", version,
-                 kVersion);
+    fail_invalid(
+        "statistics file of format version {}; this build reads version {}: calibrate again",
+        version, kVersion);
   Sha256 sha;
   sha.update(bytes.data(), bytes.size() - kDigest);
   const auto digest = sha.digest();

@@ -1,45 +1,59 @@
 #include "calibrate/windows.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/stats_f32/stats_f32.h"
 #include "src/ops/opdef.h"
+#include "src/ops/window.h"
 
 namespace lapidary {
 
 namespace {
 
-struct Span {
-  int64_t begin = 0, end = 0;  ///< output positions whose input index lies inside [0, size)
-};
+using Span = OutputRange;  ///< output positions whose input index lies inside the input
 
-/// Positions o with 0 <= o * stride + offset < size, offset = k * dilation - pad.
-Span inside(int64_t output, int64_t stride, int64_t offset, int64_t size) {
-  const int64_t begin = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
-  const int64_t end = size - offset <= 0 ? 0 : (size - offset - 1) / stride + 1;
-  return {std::min(begin, output), std::clamp(end, begin, std::max(begin, output))};
+/// Axis 0 (H) or 1 (W) of a spec.
+WindowAxis axis_of(const WindowSpec& s, size_t axis) {
+  return {.in = s.input[axis],
+          .out = s.output[axis],
+          .kernel = s.kernel[axis],
+          .stride = s.stride[axis],
+          .dilation = s.dilation[axis],
+          .pad_begin = s.pad[axis]};
 }
 
-/// row[c] = sum over `span` of x[(o * stride + offset) * C + c].
+/// Terms of 8 bits whose sum stays within int32: (2^31 - 1) / 255 > 2^23.
+constexpr int64_t kBlock = int64_t{1} << 23;
+
+/// row[c] = sum over `span` of x[(o * stride + offset) * C + c]; up to kBlock positions where C
+/// > 1.
 template <class T>
 struct RowSum {
   template <class Acc>
   void operator()(const T* x, int64_t channels, Span span, int64_t stride, int64_t offset,
                   Acc* row) const {
-    x += (span.begin * stride + offset) * channels;
+    x += (span.first * stride + offset) * channels;
     if (channels == 1) {
-      const int64_t count = span.end - span.begin;
-      Acc sum{};
-      if (stride == 1)
-        for (int64_t o = 0; o < count; ++o) sum += static_cast<Acc>(x[o]);
-      else
-        for (int64_t o = 0; o < count; ++o) sum += static_cast<Acc>(x[o * stride]);
-      *row = sum;
+      const int64_t count = span.last - span.first;
+      *row = 0;
+      for (int64_t at = 0; at < count; at += kBlock)
+        *row += sum_block(x + at * stride, std::min(count - at, kBlock), stride);
       return;
     }
     std::fill_n(row, channels, Acc{});
-    for (int64_t o = span.begin; o < span.end; ++o, x += stride * channels)
+    for (int64_t o = span.first; o < span.last; ++o, x += stride * channels)
       for (int64_t c = 0; c < channels; ++c) row[c] += static_cast<Acc>(x[c]);
+  }
+
+ private:
+  static int32_t sum_block(const T* x, int64_t count, int64_t stride) {
+    int32_t sum = 0;
+    if (stride == 1)
+      for (int64_t o = 0; o < count; ++o) sum += static_cast<int32_t>(x[o]);
+    else
+      for (int64_t o = 0; o < count; ++o) sum += static_cast<int32_t>(x[o * stride]);
+    return sum;
   }
 };
 template <>
@@ -49,10 +63,10 @@ struct RowSum<float> {
   void operator()(const float* x, int64_t channels, Span span, int64_t stride, int64_t offset,
                   float* row) const {
     std::fill_n(row, channels, 0.0f);
-    kernel->sum({.rows = span.end - span.begin,
+    kernel->sum({.rows = span.last - span.first,
                  .columns = channels,
                  .stride = stride * channels,
-                 .x = x + (span.begin * stride + offset) * channels,
+                 .x = x + (span.first * stride + offset) * channels,
                  .sum = row});
   }
 };
@@ -60,7 +74,7 @@ struct RowSum<float> {
 /// Kernels load whole vectors.
 constexpr int64_t kPadding = 16;
 
-/// Row is the type of sums along W (at most a few thousand terms), Total of sums over everything.
+/// Row is the type of sums along W of up to kBlock terms, Total of sums over everything.
 template <class T, class Row, class Total>
 void sum_last(const T* x, const WindowSpec& s, Total zero_point, Total* sums) {
   const RowSum<T> sum_row{};
@@ -68,22 +82,24 @@ void sum_last(const T* x, const WindowSpec& s, Total zero_point, Total* sums) {
   std::vector<Row> row(static_cast<size_t>(channels + kPadding));
   for (int64_t kw = 0; kw < s.kernel[1]; ++kw) {
     const int64_t across = kw * s.dilation[1] - s.pad[1];
-    const Span columns = inside(s.output[1], s.stride[1], across, s.input[1]);
-    const auto width = static_cast<Total>(columns.end - columns.begin);
-    for (int64_t h = 0; h < s.input[0]; ++h) {
+    const Span columns = inside(axis_of(s, 1), kw);
+    const auto add_row = [&](int64_t h, Span block) {
+      const auto width = static_cast<Total>(block.last - block.first);
       bool summed = false;
       for (int64_t kh = 0; kh < s.kernel[0]; ++kh) {
         const int64_t from = h - (kh * s.dilation[0] - s.pad[0]);  // = oh * stride
         if (from < 0 || from % s.stride[0] != 0 || from / s.stride[0] >= s.output[0]) continue;
         if (!summed)
-          sum_row(x + h * s.input[1] * channels, channels, columns, s.stride[1], across,
-                  row.data());
+          sum_row(x + h * s.input[1] * channels, channels, block, s.stride[1], across, row.data());
         summed = true;
         Total* out = sums + kh * s.kernel[1] + kw;
         for (int64_t c = 0; c < channels; ++c)
           out[c * taps] += static_cast<Total>(row[static_cast<size_t>(c)]) - zero_point * width;
       }
-    }
+    };
+    for (int64_t h = 0; h < s.input[0]; ++h)
+      for (int64_t at = columns.first; at < columns.last; at += kBlock)
+        add_row(h, {at, std::min(at + kBlock, columns.last)});
   }
 }
 
@@ -97,8 +113,8 @@ class PlaneRows {
   void take(const T* x, Span span, int64_t offset) {
     const int64_t step = s_.stride[1];
     // Integers are exact in any order: what left the window goes, what came into it is added.
-    const bool slides = std::is_integral_v<T> && step == 1 && x == x_ && span.end > span.begin;
-    const int64_t begin = span.begin + offset, end = span.end + offset;
+    const bool slides = std::is_integral_v<T> && step == 1 && x == x_ && span.last > span.first;
+    const int64_t begin = span.first + offset, end = span.last + offset;
     for (int64_t h = 0; h < s_.input[0]; ++h) {
       const T* row = x + h * s_.input[1];
       Row& sum = sums_[static_cast<size_t>(h)];
@@ -107,7 +123,7 @@ class PlaneRows {
       else
         sum_row_(row, 1, span, step, offset, &sum);
     }
-    x_ = step == 1 && span.end > span.begin ? x : nullptr;
+    x_ = step == 1 && span.last > span.first ? x : nullptr;
     begin_ = begin;
     end_ = end;
   }
@@ -135,18 +151,19 @@ void sum_first(const T* x, WindowSpec s, Total zero_point, Total* sums) {
                      s.input == s.output;
   if (whole && std::is_integral_v<T>)  // one row
     s.input = s.output = {1, s.input[0] * s.input[1]};
-  PlaneRows<T, Row> rows(s);
+  // A row of a plane has any length: integers are summed as Total.
+  PlaneRows<T, std::conditional_t<std::is_integral_v<T>, Total, Row>> rows(s);
   for (int64_t c = 0; c < s.channels; ++c, x += s.input[0] * s.input[1])
     for (int64_t kw = 0; kw < s.kernel[1]; ++kw) {
       const int64_t across = kw * s.dilation[1] - s.pad[1];
-      const Span columns = inside(s.output[1], s.stride[1], across, s.input[1]);
-      const Total none = zero_point * static_cast<Total>(columns.end - columns.begin);
+      const Span columns = inside(axis_of(s, 1), kw);
+      const Total none = zero_point * static_cast<Total>(columns.last - columns.first);
       rows.take(x, columns, across);
       for (int64_t kh = 0; kh < s.kernel[0]; ++kh) {
         const int64_t down = kh * s.dilation[0] - s.pad[0];
-        const Span range = inside(s.output[0], s.stride[0], down, s.input[0]);
+        const Span range = inside(axis_of(s, 0), kh);
         Total& sum = sums[(c * s.kernel[0] + kh) * s.kernel[1] + kw];
-        for (int64_t o = range.begin; o < range.end; ++o)
+        for (int64_t o = range.first; o < range.last; ++o)
           sum += static_cast<Total>(rows[o * s.stride[0] + down]) - none;
       }
     }
@@ -160,47 +177,24 @@ void sum_any(const T* x, bool channels_last, const WindowSpec& s, Total zero_poi
     sum_first<T, Row, Total>(x, s, zero_point, sums);
 }
 
-int64_t at_or(const std::vector<int64_t>& list, size_t i, int64_t otherwise) {
-  return i < list.size() ? list[i] : otherwise;
-}
-
-/// Explicit pads, or those of auto_pad, before each spatial axis; the output sizes.
-void set_positions(WindowSpec& s, const AttrView& attrs, size_t rank) {
-  const auto pads = attrs.get_ints("pads");
-  const std::string mode = attrs.get_string("auto_pad", "NOTSET");
-  const size_t lead = 2 - rank;
-  for (size_t i = 0; i < rank; ++i) {
-    const size_t axis = lead + i;
-    const int64_t reach = (s.kernel[axis] - 1) * s.dilation[axis] + 1;
-    int64_t before = at_or(pads, i, 0), after = at_or(pads, i + rank, 0);
-    if (mode == "VALID") before = after = 0;
-    if (mode == "SAME_UPPER" || mode == "SAME_LOWER") {
-      const int64_t wanted = (s.input[axis] + s.stride[axis] - 1) / s.stride[axis];
-      const int64_t total =
-          std::max<int64_t>(0, (wanted - 1) * s.stride[axis] + reach - s.input[axis]);
-      before = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
-      after = total - before;
-    }
-    s.pad[axis] = before;
-    s.output[axis] = (s.input[axis] + before + after - reach) / s.stride[axis] + 1;
-  }
-}
-
 std::optional<WindowSpec> conv_spec(const AttrView& attrs, const Shape& weight,
                                     std::span<const int64_t> input) {
   const size_t rank = weight.size() < 2 ? 9 : weight.size() - 2;
   if (rank < 1 || rank > 2 || input.size() != weight.size()) return std::nullopt;
+  const WindowAttrs window = read_window(attrs, {weight.begin() + 2, weight.end()});
   WindowSpec s;
   s.channels = input[1];
   for (size_t i = 0; i < rank; ++i) {
-    const size_t axis = 2 - rank + i;
-    s.input[axis] = input[2 + i];
-    s.kernel[axis] = weight[2 + i];
-    s.stride[axis] = at_or(attrs.get_ints("strides"), i, 1);
-    s.dilation[axis] = at_or(attrs.get_ints("dilations"), i, 1);
+    const size_t to = 2 - rank + i;
+    const WindowAxis axis = resolve_axis(window, i, input[2 + i]);
+    if (axis.out <= 0) return std::nullopt;
+    s.input[to] = axis.in;
+    s.output[to] = axis.out;
+    s.kernel[to] = axis.kernel;
+    s.stride[to] = axis.stride;
+    s.dilation[to] = axis.dilation;
+    s.pad[to] = axis.pad_begin;
   }
-  set_positions(s, attrs, rank);
-  if (s.output[0] <= 0 || s.output[1] <= 0) return std::nullopt;
   return s;
 }
 
@@ -225,6 +219,12 @@ std::optional<WindowSpec> window_spec(const Graph& graph, NodeId id,
   s.output = s.input;
   s.matrix = true;
   return s;
+}
+
+std::optional<int64_t> counted_rows(int64_t leading, int64_t ran, int64_t counted) {
+  if (counted == ran) return leading;
+  if (ran <= 0 || leading % ran != 0) return std::nullopt;
+  return leading / ran * counted;
 }
 
 void window_sums(const float* x, bool channels_last, const WindowSpec& spec, double* sums) {

@@ -33,6 +33,11 @@ struct WindowSpec {
 std::optional<WindowSpec> window_spec(const Graph& graph, NodeId id,
                                       std::span<const int64_t> input);
 
+/// How much of axis 0 (size `leading`) of a tensor belongs to the first `counted` of the `ran`
+/// samples that made it: all where none is padding, else equal parts per sample; none where they
+/// cannot be told apart.
+std::optional<int64_t> counted_rows(int64_t leading, int64_t ran, int64_t counted);
+
 /// sums[(c * KH + kh) * KW + kw] += sum over positions of x[c, oh*sh + kh*dh - ph, ow*sw + kw*dw -
 /// pw], padding counting as 0 (for quantized x: pass zero_point, which is subtracted from every
 /// element). One sample; `channels_last`: x is [H, W, C], else [C, H, W].

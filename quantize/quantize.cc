@@ -169,8 +169,18 @@ void annotate_weights(Graph& graph, const Placement& placement, const TargetReco
   for (auto& [weight, params] : shared) graph.mutable_value(weight).quant = std::move(params);
 }
 
+/// The one value that a tensor had; a range always includes 0, so that it does not say.
+std::optional<double> only_value(const std::string& name, const Statistics& statistics,
+                                 const ChosenRange& range) {
+  const auto& tensors = statistics.impl().tensors;
+  const auto at = tensors.find(name);
+  const Range seen = at == tensors.end() ? range.seen : Range{at->second.min, at->second.max};
+  return seen.low == seen.high ? std::optional(seen.low) : std::nullopt;
+}
+
+/// `statistics`: what `ranges` came from; unread where there are none.
 void report(const Graph& graph, const Placement& placement, const RangeMap& ranges,
-            QuantizeLog& log) {
+            const Statistics& statistics, QuantizeLog& log) {
   log.kept_float = placement.kept_float;
   for (const NodeId id : graph.nodes())
     if (placement.integer.contains(id.index)) log.quantized.push_back(node_key(graph, id));
@@ -187,9 +197,9 @@ void report(const Graph& graph, const Placement& placement, const RangeMap& rang
     const ChosenRange& range = at->second;
     log.tensors.push_back({graph.value(id).name, "activation", range.calibrator,
                            *graph.value(id).quant, range.seen, range.chosen});
-    if (range.seen.low == range.seen.high)
-      log.warnings.push_back(
-          fmt::format("'{}' is constant ({})", graph.value(id).name, range.seen.low));
+    if (const auto value = only_value(graph.value(id).name, statistics, range))
+      log.warnings.push_back(fmt::format("'{}' is constant ({}) over all calibration samples",
+                                         graph.value(id).name, *value));
   }
 }
 
@@ -239,7 +249,7 @@ Graph quantize(const Graph& graph, const Statistics& statistics, const Dataset* 
   annotate(form, placement, ranges, target.activation);
   keep_clamps(form, placement);
   annotate_weights(form, placement, target, options, log);
-  report(form, placement, ranges, log);
+  report(form, placement, ranges, used, log);
   QdqGraph qdq = insert_qdq(form, placement, target);
   infer_types(qdq.graph);
   if (options.bias_correction && samples)
@@ -261,7 +271,7 @@ QuantizeLog plan_quantization(const Graph& graph, const QuantizeOptions& options
   check_options(options);
   const TargetRecord target = target_for(options);
   const Graph form = quantizable_form(graph, options, log, nullptr);
-  report(form, place(form, target, options), {}, log);
+  report(form, place(form, target, options), {}, {}, log);
   return log;
 }
 

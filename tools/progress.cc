@@ -19,8 +19,9 @@ std::string duration_text(double seconds) {
   return fmt::format("{:.0f} min {:02.0f} s", std::floor(seconds / 60), std::fmod(seconds, 60));
 }
 
-std::string describe(const Progress& p, double elapsed) {
-  const double rate = elapsed > 0 ? static_cast<double>(p.done) / elapsed : 0;
+/// `before`: what was done when the clock started.
+std::string describe(const Progress& p, int64_t before, double elapsed) {
+  const double rate = elapsed > 0 ? static_cast<double>(p.done - before) / elapsed : 0;
   if (p.total <= 0) return fmt::format("{}: {} ({:.0f}/s)", p.step, p.done, rate);
   std::string out = fmt::format("{}: {}/{}", p.step, p.done, p.total);
   if (rate > 0 && p.done < p.total)
@@ -56,13 +57,15 @@ void ProgressPrinter::progress(const Progress& p) {
     clear_bar();
     step_ = p.step;
     started_ = printed_ = now;
+    before_ = p.done;
   }
   const bool done = p.total > 0 && p.done >= p.total;
   if (now - printed_ < (terminal_ ? Clock::duration(kBarEvery) : Clock::duration(kLineEvery)) &&
       !(terminal_ && done))
     return;
   printed_ = now;
-  const std::string text = describe(p, std::chrono::duration<double>(now - started_).count());
+  const std::string text =
+      describe(p, before_, std::chrono::duration<double>(now - started_).count());
   if (!terminal_) {
     std::fprintf(stderr, "%s\n", text.c_str());
     return;

@@ -22,6 +22,7 @@ class ProgressPrinter {
 
   bool verbose_, terminal_, bar_shown_ = false;
   std::string step_;
+  int64_t before_ = 0;  ///< done when the step's clock started
   Clock::time_point started_, printed_;
 };
 

@@ -37,7 +37,8 @@ class LAPIDARY_API Statistics {
   static Statistics load(const std::filesystem::path& path);
   void save(const std::filesystem::path& path) const;
   /// Adds what another run saw of other samples of the same graph. Throws Error{kInvalid} for
-  /// another graph, or where both saw the same sample indices of the same data.
+  /// another graph, or where both saw the same samples of the same data, whatever `skip` and
+  /// `limit` picked them.
   void merge(const Statistics& other);
 
   int64_t samples() const;
@@ -62,7 +63,7 @@ struct CalibrateOptions {
   int64_t batch = 0;    ///< 0: chosen by size
   int threads = 0;
   std::vector<std::string> tensors;  ///< empty: every float tensor that quantization may ask for
-  bool allow_nonfinite = false;      ///< skip samples that make NaN or Inf instead of failing
+  bool allow_nonfinite = false;      ///< skip samples that make NaN, Inf or sums beyond 2^48
   /// A statistics file to continue from (its samples are not seen again) and to write to now and
   /// then.
   std::filesystem::path checkpoint = {};

@@ -160,6 +160,11 @@ class LAPIDARY_API Dataset {
   /// SHA-256 of every file that the samples come from: equal digests, equal samples. Read on first
   /// use.
   std::string manifest_sha256() const;
+  /// The same over the whole data, before `skip` and `limit`: datasets of equal digests are parts
+  /// of the same data, sample i of each being sample `first_index() + i` of them. Beyond 1 GiB,
+  /// files are told apart by name and size alone.
+  std::string whole_sha256() const;
+  int64_t first_index() const;
 
  private:
   std::shared_ptr<const Impl> impl_;

@@ -20,14 +20,17 @@ IntegerWindows integer_windows(const Graph& graph, const QdqLayer& layer,
                                const Lockstep::Batches& input, int threads) {
   IntegerWindows out;
   const int32_t zero = layer.input_params.zero_point[0];
-  for (const Tensor& batch : input) {
+  for (size_t b = 0; b < input.tensors.size(); ++b) {
+    const Tensor& batch = input.tensors[b];
     const auto spec = window_spec(graph, layer.node, batch.shape());
     if (!spec) return {};
+    const auto rows = counted_rows(batch.dim(0), input.rows[b].ran, input.rows[b].counted);
+    if (!rows) return {};
     const auto columns = static_cast<size_t>(spec->columns());
-    const int64_t samples = batch.dim(0), size = batch.size() / std::max<int64_t>(samples, 1);
-    std::vector<int64_t> sums(columns * static_cast<size_t>(samples));
+    const int64_t size = batch.size() / std::max<int64_t>(batch.dim(0), 1);
+    std::vector<int64_t> sums(columns * static_cast<size_t>(*rows));
     parallel_for(
-        samples, 1,
+        *rows, 1,
         [&](int64_t begin, int64_t end, int) {
           for (int64_t i = begin; i < end; ++i) {
             int64_t* to = sums.data() + static_cast<size_t>(i) * columns;
@@ -38,7 +41,7 @@ IntegerWindows integer_windows(const Graph& graph, const QdqLayer& layer,
           }
         },
         threads);
-    out.positions += samples * spec->positions();
+    out.positions += *rows * spec->positions();
     out.sums.resize(columns);
     for (size_t i = 0; i < sums.size(); ++i) out.sums[i % columns] += sums[i];
   }

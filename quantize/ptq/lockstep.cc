@@ -124,7 +124,9 @@ int64_t Lockstep::fitting_samples(double bytes, int64_t samples) const {
       if (live.insert(id.index).second) now += sample_bytes(id);
     peak = std::max(peak, now);
   }
-  return std::clamp<int64_t>(static_cast<int64_t>(bytes / peak), 1, samples);
+  const int64_t batch = std::max<int64_t>(Feeder(qdq_.graph, data_).fixed_batch(), 1);
+  const int64_t batches = std::max<int64_t>(static_cast<int64_t>(bytes / peak) / batch, 1);
+  return batches > samples / batch ? samples : batches * batch;
 }
 
 Graph Lockstep::part(const Segment& segment) const {
@@ -157,9 +159,7 @@ void Lockstep::load(int64_t samples, const Segment& first) {
   Executor executor(part(first), {.threads = threads_});
   for (int64_t begin = 0; begin < samples; begin += batch) {
     const Batch held = data_.batch(begin, std::min(batch, samples - begin));
-    // A graph with a fixed batch takes whole batches only: padding would count as samples.
-    if (held.size() == 0 || (feeder.fixed_batch() > 0 && held.size() < batch && begin > 0))
-      continue;
+    if (held.size() == 0) continue;
     const auto fed = feeder.inputs(held);
     Executor::Values inputs;
     for (const ValueId id : first.inputs)
@@ -168,15 +168,15 @@ void Lockstep::load(int64_t samples, const Segment& first) {
     for (const ValueId id : first.outputs)
       frontier_[id].push_back(std::move(made.at(graph.value(id).name)));
     for (const ValueId id : held_inputs_) frontier_[id].push_back(fed.at(graph.value(id).name));
-    ++batches_;
+    rows_.push_back({feeder.fixed_batch() > 0 ? batch : held.size(), held.size()});
   }
-  if (batches_ == 0) fail_usage("no sample could be held for bias correction");
+  if (rows_.empty()) fail_usage("no sample could be held for bias correction");
 }
 
 void Lockstep::execute(const Segment& segment, const std::vector<ValueId>& released) {
   const Graph& graph = qdq_.graph;
   Executor executor(part(segment), {.threads = threads_});
-  for (size_t b = 0; b < batches_; ++b) {
+  for (size_t b = 0; b < rows_.size(); ++b) {
     Executor::Values inputs;
     for (const ValueId id : segment.inputs) inputs[graph.value(id).name] = frontier_.at(id)[b];
     auto made = executor.run(inputs);
@@ -198,7 +198,7 @@ void Lockstep::run(int64_t samples, const std::function<void(QdqLayer&, const Ba
       for (const Tensor& tensor : batches) bytes += static_cast<int64_t>(tensor.size_bytes());
     peak_bytes_ = std::max(peak_bytes_, bytes);
     QdqLayer& layer = qdq_.layers[i];
-    visit(layer, frontier_.at(layer.input));
+    visit(layer, {frontier_.at(layer.input), rows_});
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -10,26 +11,37 @@
 
 namespace lapidary {
 
+/// How many samples a batch ran, and how many of them, from the first on, are not padding.
+struct BatchRows {
+  int64_t ran = 0, counted = 0;
+};
+
 /// Runs a QDQ graph over held samples layer after layer, so that a layer can still be changed when
 /// its input, made by all corrected layers before it, is known; the layer then runs once as it was
 /// left. Between layers only the frontier is in memory: integers of the values that later nodes
 /// read, and graph inputs that are read late.
 class Lockstep {
  public:
-  /// One tensor per batch of held samples.
-  using Batches = std::vector<Tensor>;
+  /// Tensors of the batches of held samples. Where the graph fixes the batch size, the last samples
+  /// of a batch may be padding: they run, and nobody counts them.
+  struct Batches {
+    std::vector<Tensor> tensors;
+    std::vector<BatchRows> rows;  ///< one per tensor
+  };
 
   Lockstep(QdqGraph& qdq, const Dataset& data, int threads);
 
   /// How many samples fit `bytes`, at most `samples`: from the frontier's largest size on the way.
+  /// Where the graph fixes the batch size, whole batches, one at least.
   int64_t fitting_samples(double bytes, int64_t samples) const;
   /// Calls `visit(layer, input)` for every layer in graph order; `visit` may change the layer's
   /// weights and bias in the graph.
   void run(int64_t samples, const std::function<void(QdqLayer&, const Batches&)>& visit);
-  /// What is in memory of a value (integers), null where it is not; for use within `visit`.
-  const Batches* held(ValueId id) const {
+  /// What is in memory of a value (integers), none where it is not; for use within `visit`.
+  std::optional<Batches> held(ValueId id) const {
     const auto at = frontier_.find(id);
-    return at == frontier_.end() ? nullptr : &at->second;
+    if (at == frontier_.end()) return std::nullopt;
+    return Batches{at->second, rows_};
   }
   int64_t peak_bytes() const { return peak_bytes_; }
 
@@ -57,8 +69,8 @@ class Lockstep {
   std::vector<std::vector<ValueId>>
       released_;                      ///< frontier values no longer needed after layer i's segment
   std::vector<ValueId> held_inputs_;  ///< graph inputs that segments behind the first one read
-  size_t batches_ = 0;
-  std::map<ValueId, Batches> frontier_;
+  std::vector<BatchRows> rows_;       ///< of the batches that ran
+  std::map<ValueId, std::vector<Tensor>> frontier_;
   int64_t peak_bytes_ = 0;
 };
 

@@ -14,10 +14,10 @@ namespace {
 Statistics float_means(const Graph& form, const Statistics& statistics, const Dataset& data,
                        int64_t samples, const QuantizeOptions& options) {
   const Statistics::Impl& stats = statistics.impl();
-  const std::string hash = data.manifest_sha256();
-  const auto seen = stats.sources.find(hash);
+  const auto seen = stats.sources.find(data.whole_sha256());
+  const int64_t first = data.first_index();
   const bool same = stats.sources.size() == 1 && seen != stats.sources.end() &&
-                    seen->second.intervals == SampleSet{{{0, samples}}}.intervals;
+                    seen->second.intervals == SampleSet{{{first, first + samples}}}.intervals;
   if (same && !stats.windows.empty()) return statistics;
   options.log.info(fmt::format("float means of {} held samples: one more pass", samples));
   return collect_means(form, data, samples, options.threads);
@@ -28,7 +28,7 @@ Statistics float_means(const Graph& form, const Statistics& statistics, const Da
 void add_skip_error(const Graph& graph, const QdqLayer& layer, const Lockstep& lockstep,
                     const Statistics::Impl& means, std::vector<double>& bias) {
   const auto skip = skip_input(graph, layer);
-  const auto* held = skip ? lockstep.held(skip->integers) : nullptr;
+  const auto held = skip ? lockstep.held(skip->integers) : std::nullopt;
   const auto stats = held ? means.tensors.find(skip->tensor) : means.tensors.end();
   if (stats == means.tensors.end()) return;
   const auto error = skip_mean_error(*skip, stats->second, *held);

@@ -32,9 +32,11 @@ QuantParams read_params(const Graph& graph, const Node& dq) {
   return params;
 }
 
+/// The first `rows` of axis 0.
 template <class T>
-void add_channels(const Tensor& batch, int64_t channels, int64_t inner, std::vector<double>& sums) {
-  const auto x = batch.data<T>();
+void add_channels(const Tensor& batch, int64_t rows, int64_t channels, int64_t inner,
+                  std::vector<double>& sums) {
+  const auto x = batch.data<T>().first(static_cast<size_t>(rows * channels * inner));
   for (size_t at = 0, c = 0; at < x.size(); at += static_cast<size_t>(inner), ++c) {
     int64_t sum = 0;
     for (int64_t i = 0; i < inner; ++i) sum += x[at + static_cast<size_t>(i)];
@@ -61,19 +63,23 @@ std::optional<SkipInput> skip_input(const Graph& graph, const QdqLayer& layer) {
 
 std::vector<double> skip_mean_error(const SkipInput& skip, const TensorStats& stats,
                                     const Lockstep::Batches& held) {
-  if (held.empty() || held[0].rank() < 3 || stats.channel_axis != 1 ||
-      static_cast<int64_t>(stats.channel_sums.size()) != held[0].dim(1))
+  const auto& batches = held.tensors;
+  if (batches.empty() || batches[0].rank() < 3 || stats.channel_axis != 1 ||
+      static_cast<int64_t>(stats.channel_sums.size()) != batches[0].dim(1))
     return {};
-  const int64_t channels = held[0].dim(1);
+  const int64_t channels = batches[0].dim(1);
   std::vector<double> sums(static_cast<size_t>(channels));
   int64_t elements = 0;
-  for (const Tensor& batch : held) {
+  for (size_t b = 0; b < batches.size(); ++b) {
+    const Tensor& batch = batches[b];
+    const auto rows = counted_rows(batch.dim(0), held.rows[b].ran, held.rows[b].counted);
+    if (!rows) return {};
     const int64_t inner = batch.size() / (batch.dim(0) * channels);
-    elements += batch.dim(0) * inner;
+    elements += *rows * inner;
     if (batch.dtype() == DType::kU8)
-      add_channels<uint8_t>(batch, channels, inner, sums);
+      add_channels<uint8_t>(batch, *rows, channels, inner, sums);
     else
-      add_channels<int8_t>(batch, channels, inner, sums);
+      add_channels<int8_t>(batch, *rows, channels, inner, sums);
   }
   std::vector<double> error;
   for (size_t c = 0; c < sums.size(); ++c) {

@@ -21,6 +21,8 @@ namespace {
 
 constexpr double kMostSkipped = 0.01;
 constexpr size_t kSkippedInMessage = 5;
+/// Whole data of more bytes are not read through for their digest.
+constexpr uintmax_t kMostHashedBytes = uintmax_t{1} << 30;
 
 /// One graph input: where its samples are and what is done to them.
 struct Channel {
@@ -37,8 +39,9 @@ struct Outcome {
   bool tolerated = false;  // `nonfinite: skip`: does not count towards the limit
 };
 
-/// "key: value" of every key but the paths, which say where the data lie and not what they are.
-void append_settings(std::string& out, const DatasetSpec& spec) {
+/// "key: value" of every key but the paths, which say where the data lie and not what they are;
+/// `whole`: and but those that pick a part of them.
+void append_settings(std::string& out, const DatasetSpec& spec, bool whole) {
   auto flat = [](auto& self, const Setting& s) -> std::string {
     std::string text = s.text;
     for (const Setting& item : s.items) text += self(self, item) + ";";
@@ -47,9 +50,9 @@ void append_settings(std::string& out, const DatasetSpec& spec) {
   };
   for (const auto& [key, value] : unbind(dataset_fields(), &spec).entries)
     if (key != "path" && key != "labels" && key != "inputs" && key != "batch" &&
-        value.kind != Setting::Kind::kNull)
+        !(whole && (key == "skip" || key == "limit")) && value.kind != Setting::Kind::kNull)
       out += key + ": " + flat(flat, value) + "\n";
-  for (const DatasetSpec& one : spec.inputs) append_settings(out, one);
+  for (const DatasetSpec& one : spec.inputs) append_settings(out, one, whole);
 }
 
 /// Row `row` of axis 0 of `batch`.
@@ -140,9 +143,15 @@ class Dataset::Impl {
 
   std::string manifest() const {
     const std::lock_guard lock(manifest_mutex_);
-    if (manifest_.empty()) manifest_ = make_manifest();
+    if (manifest_.empty()) manifest_ = make_manifest(source_files(), false);
     return manifest_;
   }
+  std::string whole() const {
+    const std::lock_guard lock(manifest_mutex_);
+    if (whole_.empty()) whole_ = make_manifest(all_files(), true);
+    return whole_;
+  }
+  int64_t first() const { return std::min(spec.skip, channels[0].source->size()); }
 
  private:
   void take(const Channel& channel, const Stored& stored, Outcome& out) const {
@@ -244,31 +253,55 @@ class Dataset::Impl {
     }
   }
 
-  std::string make_manifest() const {
+  std::vector<std::string> all_files() const {
+    std::vector<int64_t> all(static_cast<size_t>(channels[0].source->size()));
+    std::iota(all.begin(), all.end(), int64_t{0});
+    std::vector<std::string> out;
+    for (const Channel& channel : channels)
+      for (std::string& file : channel.source->files(all)) out.push_back(std::move(file));
+    return out;
+  }
+
+  /// SHA-256 of every file, or `size N` beyond kMostHashedBytes of the whole data.
+  std::vector<std::string> digests(const std::vector<std::string>& files, bool whole) const {
+    std::vector<uintmax_t> sizes(files.size());
+    uintmax_t total = 0;
+    for (size_t i = 0; whole && i < files.size(); ++i) {
+      std::error_code failed;
+      sizes[i] = std::filesystem::file_size(files[i], failed);
+      total += failed ? 0 : sizes[i];
+    }
+    std::vector<std::string> out(files.size(), "unreadable");
+    parallel_for(static_cast<int64_t>(files.size()), 1, [&](int64_t from, int64_t to, int) {
+      for (auto i = static_cast<size_t>(from); i < static_cast<size_t>(to); ++i) {
+        if (whole && total > kMostHashedBytes) {
+          out[i] = fmt::format("size {}", sizes[i]);
+          continue;
+        }
+        try {
+          out[i] = sha256_file(files[i]);
+        } catch (const Error&) {  // such a sample is skipped and reported when it is read
+        }
+      }
+    });
+    return out;
+  }
+
+  std::string make_manifest(const std::vector<std::string>& files, bool whole) const {
     if (spec.kind.empty() && spec.inputs.empty()) {
       Sha256 hash;
       hash.update("lapidary.data/1 in memory\n");
       hash_elements(hash);
       return hash.hex();
     }
-    const std::vector<std::string> files = source_files();
-    std::vector<std::string> lines(files.size());
-    parallel_for(static_cast<int64_t>(files.size()), 1, [&](int64_t from, int64_t to, int) {
-      for (auto i = static_cast<size_t>(from); i < static_cast<size_t>(to); ++i) {
-        std::string digest = "unreadable";
-        try {
-          digest = sha256_file(files[i]);
-        } catch (const Error&) {  // such a sample is skipped and reported when it is read
-        }
-        lines[i] = digest + "  " + file_name(files[i]) + "\n";
-      }
-    });
-    std::string text = "lapidary.data/1\n";
-    append_settings(text, spec);
+    const std::vector<std::string> lines = digests(files, whole);
+    std::string text = whole ? "lapidary.data/1 whole\n" : "lapidary.data/1\n";
+    append_settings(text, spec, whole);
     if (spec.shuffle) text += fmt::format("seed: {}\n", seed);
     Sha256 hash;
     hash.update(text);
-    for (const std::string& line : lines) hash.update(line);
+    for (size_t i = 0; i < files.size(); ++i)
+      hash.update(lines[i] + "  " + file_name(files[i]) + "\n");
     return hash.hex();
   }
 
@@ -276,7 +309,7 @@ class Dataset::Impl {
   mutable std::map<int64_t, SkippedSample> skipped_;
   mutable int64_t counted_ = 0;
   mutable ErrorCode first_code_ = ErrorCode::kInvalid;
-  mutable std::string manifest_;
+  mutable std::string manifest_, whole_;
 };
 
 int64_t Dataset::size() const { return impl_->size(); }
@@ -290,6 +323,8 @@ std::vector<std::string> Dataset::files() const {
   return out;
 }
 std::string Dataset::manifest_sha256() const { return impl_->manifest(); }
+std::string Dataset::whole_sha256() const { return impl_->whole(); }
+int64_t Dataset::first_index() const { return impl_->first(); }
 
 Sample Dataset::get(int64_t index) const {
   Outcome outcome = impl_->load(index);

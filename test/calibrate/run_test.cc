@@ -105,6 +105,30 @@ TEST(Calibrate, AFixedBatchIsPaddedAndPaddingIsNotCounted) {
   EXPECT_TRUE(seen.impl().windows == free.impl().windows);
 }
 
+TEST(Calibrate, WindowSumsCoverTheWholeOfALeadingAxisThatIsNotTheBatch) {
+  // x [N, T, K] -> [T, N, K] and -> [N T, K], both times W: sums of all N T positions. N > T.
+  Graph graph = empty_graph(17);
+  GraphBuilder build(graph);
+  const ValueId x = build.input("x", DType::kF32, {Dim::named("N"), 2, 3});
+  const ValueId turned =
+      build.op("Transpose", {x}, {{"perm", std::vector<int64_t>{1, 0, 2}}}, "turned");
+  const ValueId flat = build.op(
+      "Reshape", {x, build.constant("shape", Tensor::of<int64_t>({2}, {-1, 3}))}, {}, "flat");
+  build.output(build.op("MatMul", {turned, build.constant("w", ramp({3, 2}))}, {}, "by_time"));
+  build.output(build.op("MatMul", {flat, build.constant("v", ramp({3, 2}))}, {}, "by_row"));
+  infer_types(graph);
+  const Tensor samples = tiny_samples(8, 0, {2, 3});
+  double sums[3] = {};
+  for (int64_t i = 0; i < samples.size(); ++i)
+    sums[i % 3] += static_cast<double>(samples.data<float>()[static_cast<size_t>(i)]);
+  const Statistics stats = calibrate(graph, dataset_of({{"x", samples}}), {.batch = 8});
+  ASSERT_EQ(stats.impl().windows.size(), 2u);
+  for (const auto& [key, windows] : stats.impl().windows) {
+    EXPECT_EQ(windows.positions, 16) << key;
+    for (size_t k = 0; k < 3; ++k) EXPECT_NEAR(windows.sums[k].value(), sums[k], 1e-4) << key;
+  }
+}
+
 TEST(Calibrate, TheModelAsLoadedAndAsOptimizedAreOneGraph) {
   const Graph net = tiny_net();
   EXPECT_TRUE(bytes_of(calibrate(net, tiny_data(5))) ==
@@ -180,6 +204,16 @@ TEST_F(Checkpoint, SurvivesARunThatWasBrokenOff) {
   EXPECT_THROW(calibrate(tiny_net(), data, broken), std::runtime_error);
   EXPECT_TRUE(read_file(path_.string()) == before);
   EXPECT_TRUE(bytes_of(calibrate(tiny_net(), data, {.checkpoint = path_})) == whole);
+}
+
+TEST_F(Checkpoint, ProgressBeginsWithWhatWasSeen) {
+  const Dataset data = tiny_data(20);
+  calibrate(tiny_net(), data, {.samples = 12, .checkpoint = path_});
+  std::vector<int64_t> done;
+  CalibrateOptions options{.batch = 4, .checkpoint = path_};
+  options.log.progress = [&](const Progress& progress) { done.push_back(progress.done); };
+  calibrate(tiny_net(), data, options);
+  EXPECT_THAT(done, ElementsAre(12, 16, 20));
 }
 
 TEST_F(Checkpoint, OfAnotherGraphIsRefused) {
@@ -260,6 +294,22 @@ TEST(Nonfinite, SamplesAreLeftOutWhereAllowed) {
   EXPECT_FALSE(stats.impl().sources.begin()->second.contains(2));
   const Dataset hopeless = dataset_of({{"x", Tensor::of<float>({2, 1}, {10, 11})}});
   EXPECT_EQ(error_of([&] { calibrate(overflowing(), hopeless, options); }).code, ErrorCode::kUsage);
+}
+
+TEST(Nonfinite, SumsTooLargeAreNamedByTensorAndSample) {
+  Tensor x = tiny_samples(5);
+  x.mutable_data<float>()[2 * 72 + 40] = 3e38f;
+  const Dataset data = dataset_of({{"x", x}});
+  for (const int64_t batch : {1, 5}) {
+    const Caught caught = error_of([&] { calibrate(tiny_net(), data, {.batch = batch}); });
+    EXPECT_EQ(caught.code, ErrorCode::kInvalid);
+    EXPECT_THAT(caught.text, StartsWith("tensor 'x': sample 2 ("));
+    EXPECT_THAT(caught.text, HasSubstr("sum to"));
+    EXPECT_THAT(caught.text, HasSubstr("--allow-nonfinite"));
+  }
+  const Statistics rest = calibrate(tiny_net(), data, {.allow_nonfinite = true});
+  EXPECT_EQ(rest.samples(), 4);
+  EXPECT_LT(rest.min_max("x").second, 100);
 }
 
 // -- what is watched

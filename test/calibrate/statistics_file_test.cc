@@ -139,8 +139,8 @@ TEST(StatisticsFile, SaysWhatIsWrong) {
   EXPECT_THAT(parse_error("ONNX model, say, or anything that is long enough to hold a digest").text,
               HasSubstr("LAPSTATS"));
   std::string newer = bytes;
-  newer[8] = 2;
-  EXPECT_THAT(parse_error(sealed(newer)).text, HasSubstr("format version 2"));
+  newer[8] = 3;
+  EXPECT_THAT(parse_error(sealed(newer)).text, HasSubstr("format version 3"));
   std::string damaged = bytes;
   damaged[40] ^= 1;
   EXPECT_THAT(parse_error(damaged).text, HasSubstr("checksum"));
@@ -152,6 +152,8 @@ TEST(StatisticsFile, NumbersOutOfRangeAreRefused) {
   const std::string bytes = small_statistics().impl().serialize();
   const std::pair<const char*, const char*> edits[] = {
       {"\"first\":", "\"first\":-9223372036854775808,\"x\":"},
+      {"\"first\":0,\"size\"", "\"first\":-1,\"size\""},
+      {"\"first\":0,\"size\"", "\"first\":9223372036854775807,\"size\""},
       {"\"bins\":", "\"bins\":-1,\"x\":"},
       {"\"bins\":", "\"bins\":2049,\"x\":"},
       {"\"exponent\":", "\"exponent\":4000,\"x\":"},

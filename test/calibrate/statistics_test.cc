@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "test/calibrate/tiny.h"
 
 namespace lapidary {
@@ -74,6 +77,30 @@ TEST(ChunkSeries, MergesWhateverCameFirst) {
   EXPECT_EQ(fine.ranges[0], (std::pair{-500.0f, 500.0f}));
 }
 
+TEST(ChunkSeries, DependsOnTheSamplesAlone) {
+  // 64 samples far out keep a chunk each; the parts of 0..511 merge to what one pass makes.
+  ChunkSeries far;
+  for (int64_t i = 1000000; i < 1000064; ++i) far.add(i, static_cast<float>(-i), 0);
+  EXPECT_EQ(far.size, 1);
+  EXPECT_EQ(far.ranges.size(), 64u);
+  EXPECT_EQ(far.first, 1000000);
+  ChunkSeries whole;
+  std::vector<ChunkSeries> parts(3);
+  for (int64_t i = 0; i < 512; ++i) {
+    const auto x = static_cast<float>(i * 37 % 101);
+    whole.add(i, -x, x);
+    parts[i < 100 ? 0 : i < 256 ? 1 : 2].add(i, -x, x);
+  }
+  EXPECT_EQ(whole.size, 8);
+  ChunkSeries forward = parts[0], backward = parts[2];
+  forward.merge(parts[1]);
+  forward.merge(parts[2]);
+  backward.merge(parts[1]);
+  backward.merge(parts[0]);
+  EXPECT_EQ(forward, whole);
+  EXPECT_EQ(backward, whole);
+}
+
 TEST(SampleSet, JoinsIntervals) {
   SampleSet set;
   set.add(5, 8);
@@ -108,6 +135,49 @@ TEST(Statistics, MergeOfTheSameSamplesIsRefusedAndChangesNothing) {
   EXPECT_EQ(caught.code, ErrorCode::kInvalid);
   EXPECT_THAT(caught.text, HasSubstr("sample 0"));
   EXPECT_EQ(second.impl().serialize(), before);
+}
+
+/// 512 samples in a file, as a record picks them.
+class PartsOfAFile : public testing::Test {
+ protected:
+  void SetUp() override {
+    const Tensor all = tiny_samples(512);
+    std::ofstream(path_, std::ios::binary)
+        .write(static_cast<const char*>(all.raw()), static_cast<std::streamsize>(all.size_bytes()));
+  }
+  void TearDown() override { std::filesystem::remove(path_); }
+  Statistics seen(int64_t skip, int64_t limit, bool shuffle = false) const {
+    DatasetSpec spec{.kind = "raw", .path = path_.string()};
+    spec.shape = {2, 6, 6};
+    spec.dtype = "f32";
+    spec.skip = skip;
+    spec.limit = limit;
+    spec.shuffle = shuffle;
+    return calibrate(tiny_net(), open_dataset(spec));
+  }
+  std::filesystem::path path_ = std::filesystem::path(testing::TempDir()) /
+                                ("lapidary_parts_" + std::to_string(getpid()) + ".raw");
+};
+
+TEST_F(PartsOfAFile, MergeToTheBytesOfOnePass) {
+  for (const bool shuffle : {false, true}) {
+    const std::string whole = seen(0, 0, shuffle).impl().serialize();
+    Statistics first = seen(0, 256, shuffle), second = seen(256, 256, shuffle);
+    Statistics backward = second;
+    backward.merge(first);
+    first.merge(second);
+    EXPECT_TRUE(first.impl().serialize() == whole) << shuffle;
+    EXPECT_TRUE(backward.impl().serialize() == whole) << shuffle;
+  }
+}
+
+TEST_F(PartsOfAFile, ThatOverlapAreRefused) {
+  Statistics first = seen(0, 256);
+  const Statistics second = seen(200, 256);
+  const Caught caught = error_of([&] { first.merge(second); });
+  EXPECT_EQ(caught.code, ErrorCode::kInvalid);
+  EXPECT_THAT(caught.text, HasSubstr("both statistics saw sample 200 of the same data"));
+  EXPECT_EQ(first.samples(), 256);
 }
 
 TEST(Statistics, MergeOfAnotherGraphIsRefused) {

@@ -134,6 +134,38 @@ TEST(Windows, OfIntegersSubtractTheZeroPointWhereThereIsInput) {
   EXPECT_EQ(more[4], -10 - 20 + 30 + 40 + 4 * 5);
 }
 
+TEST(Windows, OfIntegersGoBeyondInt32) {
+  // 255 (2^23 + 2^16) = 2155806720 > 2^31: over a plane, over one row, over rows of channels.
+  constexpr int64_t kCount = (int64_t{1} << 23) + (1 << 16);
+  const std::vector<uint8_t> x(2 * kCount, 255);
+  const auto sums_of = [&](const WindowSpec& spec) {
+    std::vector<int64_t> sums(static_cast<size_t>(spec.columns()));
+    window_sums(x.data(), false, spec, 5, sums.data());
+    return sums;
+  };
+  WindowSpec plane{.channels = 1, .input = {1 << 7, kCount >> 7}, .output = {1 << 7, kCount >> 7}};
+  EXPECT_EQ(sums_of(plane), (std::vector<int64_t>{250 * kCount}));
+  WindowSpec row{.channels = 2, .input = {1, kCount}, .output = {1, kCount}};
+  row.pad = {0, 1};  // the window at -1 is all padding
+  row.output[1] += 1;
+  EXPECT_EQ(sums_of(row), (std::vector<int64_t>{250 * kCount, 250 * kCount}));
+  WindowSpec matrix{.channels = 2, .input = {1, kCount}, .output = {1, kCount}};
+  matrix.matrix = true;
+  EXPECT_EQ(sums_of(matrix), (std::vector<int64_t>{250 * kCount, 250 * kCount}));
+  const std::vector<int8_t> low(kCount * 2, -128);
+  int64_t sum[1] = {};
+  plane.input = plane.output = {2, kCount};
+  window_sums(low.data(), false, plane, 127, sum);
+  EXPECT_EQ(sum[0], -255 * 2 * kCount);
+}
+
+TEST(Windows, PaddingSamplesDoNotCount) {
+  EXPECT_EQ(counted_rows(4, 4, 3), 3);
+  EXPECT_EQ(counted_rows(20, 4, 3), 15);           // batch and time folded into one axis
+  EXPECT_EQ(counted_rows(7, 4, 4), 7);             // nothing is padding
+  EXPECT_EQ(counted_rows(7, 4, 3), std::nullopt);  // another axis leads
+}
+
 TEST(Windows, RefusesWhatItCannotSum) {
   const Case transposed{"ta", "Gemm", {6, 1}, {6, 4}, {{"transA", int64_t{1}}}};
   EXPECT_FALSE(window_spec(graph_of(transposed), NodeId{0}, transposed.input));

@@ -406,6 +406,27 @@ TEST_F(DatasetTest, ManifestFollowsContentsAndSettings) {
   EXPECT_NE(manifest(moved), first);
 }
 
+TEST_F(DatasetTest, PartsOfTheSameDataSaySo) {
+  put_pictures(5);
+  const auto whole = [&](const DatasetSpec& spec, uint64_t seed = 0) {
+    return open_dataset(spec, here(seed)).whole_sha256();
+  };
+  const std::string first = whole(pictures_);
+  EXPECT_THAT(first, SizeIs(64));
+  DatasetSpec part = pictures_;
+  part.skip = 2;
+  part.limit = 2;
+  EXPECT_EQ(whole(part), first);
+  EXPECT_EQ(open_dataset(part, here(0)).first_index(), 2);
+  EXPECT_EQ(open_dataset(pictures_, here(0)).first_index(), 0);
+  DatasetSpec shuffled = part;
+  shuffled.shuffle = true;  // numbered in their own order
+  EXPECT_NE(whole(shuffled), first);
+  EXPECT_NE(whole(shuffled, 1), whole(shuffled));
+  put("p/004.png", png_of(2, 2, {9, 9, 9}));  // outside the part
+  EXPECT_NE(whole(part), first);
+}
+
 TEST_F(DatasetTest, ManifestOfTensorsInMemoryFollowsTheirElements) {
   const auto manifest = [](std::vector<float> x, std::vector<int64_t> labels) {
     const Shape shape = {2, static_cast<int64_t>(x.size()) / 2};

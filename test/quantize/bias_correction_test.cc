@@ -1,6 +1,8 @@
 #include "quantize/ptq/bias_correction.h"
 
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <limits>
 
 #include "calibrate/statistics.h"
@@ -199,7 +201,7 @@ TEST(HeldSamples, StayWithinTheirBytes) {
     lockstep.run(samples, [&](QdqLayer& layer, const Lockstep::Batches& input) {
       visited.push_back(layer.key);
       int64_t count = 0;
-      for (const Tensor& batch : input) {
+      for (const Tensor& batch : input.tensors) {
         EXPECT_EQ(batch.dtype(), DType::kU8);
         count += batch.dim(0);
       }
@@ -224,8 +226,8 @@ TEST(HeldSamples, AreWhatTheQuantizedGraphComputes) {
   Lockstep lockstep(steps.qdq, data, 2);
   size_t at = 0;
   lockstep.run(12, [&](QdqLayer&, const Lockstep::Batches& input) {
-    ASSERT_EQ(input.size(), 1u);
-    EXPECT_TRUE(input[0].equals(expected[at])) << "layer " << at;
+    ASSERT_EQ(input.tensors.size(), 1u);
+    EXPECT_TRUE(input.tensors[0].equals(expected[at])) << "layer " << at;
     ++at;
   });
   EXPECT_EQ(at, 3u);
@@ -248,8 +250,8 @@ void expect_whole_graphs_values(Graph graph, const std::map<std::string, Tensor>
   Lockstep lockstep(steps.qdq, data, 1);
   size_t at = 0;
   lockstep.run(samples, [&](QdqLayer&, const Lockstep::Batches& input) {
-    ASSERT_EQ(input.size(), 1u);
-    EXPECT_TRUE(input[0].equals(expected[at])) << "layer " << at;
+    ASSERT_EQ(input.tensors.size(), 1u);
+    EXPECT_TRUE(input.tensors[0].equals(expected[at])) << "layer " << at;
     ++at;
   });
   EXPECT_EQ(at, layers);
@@ -296,6 +298,68 @@ TEST(HeldSamples, OfTwoHeadsBehindOneTrunk) {
   expect_whole_graphs_values(graph, {{"x", tiny_samples(12)}}, 3);
 }
 
+// -- a batch size that the graph fixes
+
+/// 1 x 1 convolution of pictures of one value each, so that a sample that is counted twice or not
+/// at all moves every mean.
+Graph pointwise(Dim batch) {
+  Net net;
+  const ValueId x = net.input("x", {batch, 1, 2, 2});
+  return net.finish({net.op("Conv",
+                            {x, net.constant("w", Tensor::of<float>({2, 1, 1, 1}, {1, 0.5f})),
+                             net.constant("b", Tensor::of<float>({2}, {0, 0}))},
+                            "c")});
+}
+
+TEST(FixedBatch, BiasesAreThoseOfAnyBatch) {
+  for (const int64_t samples : {6, 8}) {
+    Tensor x(DType::kF32, {samples, 1, 2, 2});
+    for (int64_t i = 0; i < x.size(); ++i)
+      x.mutable_data<float>()[static_cast<size_t>(i)] = i < 16 ? 0.1f : 0.9f;
+    const Dataset data = dataset_of({{"x", x}});
+    const auto corrected = [&](Dim batch, double hold_mb, QuantizeLog& log) {
+      QuantizeOptions options = plain(true);
+      options.hold_mb = hold_mb;
+      const Graph graph = pointwise(batch);
+      return biases(quantize(graph, calibrate(graph, data), data, options, &log));
+    };
+    QuantizeLog log;
+    const auto wanted = corrected(Dim::named("N"), 1, log);
+    for (const int32_t b : wanted.begin()->second) EXPECT_LT(std::abs(b), 100);  // of 0.9/255/127
+    for (const int64_t batch : {1, 3, 4}) {
+      EXPECT_EQ(corrected(Dim(batch), 1, log), wanted) << samples << " in batches of " << batch;
+      EXPECT_EQ(log.correction_samples, samples);
+      // Five samples of 4 bytes fit: as many batches as lie within, one at least.
+      corrected(Dim(batch), 22e-6, log);
+      EXPECT_EQ(log.correction_samples, 5 / batch * batch) << samples << " " << batch;
+    }
+  }
+}
+
+TEST(FixedBatch, ASkippedSampleDoesNotTakeItsBatchAlong) {
+  const auto path = std::filesystem::path(testing::TempDir()) /
+                    ("lapidary_skipped_" + std::to_string(getpid()) + ".raw");
+  std::vector<float> values;
+  for (int i = 0; i < 24; ++i) values.push_back(i < 16 ? 0.1f : 0.9f);
+  values[5] = NAN;  // sample 1
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(values.data()),
+             static_cast<std::streamsize>(values.size() * sizeof values[0]));
+  DatasetSpec spec{.kind = "raw", .path = path.string()};
+  spec.shape = {1, 2, 2};
+  spec.dtype = "f32";
+  spec.nonfinite = "skip";
+  const Dataset data = open_dataset(spec);
+  const auto corrected = [&](Dim batch) {
+    const Graph graph = pointwise(batch);
+    return biases(quantize(graph, calibrate(graph, data), data, plain(true)));
+  };
+  const auto wanted = corrected(Dim::named("N"));
+  for (const int32_t b : wanted.begin()->second) EXPECT_LT(std::abs(b), 100);
+  for (const int64_t batch : {3, 4}) EXPECT_EQ(corrected(Dim(batch)), wanted) << batch;
+  std::filesystem::remove(path);
+}
+
 // -- skip connections
 
 TEST(SkipMeans, AreFloatMinusQuantized) {
@@ -309,8 +373,11 @@ TEST(SkipMeans, AreFloatMinusQuantized) {
   stats.channel_sums[0].add(9);    // mean 1.125
   stats.channel_sums[1].add(-20);  // mean -2.5
   // Two batches of one sample: channel means of q are 12 and 5.5.
-  const Lockstep::Batches held = {Tensor::of<uint8_t>({1, 2, 1, 2}, {11, 12, 5, 5}),
-                                  Tensor::of<uint8_t>({1, 2, 1, 2}, {12, 13, 6, 6})};
+  // The second one's last sample is padding.
+  const Lockstep::Batches held = {
+      {Tensor::of<uint8_t>({1, 2, 1, 2}, {11, 12, 5, 5}),
+       Tensor::of<uint8_t>({2, 2, 1, 2}, {12, 13, 6, 6, 99, 99, 99, 99})},
+      {{1, 1}, {2, 1}}};
   const auto error = skip_mean_error(skip, stats, held);
   ASSERT_EQ(error.size(), 2u);
   EXPECT_DOUBLE_EQ(error[0], 1.125 - (12 - 10) * 0.5);

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <cmath>
 #include <limits>
 
@@ -346,6 +348,24 @@ TEST(Quantize, RefusesUnknownOptions) {
                                                                  {.hold_mb = NAN},
                                                                  {.nonfinite = "ignore"}})
     EXPECT_EQ(refusal(graph, bad).code, ErrorCode::kUsage);
+}
+
+TEST(Quantize, WarnsOfConstantActivations) {
+  for (const float value : {0.0f, 1.0f, -2.5f}) {
+    Tensor x(DType::kF32, {3, 2, 6, 6});
+    for (float& v : x.mutable_data<float>()) v = value;
+    const Dataset data = dataset_of({{"x", x}});
+    QuantizeOptions options;
+    options.calibrator = "minmax";
+    QuantizeLog log;
+    quantize(tiny_net(), calibrate(tiny_net(), data), data, options, &log);
+    EXPECT_THAT(log.warnings,
+                testing::Contains(testing::HasSubstr(fmt::format("'x' is constant ({})", value))));
+  }
+  QuantizeLog log;
+  quantize(tiny_net(), calibrate(tiny_net(), tiny_data(4)), tiny_data(4), {}, &log);
+  for (const std::string& warning : log.warnings)
+    EXPECT_THAT(warning, testing::Not(testing::HasSubstr("is constant")));
 }
 
 TEST(Quantize, WarnsOfChannelsOfZeros) {
