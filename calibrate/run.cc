@@ -266,10 +266,12 @@ class Run {
     const std::string hash = data_.manifest_sha256();
     place_.data_hash = hash;
     auto saved = Clock::now();
-    for (int64_t begin = 0; begin < samples; begin += batch) {
-      const int64_t count = std::min(batch, samples - begin);
-      step(unseen(data_.batch(begin, count)));
-      options_.log.advance("calibrate", begin + count, samples);
+    int64_t next = 0;
+    while (next < samples) {
+      Batch read = data_.batch(next, std::min(batch, samples - next));
+      next = read.next;
+      step(unseen(std::move(read)));
+      options_.log.advance("calibrate", next, samples);
       if (options_.checkpoint.empty() || Clock::now() - saved < kSaveEvery) continue;
       write_checkpoint();
       saved = Clock::now();
