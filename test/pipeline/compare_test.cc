@@ -3,6 +3,7 @@
 #include "lapidary/evaluate.h"
 #include "lapidary/exec.h"
 #include "src/ir/builder.h"
+#include "src/ops/infer.h"
 
 namespace lapidary {
 namespace {
@@ -24,6 +25,7 @@ Graph relu_net(bool read_by_conv) {
   const ValueId y = b.op("Relu", {x}, {}, "y");
   if (read_by_conv) b.output(b.op("Conv", {y, b.constant("w", counted({3, 5, 3}))}, {}, "c"));
   b.output(y);
+  infer_types(graph);
   return graph;
 }
 
