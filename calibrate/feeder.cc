@@ -27,6 +27,11 @@ void check_sample(const DatasetInput& sample, const std::string& name, const Ten
                  dtype_name(sample.dtype));
   if (!type.shape) return;
   const auto& dims = *type.shape;
+  if (dims.empty())
+    fail_unsupported(
+        "input '{}' is a scalar ({}): samples are stacked along a first axis, which it lacks; make "
+        "it a constant of the model first",
+        name, type.text());
   bool same = dims.size() == sample.shape.size() + 1;
   for (size_t i = 0; same && i < sample.shape.size(); ++i)
     same = !dims[i + 1].known() || dims[i + 1].value == sample.shape[i];
@@ -94,6 +99,7 @@ std::map<std::string, Tensor> Feeder::inputs(const Batch& batch) const {
 int64_t suitable_batch(const Graph& graph, const Dataset& data) {
   const Feeder feeder(graph, data);
   if (feeder.fixed_batch() > 0) return feeder.fixed_batch();
+  if (data.spec().batch > 0) return data.spec().batch;
   int64_t largest = 1;
   for (const DatasetInput& input : data.inputs())
     largest = std::max(largest, element_count(input.shape));

@@ -291,10 +291,12 @@ class Run {
     auto saved = Clock::now();
     const int64_t before = seen_from_start(samples);
     if (before > 0) options_.log.advance("calibrate", before, samples);
-    for (int64_t begin = before; begin < samples; begin += batch) {
-      const int64_t count = std::min(batch, samples - begin);
-      step(unseen(data_.batch(begin, count)));
-      options_.log.advance("calibrate", begin + count, samples);
+    int64_t next = before;
+    while (next < samples) {
+      Batch read = data_.batch(next, std::min(batch, samples - next));
+      next = read.next;
+      step(unseen(std::move(read)));
+      options_.log.advance("calibrate", next, samples);
       if (options_.checkpoint.empty() || Clock::now() - saved < kSaveEvery) continue;
       write_checkpoint();
       saved = Clock::now();

@@ -47,6 +47,7 @@ TargetRecord target_for(const QuantizeOptions& options) {
 void check_options(const QuantizeOptions& options) {
   if (options.format != "qdq" && options.format != "qoperator")
     fail_usage("format: '{}'; there are qdq and qoperator", printable(options.format));
+  check_format(find_target(options.target), options.format);
   if (options.calibrator != "auto") find_observer(options.calibrator);
   if (!(options.percentile >= 50 && options.percentile <= 100))
     fail_usage("percentile: {} is not within 50 to 100", options.percentile);

@@ -105,6 +105,7 @@ constexpr TargetRecord kTargets[] = {
      .help =
          "NVIDIA TensorRT: symmetric int8 on inputs only, float bias, the skip input of residual "
          "additions",
+     .engine = "TensorRT",
      .activation = kS8,
      .weight = kS8,
      .outputs = false,
@@ -120,6 +121,7 @@ constexpr TargetRecord kTargets[] = {
      .help =
          "OpenVINO: uint8 on inputs, int8 weights per channel, float bias, one scale for all that "
          "Concat joins",
+     .engine = "OpenVINO",
      .activation = kU8,
      .weight = kS8,
      .outputs = false,
@@ -128,6 +130,7 @@ constexpr TargetRecord kTargets[] = {
      .ops = kOpenVinoOps},
     {.name = "ncnn",
      .help = "ncnn: symmetric int8 on the inputs of convolutions and inner products, float bias",
+     .engine = "ncnn",
      .activation = kS8,
      .weight = kS8,
      .outputs = false,
@@ -145,6 +148,14 @@ const OpRule* TargetRecord::rule(std::string_view op) const {
   return nullptr;
 }
 
+void check_format(const TargetRecord& target, std::string_view format) {
+  if (format == "qoperator" && !target.engine.empty())
+    fail_usage(
+        "'format' is qoperator, but integer operators are for ONNX Runtime: target '{}' ({}) reads "
+        "qdq",
+        target.name, target.engine);
+}
+
 const TargetRecord& find_target(std::string_view name) {
   std::vector<std::string> names;
   for (const TargetRecord& target : kTargets) {
@@ -157,7 +168,8 @@ const TargetRecord& find_target(std::string_view name) {
 std::vector<TargetInfo> list_targets() {
   std::vector<TargetInfo> list;
   for (const TargetRecord& target : kTargets)
-    list.push_back({std::string(target.name), std::string(target.help)});
+    list.push_back(
+        {std::string(target.name), std::string(target.help), std::string(target.engine)});
   return list;
 }
 

@@ -28,6 +28,7 @@ struct OpRule {
 /// A deployment target: data that placement, scales and bias form come from.
 struct TargetRecord {
   std::string_view name, help;
+  std::string_view engine;  ///< whose kernels its files are for; empty: ONNX Runtime's, and ours
   QuantScheme activation, weight;
   bool per_channel = true;
   /// Outputs of integer ops are quantized, not only their inputs.
@@ -55,6 +56,10 @@ struct TargetRecord {
 
   const OpRule* rule(std::string_view op) const;
 };
+
+/// Throws Error{kUsage} where a target does not take a format: integer operators are ONNX
+/// Runtime's.
+void check_format(const TargetRecord& target, std::string_view format);
 
 /// Throws Error{kUsage} with the closest names.
 const TargetRecord& find_target(std::string_view name);

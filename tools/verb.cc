@@ -12,6 +12,8 @@ void add_verb_options(CLI::App& sub, Verb& verb) {
   sub.add_option("--eval", verb.eval, "Data to measure on: a YAML file or an inline record");
   sub.add_flag("--external-data", verb.external_data,
                "Weights go into OUT.onnx.data beside the result");
+  sub.add_flag("--no-bench", verb.no_bench, "Do not time the models");
+  sub.add_option("--shape", verb.shapes, "Time with that: NAME=1x3x224x224, where sizes are open");
   sub.add_flag("--dry-run", verb.dry_run, "Check everything and say what would happen");
 }
 
@@ -50,10 +52,14 @@ int run_verb(const std::string& step, const Verb& verb, const Common& common) {
   if (!verb.eval.empty()) recipe["data"]["eval"] = verb.eval;
   recipe["steps"] = nlohmann::ordered_json::array({{{step, verb.params}}});
   if (!verb.evaluate.empty()) recipe["evaluate"] = verb.evaluate;
+  if (verb.no_bench) recipe["evaluate"]["bench"] = nullptr;
   if (!verb.limits.empty()) recipe["limits"] = verb.limits;
   if (verb.external_data) recipe["external_data"] = true;
   return run_and_print(parse_recipe(recipe.dump(), verb),
-                       {.model_output = verb.output, .dry_run = verb.dry_run}, common);
+                       {.model_output = verb.output,
+                        .input_shapes = parse_shapes(verb.shapes),
+                        .dry_run = verb.dry_run},
+                       common);
 }
 
 }  // namespace lapidary::cli

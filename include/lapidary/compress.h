@@ -91,6 +91,7 @@ LAPIDARY_API Graph convert_to_fp16(const Graph& graph, const Fp16Options& option
 
 struct TargetInfo {
   std::string name, help;
+  std::string engine;  ///< whose kernels its files are for; empty: ONNX Runtime's and Lapidary's
 };
 LAPIDARY_API std::vector<TargetInfo> list_targets();
 

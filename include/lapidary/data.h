@@ -71,7 +71,7 @@ struct DatasetSpec {
   int64_t limit = 0;                ///< how many samples; 0: all
   int64_t skip = 0;                 ///< samples left out before them
   bool shuffle = false;             ///< order by seed, before `skip` and `limit`
-  int64_t batch = 1;
+  int64_t batch = 0;  ///< samples in one inference where the model leaves that open; 0: as suits
 };
 
 enum class Layout { kNchw, kNhwc };
@@ -111,6 +111,7 @@ struct Batch {
   std::vector<int64_t> indices, labels;
   Tensor targets;  ///< tokens: int64 [N, T]
   std::vector<std::string> sources;
+  int64_t next = 0;  ///< in the dataset: where the batch after this one begins
 
   int64_t size() const { return static_cast<int64_t>(indices.size()); }
 };
@@ -144,7 +145,8 @@ class LAPIDARY_API Dataset {
   /// Throws the sample's own Error where it is unusable, and counts nothing.
   Sample get(int64_t index) const;
   /// Samples [begin, min(begin + count, size())), decoded on `thread_count()` threads; the result
-  /// does not depend on their number. Empty where none of them is usable.
+  /// does not depend on their number. Empty where none of them is usable. Tokens: ends before a
+  /// sample of another length than the first (see Batch::next).
   Batch batch(int64_t begin, int64_t count) const;
   /// What the first usable sample brings.
   std::vector<DatasetInput> inputs() const;

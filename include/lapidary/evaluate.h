@@ -28,6 +28,7 @@ struct Validation {
   /// "top1", "top5", "agreement_with_fp32", "sqnr_db", ...; NaN: without a value, for outputs are
   /// not finite.
   std::map<std::string, double> metrics;
+  bool labelled = false;                                  ///< the data bring labels
   double top1 = 0, top5 = 0, agreement = 0, sqnr_db = 0;  ///< the same, 0 where not measured
   int64_t nonfinite_outputs = 0;  ///< elements of the first output that are NaN or infinite
   int64_t nonfinite_samples = 0;  ///< samples that have such an element

@@ -42,8 +42,10 @@ struct StepInfo {
 /// A tapped value just after it was computed.
 struct TapView {
   std::string_view value;
-  TensorView tensor;  ///< shape as the graph says it ([N,C,H,W]), elements as laid out below
-  bool channels_last = false;  ///< elements lie as [N,H,W,C] although the shape says [N,C,H,W]
+  TensorView tensor;  ///< shape as the graph says it ([N,C,...]), elements as laid out below
+  /// Elements lie as [N,...,C] although the shape says [N,C,...]; of any rank from 3 on. The same
+  /// value may lie so in one plan and not in another.
+  bool channels_last = false;
 };
 using TapFn = std::function<void(const TapView&)>;
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,6 +42,7 @@ struct RunOptions {
   std::filesystem::path output = {};  ///< instead of the recipe's `output:`
   /// Also the file the model goes to (one-verb runs); its report lies beside it as OUT.report.*
   std::filesystem::path model_output = {};
+  std::map<std::string, Shape> input_shapes = {};  ///< to time with, by input, where open
   bool dry_run = false;  ///< stop before the first step; the report says what would happen
   int threads = 0;
   LogSink log = {};

@@ -29,6 +29,7 @@ struct StageRecord {
   int64_t size_bytes = 0;
   int64_t parameters = 0, nonzero_parameters = 0;
   int64_t macs = 0;              ///< of one sample
+  bool macs_complete = true;     ///< false: some layer's shapes are not known
   int64_t activation_bytes = 0;  ///< arena of the plan for one sample
   std::map<std::string, double> metrics;
   int64_t samples = 0;  ///< that the metrics were taken on
@@ -81,6 +82,8 @@ struct Report {
   std::vector<StageRecord> stages;
   std::vector<LayerRecord> layers;
   std::vector<std::string> quantized;  ///< node keys that run on integers
+  /// Whose kernels the quantized file is for; empty: ONNX Runtime's, and Lapidary's.
+  std::string engine;
   std::vector<KeptFloat> kept_float;
   std::vector<TensorQuant> tensors;
   std::vector<HistogramRecord> histograms;

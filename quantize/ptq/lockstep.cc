@@ -157,8 +157,11 @@ void Lockstep::load(int64_t samples, const Segment& first) {
           ? feeder.fixed_batch()
           : std::clamp<int64_t>(static_cast<int64_t>(kBatchBytes / largest), 1, kMaxBatch);
   Executor executor(part(first), {.threads = threads_});
-  for (int64_t begin = 0; begin < samples; begin += batch) {
+  int64_t next = 0;
+  while (next < samples) {
+    const int64_t begin = next;
     const Batch held = data_.batch(begin, std::min(batch, samples - begin));
+    next = held.next;
     if (held.size() == 0) continue;
     const auto fed = feeder.inputs(held);
     Executor::Values inputs;

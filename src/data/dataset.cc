@@ -23,6 +23,7 @@ constexpr double kMostSkipped = 0.01;
 constexpr size_t kSkippedInMessage = 5;
 /// Whole data of more bytes are not read through for their digest.
 constexpr uintmax_t kMostHashedBytes = uintmax_t{1} << 30;
+constexpr int64_t kLookAhead = 1024;  // samples that are still read for the count of a refusal
 
 /// One graph input: where its samples are and what is done to them.
 struct Channel {
@@ -35,8 +36,8 @@ struct Channel {
 /// A sample, or why there is none.
 struct Outcome {
   Sample sample;
-  std::optional<Error> unusable;
-  bool tolerated = false;  // `nonfinite: skip`: does not count towards the limit
+  std::optional<Error> unusable;  // without the sample's name
+  bool tolerated = false;         // `nonfinite: skip`: does not count towards the limit
 };
 
 /// "key: value" of every key but the paths, which say where the data lie and not what they are;
@@ -90,24 +91,28 @@ class Dataset::Impl {
         stored = channel.source->read(at);
       } catch (const Error& error) {
         if (!channel.source->may_skip()) throw error.within(context());
-        out.unusable = error.within(context());
+        out.unusable = error;
         return out;
       }
       with_context(context, [&] { take(channel, stored, out); });
-      if (out.unusable) {
-        out.unusable = out.unusable->within(context());
-        return out;
-      }
+      if (out.unusable) return out;
     }
     return out;
   }
 
-  /// None where there are no samples; throws the last one's error where all are unusable.
+  static std::string place(const Sample& sample) {
+    return fmt::format("{} (sample {})", sample.source, sample.index);
+  }
+
+  /// None where there are no samples; throws where all are unusable.
   std::optional<Sample> first_usable() const {
     for (int64_t i = 0; i < size(); ++i) {
       Outcome outcome = load(i);
       if (!outcome.unusable) return std::move(outcome.sample);
-      if (i + 1 == size()) throw *outcome.unusable;
+      if (i + 1 == size()) {
+        batch(0, size());  // counts them, where that is what they are skipped for
+        throw outcome.unusable->within(place(outcome.sample));
+      }
     }
     return std::nullopt;
   }
@@ -115,16 +120,22 @@ class Dataset::Impl {
   Batch batch(int64_t begin, int64_t count) const {
     if (begin < 0 || begin > size() || count < 0)
       fail_usage("{} samples from {} of {}", count, begin, size());
-    const int64_t wanted = std::min(count, size() - begin);
-    std::vector<Outcome> outcomes(static_cast<size_t>(wanted));
-    parallel_for(wanted, 1, [&](int64_t from, int64_t to, int) {
-      for (int64_t i = from; i < to; ++i) outcomes[static_cast<size_t>(i)] = load(begin + i);
-    });
-    note_skipped(outcomes);
+    std::vector<Outcome> outcomes = load_all(begin, std::min(count, size() - begin));
+    if (note_skipped(outcomes)) refuse(begin + static_cast<int64_t>(outcomes.size()));
+    const bool ragged = std::any_of(channels.begin(), channels.end(),
+                                    [](const Channel& c) { return c.source->ragged(); });
     std::vector<Sample> samples;
-    for (Outcome& outcome : outcomes)
-      if (!outcome.unusable) samples.push_back(std::move(outcome.sample));
-    return stack(samples);
+    int64_t next = begin;
+    for (Outcome& outcome : outcomes) {
+      if (!outcome.unusable) {
+        if (ragged && !samples.empty() && !stacks(samples[0], outcome.sample)) break;
+        samples.push_back(std::move(outcome.sample));
+      }
+      ++next;
+    }
+    Batch out = stack(samples);
+    out.next = next;
+    return out;
   }
 
   std::vector<SkippedSample> skipped() const {
@@ -154,14 +165,19 @@ class Dataset::Impl {
   int64_t first() const { return std::min(spec.skip, channels[0].source->size()); }
 
  private:
+  std::vector<Outcome> load_all(int64_t begin, int64_t count) const {
+    std::vector<Outcome> out(static_cast<size_t>(count));
+    parallel_for(count, 1, [&](int64_t from, int64_t to, int) {
+      for (int64_t i = from; i < to; ++i) out[static_cast<size_t>(i)] = load(begin + i);
+    });
+    return out;
+  }
+
   void take(const Channel& channel, const Stored& stored, Outcome& out) const {
     if (const int64_t at = first_nonfinite(stored.tensor); at >= 0) {
-      const Error error(ErrorCode::kInvalid,
-                        fmt::format("value {} is NaN or infinite; repair the file or say "
-                                    "'nonfinite: skip'",
-                                    at));
-      if (!channel.skip_nonfinite) throw error;
-      out.unusable = error;
+      if (!channel.skip_nonfinite)
+        fail_invalid("value {} is NaN or infinite; repair the file or say 'nonfinite: skip'", at);
+      out.unusable = Error(ErrorCode::kInvalid, fmt::format("value {} is NaN or infinite", at));
       out.tolerated = true;
       return;
     }
@@ -179,7 +195,8 @@ class Dataset::Impl {
         channel.transform ? (*channel.transform)(stored) : stored.tensor;
   }
 
-  void note_skipped(const std::vector<Outcome>& outcomes) const {
+  /// True where more samples than may be are unusable by now.
+  bool note_skipped(const std::vector<Outcome>& outcomes) const {
     const std::lock_guard lock(mutex_);
     const int64_t before = counted_;
     for (const Outcome& outcome : outcomes) {
@@ -190,15 +207,31 @@ class Dataset::Impl {
           skipped_.emplace(index, SkippedSample{index, outcome.sample.source, why.what()}).second;
       if (!is_new || outcome.tolerated) continue;
       if (counted_++ == 0) first_code_ = why.code();
+      if (refused_.size() < kSkippedInMessage)
+        refused_.push_back(fmt::format("{}: {}", place(outcome.sample), why.what()));
     }
-    if (counted_ == before ||
-        static_cast<double>(counted_) <= kMostSkipped * static_cast<double>(size()))
-      return;
-    std::vector<std::string> first;
-    for (const auto& [at, sample] : skipped_)
-      if (first.size() < kSkippedInMessage) first.push_back(sample.reason);
-    fail(first_code_, "{} of {} samples cannot be used, more than {:g} %: {}{}", counted_, size(),
-         100 * kMostSkipped, fmt::join(first, "; "), skipped_.size() > first.size() ? "; ..." : "");
+    return counted_ > before &&
+           static_cast<double>(counted_) > kMostSkipped * static_cast<double>(size());
+  }
+
+  /// Ends the run, with what is wrong in samples from `begin` on as well.
+  [[noreturn]] void refuse(int64_t begin) const {
+    const int64_t looked = std::min(size() - begin, kLookAhead);
+    note_skipped(load_all(begin, looked));
+    const std::lock_guard lock(mutex_);
+    const bool all = begin + looked == size();
+    fail(first_code_, "{} of {}{} samples{} cannot be used, more than {:g} %: {}{}", counted_,
+         all ? "" : "the first ", begin + looked, all ? "" : fmt::format(" (of {})", size()),
+         100 * kMostSkipped, fmt::join(refused_, "; "),
+         counted_ > static_cast<int64_t>(refused_.size()) ? "; ..." : "");
+  }
+
+  static bool stacks(const Sample& a, const Sample& b) {
+    return std::equal(a.inputs.begin(), a.inputs.end(), b.inputs.begin(), b.inputs.end(),
+                      [](const auto& x, const auto& y) {
+                        return x.second.dtype() == y.second.dtype() &&
+                               x.second.shape() == y.second.shape();
+                      });
   }
 
   static Batch stack(const std::vector<Sample>& samples) {
@@ -307,7 +340,8 @@ class Dataset::Impl {
 
   mutable std::mutex mutex_, manifest_mutex_;
   mutable std::map<int64_t, SkippedSample> skipped_;
-  mutable int64_t counted_ = 0;
+  mutable int64_t counted_ = 0;               // that may not be so
+  mutable std::vector<std::string> refused_;  // the first of them
   mutable ErrorCode first_code_ = ErrorCode::kInvalid;
   mutable std::string manifest_, whole_;
 };
@@ -328,7 +362,7 @@ int64_t Dataset::first_index() const { return impl_->first(); }
 
 Sample Dataset::get(int64_t index) const {
   Outcome outcome = impl_->load(index);
-  if (outcome.unusable) throw *outcome.unusable;
+  if (outcome.unusable) throw outcome.unusable->within(Impl::place(outcome.sample));
   return std::move(outcome.sample);
 }
 

@@ -25,6 +25,8 @@ class Source {
   virtual bool pictures() const { return false; }
   /// True where a sample that cannot be read is left out instead of ending the run.
   virtual bool may_skip() const { return false; }
+  /// True where samples differ in length by nature: another length begins another batch.
+  virtual bool ragged() const { return false; }
   virtual int64_t num_classes() const { return 0; }
   virtual std::vector<std::string> warnings() const { return {}; }
 };

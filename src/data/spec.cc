@@ -189,7 +189,7 @@ FieldTable make_dataset_fields() {
        field("limit", &S::limit, "How many samples; 0: all").range(0, kMost),
        field("skip", &S::skip, "Samples left out before them").range(0, kMost),
        field("shuffle", &S::shuffle, "Order by seed, before skip and limit"),
-       field("batch", &S::batch, "Samples at a time").range(1, 65536)}};
+       field("batch", &S::batch, "Samples at a time; 0: as suits the model").range(0, 65536)}};
   for (Field& f : table.fields) f = nullable(std::move(f));
   return table;
 }
@@ -290,7 +290,7 @@ const FieldTable& dataset_fields() {
 
 void check_dataset(const DatasetSpec& spec) {
   if (spec.limit < 0 || spec.skip < 0) fail_usage("'limit' and 'skip' cannot be negative");
-  if (spec.batch < 1) fail_usage("'batch' is {}; it must be at least 1", spec.batch);
+  if (spec.batch < 0) fail_usage("'batch' is {}; it cannot be negative", spec.batch);
   if (!spec.inputs.empty()) return check_inputs(spec);
   if (spec.kind.empty())
     fail_usage("a data record needs 'kind': images, cifar10, idx, npy, raw or tokens");

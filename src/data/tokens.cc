@@ -45,6 +45,7 @@ class TokenSource : public Source {
   }
 
   int64_t size() const override { return static_cast<int64_t>(windows_.size()); }
+  bool ragged() const override { return true; }
 
   std::string name(int64_t index) const override {
     const TokenWindow& w = windows_[static_cast<size_t>(index)];

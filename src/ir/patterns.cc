@@ -31,6 +31,20 @@ std::vector<std::string> candidates(const Graph& graph, bool ops) {
   return names;
 }
 
+/// "; the nearest names are ...": of a pattern's letters, however far.
+std::string nearest_text(const std::string& pattern, std::vector<std::string> names) {
+  constexpr size_t kMost = 3;
+  std::string letters;
+  for (const char c : pattern)
+    if (std::string_view("*?[]").find(c) == std::string_view::npos) letters += c;
+  std::stable_sort(names.begin(), names.end(), [&](const auto& a, const auto& b) {
+    return edit_distance(letters, a) < edit_distance(letters, b);
+  });
+  names.resize(std::min(names.size(), kMost));
+  if (names.empty()) return {};
+  return fmt::format("; the nearest names are '{}'", fmt::join(names, "', '"));
+}
+
 /// "; did you mean ...?": a node's key, or `op:` and a type (that it begins so may have been
 /// forgotten).
 std::string proposal(const Graph& graph, const std::string& pattern, bool ops) {
@@ -38,7 +52,9 @@ std::string proposal(const Graph& graph, const std::string& pattern, bool ops) {
   if (std::find(types.begin(), types.end(), pattern) != types.end())
     return fmt::format("; did you mean '{}{}'?", kOp, pattern);
   for (std::string& type : types) type.insert(0, kOp);
-  return did_you_mean(pattern, ops ? types : candidates(graph, false));
+  const std::vector<std::string> names = ops ? types : candidates(graph, false);
+  if (std::string near = did_you_mean(pattern, names); !near.empty()) return near;
+  return nearest_text(pattern, names);
 }
 
 template <class Matches>

@@ -209,14 +209,14 @@ std::vector<float> values_of(const TapView& tap, const Tap& how) {
       return {};
   }
   const auto& s = tap.tensor.shape;
-  if (!tap.channels_last || s.size() != 4) return raw;
-  std::vector<float> out(raw.size());
-  const int64_t n_ = s[0], c_ = s[1], hw = s[2] * s[3];
-  for (int64_t n = 0; n < n_; ++n)
-    for (int64_t p = 0; p < hw; ++p)
-      for (int64_t c = 0; c < c_; ++c)
-        out[static_cast<size_t>((n * c_ + c) * hw + p)] =
-            raw[static_cast<size_t>((n * hw + p) * c_ + c)];
+  if (!tap.channels_last || s.size() < 3) return raw;
+  std::vector<float> out(raw.size());  // [N, positions, C] -> [N, C, positions]
+  const auto n_ = static_cast<size_t>(s[0]), c_ = static_cast<size_t>(s[1]);
+  const size_t positions = n_ * c_ == 0 ? 0 : raw.size() / (n_ * c_);
+  for (size_t n = 0; n < n_; ++n)
+    for (size_t p = 0; p < positions; ++p)
+      for (size_t c = 0; c < c_; ++c)
+        out[(n * c_ + c) * positions + p] = raw[(n * positions + p) * c_ + c];
   return out;
 }
 
@@ -257,13 +257,15 @@ std::vector<LayerError> compare_layers(const Graph& model, const Graph& referenc
   });
   const int64_t batch = batch_size(model, data, 1);
   const int64_t samples = std::min(options.samples, data.size());
-  for (int64_t begin = 0; begin < samples; begin += batch) {
-    const Batch now = data.batch(begin, batch);
+  int64_t next = 0;
+  while (next < samples) {
+    const Batch now = data.batch(next, batch);
+    next = now.next;
     if (now.size() == 0) continue;
     expected.clear();
     theirs.run(feed(reference, now));
     ours.run(feed(model, now));
-    options.log.advance("compare layers", begin + now.size(), samples);
+    options.log.advance("compare layers", std::min(next, samples), samples);
   }
   std::vector<LayerError> measured;
   for (size_t i = 0; i < probes.size(); ++i)

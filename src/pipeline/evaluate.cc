@@ -126,9 +126,13 @@ std::vector<Validation> evaluate_models(const std::vector<const Graph*>& models,
   int64_t batch = options.batch;
   for (const Graph* graph : models) batch = batch_size(*graph, data, batch);
   int64_t samples = 0;
-  for (int64_t begin = 0; begin < data.size(); begin += batch) {
-    const Batch now = data.batch(begin, batch);
+  int64_t next = 0;
+  bool labelled = false;
+  while (next < data.size()) {
+    const Batch now = data.batch(next, batch);
+    next = now.next;
     if (now.size() == 0) continue;
+    labelled |= has_labels(now);
     if (samples == 0)
       for (size_t i = 0; i < runners.size(); ++i)
         runners[i].metrics = choose_metrics(options.metrics, has_labels(now),
@@ -143,16 +147,25 @@ std::vector<Validation> evaluate_models(const std::vector<const Graph*>& models,
       runners[i].count_nonfinite(outputs[i], now.size());
       for (Measured& m : runners[i].metrics) m.metric->see({now, outputs[i], against});
       if (!options.keep_outputs) continue;
+      const Shape& before = runners[i].output_shape;
+      const Shape& shape = outputs[i].shape();
+      if (!before.empty() &&
+          !std::equal(before.begin() + 1, before.end(), shape.begin() + 1, shape.end()))
+        fail_usage("the outputs of samples of different lengths are no one array: {} and {}",
+                   shape_text(before), shape_text(shape));
       const auto values = outputs[i].data<float>();
       runners[i].outputs.insert(runners[i].outputs.end(), values.begin(), values.end());
       runners[i].output_shape = outputs[i].shape();
     }
     samples += now.size();
-    options.log.advance("evaluate", begin + now.size(), data.size());
+    options.log.advance("evaluate", next, data.size());
   }
   if (samples == 0) fail_usage("the evaluation data are empty");
   std::vector<Validation> out;
-  for (Runner& runner : runners) out.push_back(conclude(runner, samples, options.keep_outputs));
+  for (Runner& runner : runners) {
+    out.push_back(conclude(runner, samples, options.keep_outputs));
+    out.back().labelled = labelled;
+  }
   return out;
 }
 

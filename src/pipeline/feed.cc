@@ -81,6 +81,7 @@ Dataset open_for(const DataRecord& record, const Graph& graph, uint64_t seed) {
 int64_t batch_size(const Graph& graph, const Dataset& data, int64_t wanted) {
   if (const int64_t fixed = fixed_batch(graph); fixed > 0) return fixed;
   if (wanted > 0) return wanted;
+  if (data.spec().batch > 0) return data.spec().batch;
   int64_t bytes = 1;
   for (const DatasetInput& input : data.inputs())
     bytes += element_count(input.shape) * static_cast<int64_t>(dtype_size(input.dtype));

@@ -269,6 +269,7 @@ class Run {
     stage.parameters = summary.parameters;
     stage.nonzero_parameters = summary.nonzero_parameters;
     stage.macs = summary.macs;
+    stage.macs_complete = summary.macs_complete;
     report_.stages.push_back(std::move(stage));
     stage_graphs_.push_back(std::move(loaded.graph));
   }
@@ -334,8 +335,10 @@ class Run {
                            static_cast<int64_t>(stage_graphs_.size()));
       try {
         report_.stages[i].latency =
-            bench(stage_graphs_[i],
-                  {.threads = params.threads, .batch = params.batch, .seconds = params.seconds});
+            bench(stage_graphs_[i], {.threads = params.threads,
+                                     .batch = params.batch,
+                                     .seconds = params.seconds,
+                                     .input_shapes = options_.input_shapes});
       } catch (const Error& error) {
         // A model need not be run to be transformed: its ops may be unknown, its sizes open.
         if (error.code() != ErrorCode::kUsage && error.code() != ErrorCode::kUnsupported) throw;

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import resource
+import signal
 import struct
 import subprocess
 import sys
@@ -236,6 +237,41 @@ class CommandLine(Fixture):
         done = self.quantize(self.tmp / "p.onnx", "--skip", "op:Convv")
         self.assertEqual(done.returncode, 2)
         self.assertIn("Conv", done.stderr)
+        done = self.quantize(self.tmp / "p.onnx", "--skip", "nosuch*")
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.stderr, "no node matches 'nosuch\\*'; the nearest names are '.+', '.+', '.+'")
+
+    def test_integer_operators_are_for_onnx_runtime(self):
+        out = self.tmp / "trt.onnx"
+        done = self.quantize(out, "--format", "qoperator", "--target", "tensorrt")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--format is qoperator", done.stderr)
+        self.assertNotIn("calibrat", done.stderr)  # before any work
+        self.assertFalse(out.exists())
+
+    def test_a_file_for_another_engine_says_so(self):
+        out = self.tmp / "ncnn.onnx"
+        words = "meant for ncnn"
+        self.assertIn(words, self.quantize(out, "--target", "ncnn", "--dry-run").stdout)
+        self.assertIn(words, self.quantize(out, "--target", "ncnn", "--no-bench").stdout)
+        for form in ("md", "html"):
+            self.assertIn(words, Path(f"{out}.report.{form}").read_text(), form)
+        self.assertEqual(json.loads(Path(f"{out}.report.json").read_text())["engine"], "ncnn")
+        self.assertNotIn("meant for", self.quantize(out, "--dry-run").stdout)
+
+    def test_dry_run_names_what_would_be_quantized(self):
+        done = self.quantize(self.tmp / "n.onnx", "--dry-run")
+        plan = json.loads(self.quantize(self.tmp / "n.onnx", "--dry-run", "--json").stdout)["quantized"]
+        self.assertIn("What would run on integers", done.stdout)
+        for node in plan[:20]:
+            self.assertIn(node[:56], done.stdout)
+        if len(plan) > 20:
+            self.assertIn(f"... and {len(plan) - 20} more, --json has all", done.stdout)
+
+    def test_no_bench(self):
+        for no, count in (("--no-bench", 0), ("-q", 1)):
+            done = run("optimize", self.model, "-o", self.tmp / "b.onnx", "--json", no)
+            self.assertEqual([len(s["latency_ms"]) for s in json.loads(done.stdout)["stages"]], [count] * 2)
 
     def test_missed_limit_is_5_and_keeps_everything(self):
         out = self.tmp / "limit.onnx"
@@ -418,6 +454,18 @@ class CommandLine(Fixture):
                               capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, 6, done.stderr)
 
+    def test_reader_that_leaves(self):
+        read, write = os.pipe()
+        os.close(read)
+        done = subprocess.Popen([LAPIDARY, "doctor"], stdout=write, stderr=subprocess.PIPE, text=True)
+        os.close(write)
+        self.assertEqual(done.communicate(timeout=60)[1], "")
+        self.assertEqual(done.returncode, -signal.SIGPIPE)
+
+    def test_eval_without_labels_says_so(self):
+        self.assertIn("no labels", run("eval", self.model, "--data", self.calib).stdout)
+        self.assertNotIn("no labels", run("eval", self.model, "--data", self.eval).stdout)
+
     def test_no_home(self):
         env = {k: v for k, v in os.environ.items() if k != "HOME"}
         done = subprocess.run([LAPIDARY, "doctor"], env=env, capture_output=True, timeout=60)
@@ -561,6 +609,7 @@ class Recipes(Fixture):
     def test_contradictions(self):
         no_calib = re.sub(r"  calib:.*\n", "", self.whole())
         self.refused(no_calib, "calib")
+        self.refused(self.whole().replace("minmax", "minmax, format: qoperator, target: tensorrt"), "qdq")
         self.refused(self.whole() + "limits: {max_latency_ms: 1, threads: 7}\n", "threads")
         self.refused(self.whole().replace("- quantize:", "- quantise:"), "did you mean 'quantize'")
 

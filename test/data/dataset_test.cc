@@ -226,6 +226,8 @@ TEST_F(DatasetTest, NonFiniteSamplesAreNamed) {
   EXPECT_THAT(data.batch(0, 3).indices, ElementsAre(0, 2));
   EXPECT_THAT(data.skipped(), SizeIs(1));
   EXPECT_EQ(data.skipped()[0].index, 1);
+  EXPECT_EQ(data.skipped()[0].source, "x.npy[1]");
+  EXPECT_EQ(data.skipped()[0].reason, "value 1 is NaN or infinite");  // no advice that was taken
 }
 
 TEST_F(DatasetTest, Tokens) {
@@ -235,7 +237,13 @@ TEST_F(DatasetTest, Tokens) {
   EXPECT_THAT(whole.get(0).inputs.at("").data<int64_t>(), ElementsAre(1, 5, 6, 7, 8));
   EXPECT_THAT(whole.get(0).targets.data<int64_t>(), ElementsAre(5, 6, 7, 8, 9));
   EXPECT_THAT(whole.get(1).inputs.at("").data<int64_t>(), ElementsAre(1, 4));
-  EXPECT_THAT(error_of([&] { whole.batch(0, 2); }), HasSubstr("3: t.json[1][0:2] (sample 1)"));
+  const Batch first = whole.batch(0, 2);  // another length begins another batch
+  EXPECT_THAT(first.indices, ElementsAre(0));
+  EXPECT_EQ(first.next, 1);
+  const Batch second = whole.batch(first.next, 2);
+  EXPECT_THAT(second.indices, ElementsAre(1));
+  EXPECT_EQ(second.inputs.at("").shape(), (Shape{1, 2}));
+  EXPECT_EQ(second.next, 2);
   const Dataset cut = open_dataset({.kind = "tokens", .path = "t.json", .window = 2}, here());
   ASSERT_EQ(cut.size(), 4);
   EXPECT_THAT(cut.get(1).inputs.at("").data<int64_t>(), ElementsAre(6, 7));
@@ -287,7 +295,7 @@ TEST_F(DatasetTest, UnusablePicturesAreSkippedUpToOnePercent) {
   const auto skipped = data.skipped();
   ASSERT_THAT(skipped, SizeIs(2));
   EXPECT_EQ(skipped[0].index, 10);
-  EXPECT_EQ(skipped[0].reason, "010.png (sample 10): the file is empty");
+  EXPECT_EQ(skipped[0].reason, "the file is empty");
   EXPECT_THAT(error_of([&] { data.get(20); }), HasSubstr("3: 020.png (sample 20): damaged PNG"));
 
   fs::remove(at("p/030.png"));
@@ -307,6 +315,18 @@ TEST_F(DatasetTest, OnlyTheFirstFiveAreListedAndTheFirstDecidesTheCode) {
               StartsWith("7: 17 of 20 samples cannot be used, more than 1 %: 003.png (sample 3)"));
   EXPECT_THAT(text, AllOf(HasSubstr("; 007.png (sample 7)"), testing::EndsWith("; ...")));
   EXPECT_THAT(text, testing::Not(HasSubstr("008.png")));
+}
+
+TEST_F(DatasetTest, ARefusalCountsWhatLiesBehindTheBatchToo) {
+  put_pictures(20);
+  for (int i : {1, 5, 6, 12, 13, 14, 19}) put(fmt::format("p/{:03}.png", i), "");
+  const std::string text = error_of([&] { open_dataset(pictures_, here()).batch(0, 2); });
+  EXPECT_THAT(text, StartsWith("3: 7 of 20 samples cannot be used, more than 1 %: 001.png"));
+  EXPECT_THAT(text, AllOf(HasSubstr("; 013.png (sample 13): the file is empty; ..."),
+                          testing::Not(HasSubstr("014.png"))));
+  for (int i = 0; i < 20; ++i) put(fmt::format("p/{:03}.png", i), "");
+  EXPECT_THAT(error_of([&] { open_dataset(pictures_, here()).inputs(); }),
+              StartsWith("3: 20 of 20 samples cannot be used"));
 }
 
 TEST_F(DatasetTest, LabelsAreChecked) {

@@ -56,6 +56,13 @@ TEST(Metrics, AgreementHoldsTwoModelsTogether) {
   EXPECT_DOUBLE_EQ(measure("agreement_with_fp32", labelled({-1, -1}), y, &f), 0.5);
 }
 
+TEST(Metrics, AgreementIsOfClassesNotOfBoxes) {
+  const Tensor boxes = Tensor::of<float>({1, 2, 2}, {1, 0, 0, 1});
+  EXPECT_FALSE(measured("agreement_with_fp32", labelled({-1}), boxes, &boxes).has_value());
+  const Tensor classes = Tensor::of<float>({1, 4, 1, 1}, {1, 0, 0, 1});
+  EXPECT_DOUBLE_EQ(measure("agreement_with_fp32", labelled({-1}), classes, &classes), 1);
+}
+
 // By hand: sample 1: 10 log10(25 / 0.25) = 20; sample 2: 10 log10(100 / 1) = 20; sample 3: 40.
 TEST(Metrics, SqnrIsTheMeanOverSamples) {
   const Tensor f = Tensor::of<float>({3, 2}, {3, 4, 10, 0, 0, 100});

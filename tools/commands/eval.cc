@@ -45,6 +45,7 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
       if (common.json) {
         print_json({{"model", o->model},
                     {"samples", v.samples},
+                    {"labelled", v.labelled},
                     {"metrics", v.metrics},
                     {"nonfinite_outputs", v.nonfinite_outputs},
                     {"seconds", v.seconds},
@@ -57,6 +58,10 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
                                      v.images_per_second, threads);
       for (const auto& [name, value] : v.metrics)
         text += fmt::format("{:<22} {:.4f}\n", name, value);
+      if (!v.labelled)
+        text +=
+            "The data have no labels, so there is no accuracy: `labels:` in the record names "
+            "them; --against compares with a float model.\n";
       print(text);
       return 0;
     };

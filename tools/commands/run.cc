@@ -5,7 +5,7 @@ namespace lapidary::cli {
 void add_run(CLI::App& app, Common& common, Action& action) {
   struct Options {
     std::string recipe, out;
-    std::vector<std::string> sets;
+    std::vector<std::string> sets, shapes;
     bool dry_run = false, external_data = false;
   };
   auto o = std::make_shared<Options>();
@@ -15,12 +15,15 @@ void add_run(CLI::App& app, Common& common, Action& action) {
   sub->add_option("--out", o->out, "Folder for the results, instead of the recipe's");
   sub->add_flag("--external-data", o->external_data,
                 "Weights go into FILE.onnx.data beside each result");
+  sub->add_option("--shape", o->shapes, "Time with that: NAME=1x3x224x224, where sizes are open");
   sub->add_flag("--dry-run", o->dry_run, "Check everything and say what would happen");
   sub->callback([o, &common, &action] {
     action = [o, &common] {
       if (o->external_data) o->sets.emplace_back("external_data=true");
-      return run_and_print(Recipe::load(o->recipe, o->sets),
-                           {.output = o->out, .dry_run = o->dry_run}, common);
+      return run_and_print(
+          Recipe::load(o->recipe, o->sets),
+          {.output = o->out, .input_shapes = parse_shapes(o->shapes), .dry_run = o->dry_run},
+          common);
     };
   });
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/base/fail.h"
 #include "src/base/file.h"
 #include "tools/cli.h"
 
@@ -28,6 +29,9 @@ void add_samples(CLI::App& app, Common& common, Action& action) {
       guard_output(o->output, data.files());
       const int64_t left = std::max<int64_t>(0, data.size() - o->first);
       const Batch batch = data.batch(o->first, o->count > 0 ? std::min(o->count, left) : left);
+      if (batch.next < std::min(data.size(), o->first + (o->count > 0 ? o->count : left)))
+        fail_usage("sample {} has another length than those before it: no one array holds both",
+                   batch.next);
       std::map<std::string, Tensor> arrays;
       for (const auto& [name, tensor] : batch.inputs)
         arrays[name.empty() ? graph.value(graph.inputs()[0]).name : name] = tensor;

@@ -7,12 +7,16 @@ namespace lapidary {
 
 namespace {
 
-/// Share of samples whose largest output is the float model's; of equal outputs the first counts. A
+/// Share of samples whose largest output is the float model's; of equal outputs the first counts.
+/// Absent where outputs are not [N, classes] but for axes of 1: boxes have no largest element. A
 /// sample with NaN in it has no largest output, one whose largest is infinite none that can be
 /// trusted.
 class Agreement : public Metric {
  public:
   void see(const MetricBatch& batch) override {
+    const Shape& shape = batch.output.shape();
+    meaningful_ &=
+        std::count_if(shape.begin() + 1, shape.end(), [](int64_t d) { return d > 1; }) < 2;
     for (int64_t i = 0; i < batch.data.size(); ++i) {
       const auto mine = sample_of(batch.output, i), theirs = sample_of(*batch.reference, i);
       const auto answer = largest(mine);
@@ -22,7 +26,7 @@ class Agreement : public Metric {
   }
 
   std::optional<double> value() const override {
-    if (samples_ == 0) return {};
+    if (samples_ == 0 || !meaningful_) return {};
     return static_cast<double>(agreed_) / static_cast<double>(samples_);
   }
 
@@ -35,6 +39,7 @@ class Agreement : public Metric {
   }
 
   int64_t samples_ = 0, agreed_ = 0;
+  bool meaningful_ = true;
 };
 
 }  // namespace

@@ -56,7 +56,8 @@ class Console {
       const bool missed = !t.rows[r].empty() && t.rows[r].back() == "MISSED";
       out += (missed ? paint(line(t.rows[r]), "31;1") : line(t.rows[r])) + "\n";
     }
-    if (shown < t.rows.size()) out += fmt::format("  ... and {} more\n", t.rows.size() - shown);
+    if (shown < t.rows.size())
+      out += fmt::format("  ... and {} more, --json has all\n", t.rows.size() - shown);
   }
 
  private:
@@ -68,10 +69,11 @@ class Console {
 std::string report_console(const Report& r, bool color) {
   const Console console(color);
   std::string out = console.paint(printable(r.title), "1") + "\n" + headline(r) + "\n";
+  if (const std::string note = engine_note(r); !note.empty()) out += note + "\n";
   for (const std::string& w : r.warnings)
     out += console.paint("warning: " + printable(w), "33") + "\n";
-  for (const ReportTable& t :
-       {stage_table(r), latency_table(r), limit_table(r), estimate_table(r), kept_float_table(r)})
+  for (const ReportTable& t : {stage_table(r), latency_table(r), limit_table(r), estimate_table(r),
+                               planned_table(r), kept_float_table(r)})
     console.add(t, out);
   return out;
 }

@@ -155,6 +155,8 @@ std::string report_html(const Report& r) {
       "Lapidary</title><style>{1}</style></head><body>"
       "<main><h1>{0}</h1><p class=\"soft\">Lapidary {2}</p><p>{3}</p>",
       html_escape(r.title), kStyle, html_escape(r.version), html_escape(headline(r), 2000));
+  if (const std::string note = engine_note(r); !note.empty())
+    out += fmt::format("<p>{}</p>", html_escape(note, 1000));
   for (const std::string& w : r.warnings)
     out += fmt::format("<div class=\"warn\">{}</div>", html_escape(w, 1000));
   out += cards(r);
@@ -163,6 +165,7 @@ std::string report_html(const Report& r) {
   add_table(latency_table(r), out);
   out += bars(r);
   out += layer_plot(r);
+  add_table(planned_table(r), out);
   add_table(kept_float_table(r), out);
   out += histograms(r);
   for (const ReportTable& t : {layer_table(r), tensor_table(r), pass_table(r), estimate_table(r),

@@ -49,6 +49,7 @@ ordered_json stage_json(const StageRecord& s) {
           {"parameters", s.parameters},
           {"nonzero_parameters", s.nonzero_parameters},
           {"macs", s.macs},
+          {"macs_complete", s.macs_complete},
           {"activation_bytes", s.activation_bytes},
           {"metrics", metrics},
           {"latency_ms", list(s.latency, latency_json)},
@@ -99,7 +100,8 @@ std::string report_json(const Report& r) {
                       {"provenance", pairs(r.provenance)},
                       {"stages", list(r.stages, stage_json)},
                       {"layers", list(r.layers, layer_json)},
-                      {"quantized", r.quantized}};
+                      {"quantized", r.quantized},
+                      {"engine", r.engine}};
   const auto layers = integer_layers(r);
   out["integer_layers"] =
       layers ? ordered_json{{"ran", layers->ran}, {"of", layers->of}} : ordered_json(nullptr);

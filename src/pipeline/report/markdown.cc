@@ -31,11 +31,14 @@ void add_table(const ReportTable& t, std::string& out) {
 std::string report_markdown(const Report& r) {
   std::string out =
       fmt::format("# {}\n\n{}\n", markdown_escape(r.title), markdown_escape(headline(r), 2000));
+  if (const std::string note = engine_note(r); !note.empty())
+    out += "\n" + markdown_escape(note, 1000) + "\n";
   for (const std::string& w : r.warnings)
     out += fmt::format("\n> Warning: {}\n", markdown_escape(w));
   for (const ReportTable& t :
-       {stage_table(r), latency_table(r), limit_table(r), estimate_table(r), kept_float_table(r),
-        layer_table(r), tensor_table(r), pass_table(r), provenance_table(r), environment_table(r)})
+       {stage_table(r), latency_table(r), limit_table(r), estimate_table(r), planned_table(r),
+        kept_float_table(r), layer_table(r), tensor_table(r), pass_table(r), provenance_table(r),
+        environment_table(r)})
     add_table(t, out);
   return out;
 }

@@ -28,6 +28,11 @@ std::string optional_text(const std::optional<double>& value, const char* form) 
 
 std::string range_text(const Range& r) { return fmt::format("{:.4g} .. {:.4g}", r.low, r.high); }
 
+/// A dry run of steps that quantize.
+bool planned_only(const Report& r) {
+  return r.stages.size() < 2 && !(r.quantized.empty() && r.kept_float.empty());
+}
+
 std::string scale_text(const QuantParams& p) {
   if (p.scale.empty()) return "";
   if (p.scale.size() == 1) return fmt::format("{:.6g}", p.scale[0]);
@@ -51,7 +56,9 @@ ReportTable stage_table(const Report& r) {
     }
     row.push_back(size_text(s.size_bytes));
     row.push_back(count_text(s.parameters));
-    row.push_back(count_text(s.macs));
+    row.push_back(s.macs_complete ? count_text(s.macs)
+                  : s.macs > 0    ? "at least " + count_text(s.macs)
+                                  : "not counted");
     row.push_back(s.activation_bytes > 0 ? size_text(s.activation_bytes) : "");
     t.rows.push_back(std::move(row));
   }
@@ -102,6 +109,13 @@ ReportTable kept_float_table(const Report& r) {
   if (t.rows.empty() && !r.quantized.empty())
     t.note =
         "Nothing was left out by the target's rules; the layers' kernels say what ran on integers.";
+  return t;
+}
+
+ReportTable planned_table(const Report& r) {
+  ReportTable t{"What would run on integers", {"node"}, {}};
+  if (planned_only(r))
+    for (const std::string& node : r.quantized) t.rows.push_back({node});
   return t;
 }
 
@@ -184,8 +198,16 @@ std::optional<IntegerLayers> integer_layers(const Report& r) {
   return out;
 }
 
+std::string engine_note(const Report& r) {
+  if (r.engine.empty()) return {};
+  return fmt::format(
+      "The file is meant for {}: what is measured here is its simulation on this CPU, accuracy as "
+      "{} should give it, but neither its speed nor its integer kernels.",
+      r.engine, r.engine);
+}
+
 std::string headline(const Report& r) {
-  if (r.stages.size() < 2 && !(r.quantized.empty() && r.kept_float.empty()))
+  if (planned_only(r))
     return fmt::format("{} nodes would run on integers, {} stay float.", r.quantized.size(),
                        r.kept_float.size());
   if (r.stages.empty()) return "Nothing was measured.";

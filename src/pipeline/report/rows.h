@@ -22,6 +22,8 @@ ReportTable stage_table(const Report& report);
 ReportTable latency_table(const Report& report);
 ReportTable limit_table(const Report& report);
 ReportTable layer_table(const Report& report);
+/// Of a dry run: the nodes that would be quantized.
+ReportTable planned_table(const Report& report);
 ReportTable kept_float_table(const Report& report);
 ReportTable tensor_table(const Report& report);
 ReportTable pass_table(const Report& report);
@@ -35,6 +37,9 @@ struct IntegerLayers {
   int64_t ran = 0, of = 0;
 };
 std::optional<IntegerLayers> integer_layers(const Report& report);
+
+/// Where the file is for another engine: that the figures are of its simulation here; else empty.
+std::string engine_note(const Report& report);
 
 /// One sentence: what became of the model.
 std::string headline(const Report& report);

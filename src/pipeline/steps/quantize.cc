@@ -3,6 +3,7 @@
 #include "calibrate/run.h"
 #include "lapidary/compress.h"
 #include "quantize/checks.h"
+#include "quantize/targets.h"
 #include "src/base/text.h"
 #include "src/pipeline/histograms.h"
 #include "src/pipeline/step.h"
@@ -79,7 +80,14 @@ const FieldTable& QuantizeParams::fields() {
 
 class QuantizeStep : public Step {
  public:
-  explicit QuantizeStep(const Setting& setting) : params_(bind<QuantizeParams>(setting)) {}
+  explicit QuantizeStep(const Setting& setting) : params_(bind<QuantizeParams>(setting)) {
+    const TargetRecord& target = find_target(params_.target);
+    try {
+      check_format(target, params_.format);
+    } catch (const Error& error) {
+      fail_setting(setting, "{}", error.message());
+    }
+  }
 
   bool needs_calib() const override { return params_.stats.empty(); }
 
@@ -105,6 +113,7 @@ class QuantizeStep : public Step {
 
   void run(StepContext& context) const override {
     QuantizeLog log;
+    context.report.engine = find_target(params_.target).engine;
     context.graph = quantization_source(context.graph, params_, log);
     for (const std::string& warning : log.warnings) context.log.warn(warning);
     context.report.warnings.insert(context.report.warnings.end(), log.warnings.begin(),
@@ -145,6 +154,7 @@ class QuantizeStep : public Step {
   }
 
   void plan(StepContext& context) const override {
+    context.report.engine = find_target(params_.target).engine;
     add_to_report(plan_quantization(context.graph, params_), context.report);
   }
 

@@ -1,0 +1,56 @@
+#include <gtest/gtest.h>
+
+#include "lapidary/evaluate.h"
+#include "lapidary/exec.h"
+#include "src/ir/builder.h"
+#include "src/ops/infer.h"
+
+namespace lapidary {
+namespace {
+
+Tensor counted(Shape shape) {
+  Tensor out(DType::kF32, std::move(shape));
+  float next = 0;
+  for (float& v : out.mutable_data<float>()) v = next++;
+  return out;
+}
+
+/// x [2,5,7] -> Relu "y"; with `read_by_conv`, a one-dimensional Conv reads y too, for whose sake
+/// the executor lays it out as [N,W,C].
+Graph relu_net(bool read_by_conv) {
+  Graph graph;
+  graph.set_opset("", 13);
+  GraphBuilder b(graph);
+  const ValueId x = b.input("x", DType::kF32, {2, 5, 7});
+  const ValueId y = b.op("Relu", {x}, {}, "y");
+  if (read_by_conv) b.output(b.op("Conv", {y, b.constant("w", counted({3, 5, 3}))}, {}, "c"));
+  b.output(y);
+  infer_types(graph);
+  return graph;
+}
+
+bool lies_channels_last(const Graph& graph, const Tensor& x) {
+  bool last = false;
+  Executor executor(graph);
+  executor.tap({"y"}, [&](const TapView& tap) { last = tap.channels_last; });
+  executor.run({{"x", x}});
+  return last;
+}
+
+TEST(CompareLayers, ATensorOfRank3InTwoLayoutsIsOneTensor) {
+  const Graph with = relu_net(true), without = relu_net(false);
+  const Tensor x = counted({2, 5, 7});
+  ASSERT_TRUE(lies_channels_last(with, x));
+  ASSERT_FALSE(lies_channels_last(without, x));
+  const Dataset data = dataset_of({{"x", x}});
+  for (const auto& [a, b] : {std::pair(&with, &without), std::pair(&without, &with)}) {
+    const auto layers = compare_layers(*a, *b, data, {});
+    ASSERT_EQ(layers.size(), 1u);
+    EXPECT_EQ(layers[0].tensor, "y");
+    EXPECT_DOUBLE_EQ(layers[0].sqnr_db, 150);  // equal: the most that is told
+    EXPECT_DOUBLE_EQ(layers[0].cosine, 1);
+  }
+}
+
+}  // namespace
+}  // namespace lapidary
