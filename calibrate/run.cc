@@ -434,6 +434,7 @@ Statistics calibrate(const Graph& graph, const Dataset& data, const CalibrateOpt
 
 Statistics calibrate_partly(const Graph& graph, const Dataset& data,
                             const CalibrateOptions& options, Collect collect) {
+  const ThreadScope scope(options.threads);
   if (options.samples < 0) fail_usage("samples: {} is negative", options.samples);
   if (options.batch < 0) fail_usage("batch: {} is negative", options.batch);
   if (data.size() == 0) fail_usage("the calibration data hold no sample");

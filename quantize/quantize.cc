@@ -19,6 +19,7 @@
 #include "quantize/targets.h"
 #include "quantize/weights.h"
 #include "src/base/fail.h"
+#include "src/base/parallel.h"
 #include "src/base/text.h"
 #include "src/ops/infer.h"
 #include "src/passes/lower_qdq.h"
@@ -228,6 +229,7 @@ void report_layers(const QdqGraph& qdq, QuantizeLog& log, const std::string& wei
 
 Graph quantize(const Graph& graph, const Statistics& statistics, const Dataset* samples,
                const QuantizeOptions& options, QuantizeLog* log_out) {
+  const ThreadScope scope(options.threads);
   QuantizeLog log;
   check_options(options);
   const TargetRecord target = target_for(options);

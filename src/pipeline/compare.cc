@@ -8,6 +8,7 @@
 #include "lapidary/evaluate.h"
 #include "src/base/fail.h"
 #include "src/base/half.h"
+#include "src/base/parallel.h"
 #include "src/base/text.h"
 #include "src/passes/lower_qdq.h"
 #include "src/pipeline/feed.h"
@@ -224,6 +225,7 @@ std::vector<float> values_of(const TapView& tap, const Tap& how) {
 
 std::vector<LayerError> compare_layers(const Graph& model, const Graph& reference,
                                        const Dataset& data, const CompareOptions& options) {
+  const ThreadScope scope(options.threads);
   const std::vector<Probe> probes = find_probes(model, reference);
   std::vector<LayerError> out(probes.size());
   if (probes.empty()) return out;

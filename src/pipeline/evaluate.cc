@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "src/base/parallel.h"
 #include "src/base/text.h"
 #include "src/pipeline/evaluate_models.h"
 #include "src/pipeline/feed.h"
@@ -116,6 +117,7 @@ Validation conclude(Runner& runner, int64_t samples, bool keep_outputs) {
 
 std::vector<Validation> evaluate_models(const std::vector<const Graph*>& models, int reference,
                                         const Dataset& data, const EvaluateOptions& options) {
+  const ThreadScope scope(options.threads);
   std::vector<Runner> runners;
   for (const Graph* graph : models)
     runners.push_back({graph,
