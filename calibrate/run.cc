@@ -387,12 +387,18 @@ class Run {
   bool only_check_ = false;
 };
 
-void resume(const CalibrateOptions& options, Statistics::Impl& stats) {
+void resume(const CalibrateOptions& options, const Dataset& data, Statistics::Impl& stats) {
   if (options.checkpoint.empty() || !std::filesystem::exists(options.checkpoint)) return;
   Statistics before = Statistics::load(options.checkpoint);
   if (before.graph_hash() != stats.graph_hash)
     fail_invalid("{} belongs to another graph; remove it or name another file",
                  options.checkpoint.string());
+  const auto& sources = before.impl().sources;
+  if (!sources.empty() && !sources.contains(data.whole_sha256()))
+    fail_invalid(
+        "{} was collected from other data, or by another record of them; remove it or "
+        "name another file (lapidary stats merge joins statistics of different data)",
+        options.checkpoint.string());
   stats = std::move(before.impl());
   options.log.info(
       fmt::format("continuing {} with {} samples", options.checkpoint.string(), stats.samples()));
@@ -442,7 +448,7 @@ Statistics calibrate_partly(const Graph& graph, const Dataset& data,
   Statistics out;
   Statistics::Impl& stats = out.impl();
   stats.graph_hash = graph_hash(form);
-  resume(options, stats);
+  resume(options, data, stats);
   int64_t samples = data.size();
   if (options.samples > 0) {
     if (options.samples > samples)

@@ -14,19 +14,36 @@ namespace lapidary {
 
 namespace {
 
+/// "float32[N,?]" -> "x=1x?": what is to be given.
+std::string shape_hint(const Value& input) {
+  std::vector<std::string> sizes;
+  if (input.type.shape)
+    for (size_t i = 0; i < input.type.shape->size(); ++i) {
+      const Dim& d = (*input.type.shape)[i];
+      sizes.push_back(d.known() ? fmt::format("{}", d.value) : i == 0 ? "1" : "?");
+    }
+  return fmt::format("{}={}", input.name,
+                     sizes.empty() ? "1x?" : fmt::format("{}", fmt::join(sizes, "x")));
+}
+
 /// Sizes for one inference: given by name, or by the batch for a first axis, otherwise a usage
 /// error.
 Shape bind_shape(const Value& input, const BenchOptions& options) {
-  if (const auto found = options.input_shapes.find(input.name); found != options.input_shapes.end())
+  if (const auto found = options.input_shapes.find(input.name);
+      found != options.input_shapes.end()) {
+    if (element_count(found->second) == 0)
+      fail_usage("input '{}' is to be {}: nothing would be computed", input.name,
+                 shape_text(found->second));
     return found->second;
+  }
   if (!input.type.shape)
-    fail_usage("input '{}' has no shape: give --shape {}=1x3x224x224", input.name, input.name);
+    fail_usage("input '{}' has no shape: give --shape {}", input.name, shape_hint(input));
   Shape out;
   for (size_t i = 0; i < input.type.shape->size(); ++i) {
     const Dim& d = (*input.type.shape)[i];
     if (!d.known() && i > 0)
-      fail_usage("input '{}' is {}: give --shape {}=1x3x224x224", input.name, input.type.text(),
-                 input.name);
+      fail_usage("input '{}' is {}: give --shape {}", input.name, input.type.text(),
+                 shape_hint(input));
     out.push_back(d.known() ? d.value : options.batch);
   }
   return out;

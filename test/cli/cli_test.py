@@ -311,6 +311,17 @@ class CommandLine(Fixture):
         done = run("calibrate", self.model, "--data", self.calib, "-o", stats, "--resume", "--json")
         self.assertIn("continuing", done.stderr)
         self.assertEqual(json.loads(done.stdout)["samples"], 64)
+        other = run("calibrate", self.model, "--data", str(self.calib).replace("0.286", "0.3"), "-o", stats, "--resume")
+        self.assertEqual(other.returncode, 3, other.stderr)
+        self.assertIn("from other data", other.stderr)
+
+    def test_timing_that_fails_is_a_warning(self):
+        out = self.tmp / "odd.onnx"
+        done = run("optimize", self.model, "-o", out, "--shape", "image=1x3x28x28", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("latency was not measured", done.stderr)
+        self.assertTrue(out.exists())
+        self.assertEqual(run("bench", self.model, "--shape", "image=0x1x28x28").returncode, 2)
 
     def test_common_options_everywhere(self):
         self.assertEqual(run("bench", self.model, "--seconds", 0.01, "-q", "--seed", 3).returncode, 0)

@@ -9,8 +9,6 @@ import json
 import sys
 import time
 
-import numpy as np
-
 
 def onnxruntime(model, threads, arrays):
     import onnxruntime as ort
@@ -45,6 +43,7 @@ def openvino(model, threads, arrays, precision=None):
 
 
 def litert(model, threads, arrays):
+    import numpy as np
     import ai_edge_litert
     from ai_edge_litert.interpreter import Interpreter
 
@@ -88,6 +87,8 @@ def main():
         print(json.dumps(answer), file=answers, flush=True)
 
     try:
+        import numpy as np
+
         with np.load(inputs) as stored:
             arrays = {name: np.ascontiguousarray(stored[name]) for name in stored.files}
         version, run = ENGINES[engine](model, int(threads), arrays)

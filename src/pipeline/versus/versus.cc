@@ -93,7 +93,7 @@ class Peer : public Contender {
     const auto json = nlohmann::json::parse(process_.read_line(limit), nullptr, false);
     if (!json.is_object()) fail(ErrorCode::kIo, "{}: an answer that is not JSON", engine_);
     if (json.contains("error"))
-      fail_unsupported("{} cannot run here: {}", engine_,
+      fail_unsupported("{} cannot run here: {} (LAPIDARY_PYTHON names another Python)", engine_,
                        printable(json["error"].get<std::string>(), 500));
     return json;
   }
