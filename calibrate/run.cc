@@ -395,10 +395,10 @@ void resume(const CalibrateOptions& options, const Dataset& data, Statistics::Im
                  options.checkpoint.string());
   const auto& sources = before.impl().sources;
   if (!sources.empty() && !sources.contains(data.whole_sha256()))
-    fail_invalid(
-        "{} was collected from other data, or by another record of them; remove it or "
-        "name another file (lapidary stats merge joins statistics of different data)",
-        options.checkpoint.string());
+    options.log.warn(
+        fmt::format("{} was collected from other data, or by another record of the same: these "
+                    "samples are added to those; remove it to start anew",
+                    options.checkpoint.string()));
   stats = std::move(before.impl());
   options.log.info(
       fmt::format("continuing {} with {} samples", options.checkpoint.string(), stats.samples()));
