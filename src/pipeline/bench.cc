@@ -159,6 +159,11 @@ std::vector<double> time_runs(const std::function<void()>& run, double seconds) 
   return ms;
 }
 
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return percentile(values, 0.5);
+}
+
 Latency summarize_times(std::vector<double> ms, int threads, int64_t batch) {
   std::sort(ms.begin(), ms.end());
   return {threads,
@@ -195,8 +200,7 @@ std::vector<StepInfo> bench_layers(const Graph& model, const BenchOptions& optio
     for (size_t i = 0; i < steps.size(); ++i) ms[i].push_back(executor.steps()[i].milliseconds);
   };
   time_runs(run, options.seconds);
-  for (size_t i = 0; i < steps.size(); ++i)
-    steps[i].milliseconds = summarize_times(ms[i], options.threads[0], options.batch).median_ms;
+  for (size_t i = 0; i < steps.size(); ++i) steps[i].milliseconds = median(ms[i]);
   return steps;
 }
 

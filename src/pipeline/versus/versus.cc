@@ -102,35 +102,26 @@ class Peer : public Contender {
   std::string version_;
 };
 
-/// The inputs as a file that peers read, gone with this object.
-class InputsFile {
+/// A folder of its own, gone with this object and all that is in it.
+class TemporaryFolder {
  public:
-  explicit InputsFile(const Executor::Values& inputs) {
-    std::string folder =
-        (std::filesystem::temp_directory_path() / "lapidary-bench-XXXXXX").string();
-    if (mkdtemp(folder.data()) == nullptr)
+  TemporaryFolder()
+      : path_((std::filesystem::temp_directory_path() / "lapidary-bench-XXXXXX").string()) {
+    if (mkdtemp(path_.data()) == nullptr)
       fail(ErrorCode::kIo, "cannot make a folder for temporary files in '{}'",
            std::filesystem::temp_directory_path().string());
-    folder_ = folder;
-    write_npz(path(), {inputs.begin(), inputs.end()});
   }
-  ~InputsFile() {
+  ~TemporaryFolder() {
     std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
+    std::filesystem::remove_all(path_, ignored);
   }
-  InputsFile(const InputsFile&) = delete;
-  InputsFile& operator=(const InputsFile&) = delete;
-  std::string path() const { return folder_ + "/inputs.npz"; }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::string& path() const { return path_; }
 
  private:
-  std::string folder_;
+  std::string path_;
 };
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 }  // namespace
 
@@ -141,7 +132,9 @@ std::vector<VersusRow> bench_versus(const std::string& model_file,
   for (const std::string& peer : peers) specs.push_back(parse_peer(peer, model_file));
   const Graph model = load_onnx(model_file);
   const Executor::Values inputs = bench_inputs(model, options);
-  const InputsFile inputs_file(inputs);
+  const TemporaryFolder folder;
+  const std::string inputs_file = folder.path() + "/inputs.npz";
+  write_npz(inputs_file, {inputs.begin(), inputs.end()});
   const int rounds = std::max(3, static_cast<int>(options.seconds / kRoundSeconds));
 
   std::vector<VersusRow> rows;
@@ -153,7 +146,7 @@ std::vector<VersusRow> bench_versus(const std::string& model_file,
         contenders.push_back(
             std::make_unique<Own>(load_onnx(spec.file), inputs, threads, options.warmup));
       else
-        contenders.push_back(std::make_unique<Peer>(spec, threads, inputs_file.path()));
+        contenders.push_back(std::make_unique<Peer>(spec, threads, inputs_file));
     }
     const size_t count = contenders.size();
     std::vector<std::vector<double>> all(count), medians(count);
