@@ -94,6 +94,8 @@ struct Avx2 {
     return _mm256_loadu_si256(reinterpret_cast<const I*>(p));
   }
   LAPIDARY_INLINE I max_bytes(I a, I b) { return _mm256_max_epu8(a, b); }
+  LAPIDARY_INLINE I min_bytes(I a, I b) { return _mm256_min_epu8(a, b); }
+  LAPIDARY_INLINE I set8(int x) { return _mm256_set1_epi8(static_cast<char>(x)); }
   /// The first n bytes of quarter Part (of 4 / NV vectors' worth) of what `pack` returns.
   template <int NV, int Part>
   LAPIDARY_INLINE void store_part(uint8_t* p, I v, int64_t n) {
@@ -181,9 +183,19 @@ struct Avx512 {
   LAPIDARY_INLINE I set16(int x) { return _mm512_set1_epi16(static_cast<int16_t>(x)); }
   LAPIDARY_INLINE I load_raw(const uint8_t* p) { return _mm512_loadu_si512(p); }
   LAPIDARY_INLINE I max_bytes(I a, I b) { return _mm512_max_epu8(a, b); }
+  LAPIDARY_INLINE I min_bytes(I a, I b) { return _mm512_min_epu8(a, b); }
+  LAPIDARY_INLINE I set8(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }
   template <int NV, int Part>
   LAPIDARY_INLINE void store_part(uint8_t* p, I v, int64_t n) {
-    const __mmask64 mask = n >= 64 ? ~0ull : (1ull << n) - 1;
+    if (n >= NV * kLanes) {
+      if constexpr (NV == 4) _mm512_storeu_si512(p, v);
+      if constexpr (NV == 2)
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_extracti64x4_epi64(v, Part));
+      if constexpr (NV == 1)
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_extracti32x4_epi32(v, Part));
+      return;
+    }
+    const __mmask64 mask = (1ull << n) - 1;
     if constexpr (NV == 4) _mm512_mask_storeu_epi8(p, mask, v);
     if constexpr (NV == 2)
       _mm256_mask_storeu_epi8(p, static_cast<__mmask32>(mask), _mm512_extracti64x4_epi64(v, Part));

@@ -1,5 +1,6 @@
 #include "kernels/conv_s8/packed.h"
 
+#include <cmath>
 #include <cstring>
 
 namespace lapidary::kernels {
@@ -121,8 +122,13 @@ void set_bias(void* packed, const int32_t* bias, int x_zero) {
 void set_multipliers(void* packed, const float* multipliers, int64_t count) {
   const PackedS8View view = view_packed(packed);
   const int64_t group_c = view.head->group_c, stride = view.head->group_stride;
-  for (int64_t oc = 0; oc < view.head->groups * group_c; ++oc)
-    view.multipliers[oc / group_c * stride + oc % group_c] = multipliers[count == 1 ? 0 : oc];
+  bool small = true;
+  for (int64_t oc = 0; oc < view.head->groups * group_c; ++oc) {
+    const float m = multipliers[count == 1 ? 0 : oc];
+    view.multipliers[oc / group_c * stride + oc % group_c] = m;
+    small &= std::fabs(m) < 1.0f;
+  }
+  static_cast<PackedS8*>(packed)->small_multipliers = small ? 1 : 0;
 }
 
 }  // namespace lapidary::kernels

@@ -10,10 +10,11 @@ namespace lapidary::kernels {
 /// Weights are kept as s8: u8 ones, and their zero points, less 128.
 struct PackedS8 {
   int64_t groups = 1;
-  int64_t group_c = 0;          ///< OC / G
-  int64_t group_stride = 0;     ///< group_c rounded up to the row's block, a multiple of 16
-  int64_t has_zero_points = 0;  ///< 1 where some weight zero point (as s8) is not 0
-  int64_t reserved[4] = {};
+  int64_t group_c = 0;            ///< OC / G
+  int64_t group_stride = 0;       ///< group_c rounded up to the row's block, a multiple of 16
+  int64_t has_zero_points = 0;    ///< 1 where some weight zero point (as s8) is not 0
+  int64_t small_multipliers = 0;  ///< 1 where all |multipliers| < 1: acc * m stays within int32
+  int64_t reserved[3] = {};
 };
 static_assert(sizeof(PackedS8) == 64);
 

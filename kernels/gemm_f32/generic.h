@@ -50,15 +50,19 @@ struct GemmF32 {
     t.args = &p;
     t.w_step = (p.packed_b != nullptr ? kBlock : ldb) * 4;
     for (int64_t m = p.m_begin; m < m_end; m += panel) {
+      const IgemmChunk c = {.a = reinterpret_cast<const char*>(p.a + m * lda),
+                            .a_pixel = t.a_pixel,
+                            .rows = 1,
+                            .pixels = at_most(panel, m_end - m),
+                            .pixel = m};
       for (int64_t block = p.block_begin; block < block_end; ++block) {
         t.channel = block * kBlock;
         t.channels = at_most(kBlock, s.n - t.channel);
         t.w = reinterpret_cast<const char*>(
             p.packed_b != nullptr ? static_cast<const float*>(p.packed_b) + t.channel * s.k
                                   : p.b.data + t.channel);
-        t.a = reinterpret_cast<const char*>(p.a + m * lda);
-        t.pixel = m;
-        igemm_line<Policy>(t, at_most(panel, m_end - m), 2);
+        t.a = c.a;
+        igemm_block<Policy>(t, c, 2);
       }
     }
   }

@@ -42,6 +42,8 @@ struct IgemmPlan {
 namespace {
 
 constexpr int64_t kChunkBytes = 192 * 1024;
+/// Bytes of K up to which storing results costs most: blocks as wide as a cache line of u8 then.
+constexpr int64_t kShortK = 512;
 
 constexpr int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
 constexpr int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -63,7 +65,10 @@ constexpr int64_t input_lines(const ConvShape& s, int64_t rows) {
   p.group_c = s.out_c / s.groups;
   p.line_pixels = is_flat(s) ? s.batch * s.out_h * s.out_w : s.out_w;
   p.nv = p.group_c <= t.lanes ? 1 : 2;
-  if (t.registers == 32 && p.line_pixels <= 7 && p.group_c > 2 * t.lanes) p.nv = 4;
+  const bool one_line = is_flat(s) || s.out_h == 1;
+  if (t.registers == 32 && one_line && p.line_pixels <= 7 && p.group_c > 2 * t.lanes) p.nv = 4;
+  const int64_t k_bytes = s.kernel_h * s.kernel_w * (s.in_c / s.groups) * 4 / t.unit;
+  if (t.registers == 32 && p.group_c % (4 * t.lanes) == 0 && k_bytes <= kShortK) p.nv = 4;
   p.mr = tile_pixels(t, p.nv);
   p.group_blocks = up_to(p.group_c, p.nv * t.lanes);
   p.group_stride = p.group_blocks * p.nv * t.lanes;
