@@ -15,10 +15,9 @@ struct Problem {
   ConvF32Args args;
 };
 
-Problem draw_problem(Draw& draw, bool depthwise) {
+Problem draw_problem(Draw& draw, const ConvShape& s) {
   Problem p;
-  ConvShape& s = p.shape;
-  s = draw_shape(draw, depthwise);
+  p.shape = s;
   p.x = draw.reals(s.batch * s.in_h * s.in_w * s.in_c, -2, 2);
   p.w = draw.reals(s.out_c * s.in_c / s.groups * s.kernel_h * s.kernel_w, -1, 1);
   p.bias = draw.reals(s.out_c, -3, 3);
@@ -115,7 +114,14 @@ TEST_P(ConvF32Row, EqualsTheFormulaOnRandomShapes) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
   Draw draw(7);
   for (int i = 0; i < 100 && !HasFailure(); ++i)
-    check(GetParam(), conv_f32_kernels().back(), draw_problem(draw, false), draw);
+    check(GetParam(), conv_f32_kernels().back(), draw_problem(draw, draw_shape(draw, false)), draw);
+}
+
+TEST_P(ConvF32Row, EqualsTheFormulaWhereItsTilesChange) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(11);
+  for (int i = 0; i < 60 && !HasFailure(); ++i)
+    check(GetParam(), conv_f32_kernels().back(), draw_problem(draw, draw_tile_shape(draw)), draw);
 }
 
 class DwF32Row : public testing::TestWithParam<ConvF32Kernel> {};
@@ -124,7 +130,7 @@ TEST_P(DwF32Row, EqualsTheFormulaOnRandomShapes) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
   Draw draw(8);
   for (int i = 0; i < 150 && !HasFailure(); ++i)
-    check(GetParam(), dw_f32_kernels().back(), draw_problem(draw, true), draw);
+    check(GetParam(), dw_f32_kernels().back(), draw_problem(draw, draw_shape(draw, true)), draw);
 }
 
 TEST_P(ConvF32Row, GivesTheSameBitsOnAnyNumberOfThreads) {
@@ -132,7 +138,7 @@ TEST_P(ConvF32Row, GivesTheSameBitsOnAnyNumberOfThreads) {
   const ConvF32Kernel& kernel = GetParam();
   Draw draw(9);
   for (int i = 0; i < 20; ++i) {
-    const Problem p = draw_problem(draw, false);
+    const Problem p = draw_problem(draw, draw_shape(draw, false));
     const Array<float> whole = compute(kernel, p, draw);
     Array<uint8_t> packed(static_cast<int64_t>(kernel.call->packed_bytes(p.shape)));
     kernel.call->pack(p.shape, {.data = p.w.data(), .bias = p.bias.data()}, packed.data());

@@ -24,10 +24,9 @@ struct Problem {
   }
 };
 
-Problem draw_problem(Draw& draw, bool depthwise) {
+Problem draw_problem(Draw& draw, const ConvShape& s) {
   Problem p;
-  ConvShape& s = p.shape;
-  s = draw_shape(draw, depthwise);
+  p.shape = s;
   const bool extreme = draw.one_in(4);
   p.w_unsigned = draw.one_in(4);
   p.x = draw.integers<uint8_t>(s.batch * s.in_h * s.in_w * s.in_c, extreme ? 254 : 0, 255);
@@ -133,10 +132,11 @@ void check(const ConvS8Kernel& kernel, const Problem& p, ConvS8Args a, Draw& dra
   EXPECT_EQ(differing, 0) << shape_text(s) << (by_rows ? " by rows" : " by blocks");
 }
 
-void check_random(const ConvS8Kernel& kernel, bool depthwise, int problems) {
+template <class Shape>
+void check_random(const ConvS8Kernel& kernel, int problems, const Shape& shape) {
   Draw draw(2024);
   for (int i = 0; i < problems && !testing::Test::HasFailure(); ++i) {
-    const Problem p = draw_problem(draw, depthwise);
+    const Problem p = draw_problem(draw, shape(draw));
     ConvS8Args a = p.args;
     const int64_t kind = draw.in(0, 5);
     a.output = kind == 0 ? ConvS8Output::kI32 : kind == 1 ? ConvS8Output::kF32 : ConvS8Output::kU8;
@@ -162,14 +162,19 @@ class ConvS8Row : public testing::TestWithParam<ConvS8Kernel> {};
 
 TEST_P(ConvS8Row, EqualsTheFormulaOnRandomShapes) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
-  check_random(GetParam(), false, 120);
+  check_random(GetParam(), 120, [](Draw& draw) { return draw_shape(draw); });
+}
+
+TEST_P(ConvS8Row, EqualsTheFormulaWhereItsTilesChange) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  check_random(GetParam(), 60, draw_tile_shape);
 }
 
 class DwS8Row : public testing::TestWithParam<ConvS8Kernel> {};
 
 TEST_P(DwS8Row, EqualsTheFormulaOnRandomShapes) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
-  check_random(GetParam(), true, 150);
+  check_random(GetParam(), 150, [](Draw& draw) { return draw_shape(draw, true); });
 }
 
 LAPIDARY_EACH_ROW(ConvS8Row, conv_s8_kernels());
