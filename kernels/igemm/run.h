@@ -37,6 +37,8 @@ struct IgemmTile {
 
 /// Pixels of a tile that are addressed from each of its two bases.
 constexpr int64_t kHalfTile = 7;
+/// Bytes of weights between what is brought into L1 and what is used.
+constexpr int64_t kNear = 1024;
 
 template <class P, int MR, int NV>
 __attribute__((noinline)) void igemm_tile(const IgemmTile& t) {
@@ -55,6 +57,10 @@ __attribute__((noinline)) void igemm_tile(const IgemmTile& t) {
       for (int64_t u = t.units; u > 0; --u, low += 4, high += 4, w += w_step) {
         if constexpr (NV > 1) {
           __builtin_prefetch(ahead, 0, 2);
+          if constexpr (P::kTraits.unit == 1) {  // a block of floats seldom fits in L1
+#pragma GCC unroll 4
+            for (int v = 0; v < NV; ++v) __builtin_prefetch(w + kNear + 64 * v, 0, 3);
+          }
           ahead += ahead_step;
         }
         typename P::Vec weights[NV];
