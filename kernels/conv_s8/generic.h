@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cmath>
+
 #include "kernels/conv_s8/packed.h"
 #include "kernels/eltwise_s8/generic.h"
 #include "kernels/igemm/run.h"
@@ -43,6 +45,19 @@ __attribute__((noinline)) void after_u8(const ConvS8Args& p, const IgemmTile& t,
   }
 }
 
+/// The first `pixels` of 4 / NV pixels of NV vectors of channels, as one vector of bytes.
+template <class V, int NV>
+LAPIDARY_INLINE void store_group(typename V::I bytes, int64_t pixels, int64_t channels, uint8_t* y,
+                                 int64_t y_stride) {
+  V::template store_part<NV, 0>(y, bytes, channels);
+  if constexpr (NV < 4)
+    if (pixels > 1) V::template store_part<NV, 1>(y + y_stride, bytes, channels);
+  if constexpr (NV < 2) {
+    if (pixels > 2) V::template store_part<NV, 2>(y + 2 * y_stride, bytes, channels);
+    if (pixels > 3) V::template store_part<NV, 3>(y + 3 * y_stride, bytes, channels);
+  }
+}
+
 /// Requantization of accumulators in registers, NV vectors of channels each.
 template <class V, int NV>
 struct StoreU8 {
@@ -82,13 +97,7 @@ struct StoreU8 {
       for (int i = 0; i < 4; ++i)
         q[i] = m + i / NV < MR ? acc[(m + i / NV) % MR][i % NV] : V::set(0);
       const auto bytes = V::pack(q[0], q[1], q[2], q[3], zero);
-      V::template store_part<NV, 0>(y + m * y_stride, bytes, channels);
-      if constexpr (kPixels > 1)
-        if (m + 1 < MR) V::template store_part<NV, 1>(y + (m + 1) * y_stride, bytes, channels);
-      if constexpr (kPixels > 2) {
-        if (m + 2 < MR) V::template store_part<NV, 2>(y + (m + 2) * y_stride, bytes, channels);
-        if (m + 3 < MR) V::template store_part<NV, 3>(y + (m + 3) * y_stride, bytes, channels);
-      }
+      store_group<V, NV>(bytes, MR - m, channels, y + m * y_stride, y_stride);
     }
   }
 };
@@ -101,19 +110,14 @@ LAPIDARY_INLINE void store_bytes(int64_t pixels, int64_t channels, int zero, int
   constexpr int kPixels = 4 / NV;  // four vectors make one of bytes
   const auto zeros = V::set16(zero);
   const auto low = V::set8(lo), high = V::set8(hi);
+  const bool limited = lo > 0 || hi < 255;
   for (int64_t m = 0; m < pixels; m += kPixels, y += kPixels * y_stride) {
     typename V::I q[4];
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) q[i] = value(m + i / NV, i % NV);
     auto bytes = V::pack(q[0], q[1], q[2], q[3], zeros);
-    bytes = V::min_bytes(V::max_bytes(bytes, low), high);
-    V::template store_part<NV, 0>(y, bytes, channels);
-    if constexpr (kPixels > 1)
-      if (m + 1 < pixels) V::template store_part<NV, 1>(y + y_stride, bytes, channels);
-    if constexpr (kPixels > 2) {
-      if (m + 2 < pixels) V::template store_part<NV, 2>(y + 2 * y_stride, bytes, channels);
-      if (m + 3 < pixels) V::template store_part<NV, 3>(y + 3 * y_stride, bytes, channels);
-    }
+    if (limited) bytes = V::min_bytes(V::max_bytes(bytes, low), high);
+    store_group<V, NV>(bytes, pixels - m, channels, y, y_stride);
   }
 }
 
@@ -159,6 +163,15 @@ LAPIDARY_INLINE void add_residual(const ConvS8Args& p, const IgemmTile& t, int64
     const auto its = V::to_float(V::load_u8(other + m * stride + v * V::kLanes));
     return V::fma(kConvIsA ? own : its, ra, V::fma(kConvIsA ? its : own, rb, f));
   };
+  // Below 2^30 int32 holds every sum, and saturation does the rest.
+  if (255.0f * (std::fabs(add.ra) + std::fabs(add.rb)) + std::fabs(add.f) < 1073741824.0f) {
+    store_bytes<V, NV>(
+        pixels, t.channels, 0, add.lo, add.hi, y,
+        y_stride, [&](int64_t m, int v) __attribute__((always_inline)) {
+          return V::to_int(sum(m, v));
+        });
+    return;
+  }
   const auto lo = V::set(static_cast<float>(add.lo)), hi = V::set(static_cast<float>(add.hi));
   store_bytes<V, NV>(
       pixels, t.channels, 0, add.lo, add.hi, y,
@@ -174,8 +187,9 @@ __attribute__((noinline)) void finish_bytes(const ConvS8Args& p, const IgemmTile
   constexpr int64_t kRow = NV * V::kLanes;
   if (p.table != nullptr) lut_row<V>(bytes, bytes, pixels * kRow, p.table);
   if (p.residual.data == nullptr) {
-    for (int64_t m = 0; m < pixels; ++m)
-      memcpy(y + m * y_stride, bytes + m * kRow, static_cast<size_t>(t.channels));
+    for (int64_t m = 0; m < pixels; m += 4 / NV)
+      store_group<V, NV>(V::load_raw(bytes + m * kRow), pixels - m, t.channels, y + m * y_stride,
+                         y_stride);
   } else if (p.residual.conv_is_a) {
     add_residual<V, NV, true>(p, t, pixels, bytes, y, y_stride);
   } else {
