@@ -72,6 +72,13 @@ Array<float> compute(const ConvF32Kernel& kernel, const Problem& p, Draw& draw) 
   a.packed = packed.data();
   a.y = y.data();
   a.scratch = scratch.data();
+  if (a.residual != nullptr && a.y_stride == a.residual_stride && !is_depthwise(s) &&
+      draw.one_in(2)) {  // in place
+    const int64_t stride = a.y_stride > 0 ? a.y_stride : s.out_c;
+    for (int64_t i = 0; i < y.size(); ++i)
+      if (i % stride < s.out_c) y[i] = p.residual[i];
+    a.residual = y.data();
+  }
   const bool by_rows = draw.one_in(2);
   const int64_t count = by_rows ? work_rows(s) : kernel.call->blocks(s);
   for (int64_t begin = 0; begin < count;) {

@@ -111,6 +111,13 @@ void check(const ConvS8Kernel& kernel, const Problem& p, ConvS8Args a, Draw& dra
   a.packed = packed.data();
   a.y = y.data();
   a.scratch = scratch.data();
+  const int64_t r_stride = a.residual.stride > 0 ? a.residual.stride : s.out_c;
+  if (std::is_same_v<T, uint8_t> && a.residual.data != nullptr && r_stride == stride &&
+      !is_depthwise(s) && draw.one_in(2)) {  // in place
+    for (int64_t i = 0; i < y.size(); ++i)
+      if (i % stride < s.out_c) y[i] = static_cast<T>(p.residual[i]);
+    a.residual.data = reinterpret_cast<const uint8_t*>(y.data());
+  }
   const bool by_rows = draw.one_in(2);
   const int64_t count = by_rows ? work_rows(s) : kernel.call->blocks(s);
   for (int64_t begin = 0; begin < count;) {

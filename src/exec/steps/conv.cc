@@ -33,7 +33,11 @@ bool build_conv(PlanBuilder& b, NodeId id) {
   spec.kernel = row->row.name;
   const Operand in = b.channels_last(x);
   const Operand residual = tail.residual ? b.channels_last(tail.residual) : Operand();
-  const Operand out = b.create(tail.output, Layout::kChannelsLast);
+  // Over the residual where nobody else reads it: two maps instead of three pass the caches.
+  const bool over = residual.valid() && residual.storage != in.storage &&
+                    residual.shape == b.shape(tail.output) && !kernels::is_depthwise(*shape);
+  const Operand out = over ? b.create_over(tail.output, residual, tail.nodes)
+                           : b.create(tail.output, Layout::kChannelsLast);
   const int scratch =
       b.scratch(static_cast<int64_t>(kernels::scratch_bytes(*row, *shape, b.threads())));
   spec.reads = {in};

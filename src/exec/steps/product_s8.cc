@@ -88,7 +88,12 @@ void emit_product_s8(PlanBuilder& b, const ProductS8& p) {
     residual = residual_of(b, p.tail);
     other = b.get_u8(b.input(p.tail.add, 3 - p.tail.add_slot), p.layout);
   }
-  const Operand out = b.create_u8(p.tail.output, p.layout);
+  // Over the residual where nobody else reads it: two maps instead of three pass the caches.
+  const bool over = other.valid() && other.storage != in.storage &&
+                    other.dtype == b.dtype(p.tail.output) &&
+                    other.shape == b.shape(p.tail.output) && !kernels::is_depthwise(p.shape);
+  const Operand out = over ? b.create_over(p.tail.output, other, p.tail.nodes)
+                           : b.create_u8(p.tail.output, p.layout);
   const int scratch =
       b.scratch(static_cast<int64_t>(kernels::scratch_bytes(*row, p.shape, b.threads())));
   spec.reads = {in};
