@@ -37,8 +37,6 @@ struct IgemmTile {
 
 /// Pixels of a tile that are addressed from each of its two bases.
 constexpr int64_t kHalfTile = 7;
-/// Bytes of weights between what is brought into L1 and what is used.
-constexpr int64_t kNear = 1024;
 
 template <class P, int MR, int NV>
 __attribute__((noinline)) void igemm_tile(const IgemmTile& t) {
@@ -48,6 +46,7 @@ __attribute__((noinline)) void igemm_tile(const IgemmTile& t) {
   const int64_t step = t.a_pixel, step3 = 3 * step, step5 = 5 * step;
   const int64_t offsets[kHalfTile] = {0, step, 2 * step, step3, 4 * step, step5, 2 * step3};
   const int64_t high_from_low = t.a_high - t.a, w_step = t.w_step, ahead_step = t.ahead_step;
+  const bool two_lines = ahead_step > 16;
   const char* w = t.w;
   const char* ahead = t.ahead;
   for (int64_t sy = 0; sy < t.segments_y; ++sy) {
@@ -55,13 +54,11 @@ __attribute__((noinline)) void igemm_tile(const IgemmTile& t) {
       const char* low = t.a + sy * t.segment_y + sx * t.segment_x;
       const char* high = low + high_from_low;
       for (int64_t u = t.units; u > 0; --u, low += 4, high += 4, w += w_step) {
-        if constexpr (NV > 1) {
+        // Loads are what a tile has least of: one in four steps asks for weights.
+        if (NV > 1 && u % 4 == 0) {
           __builtin_prefetch(ahead, 0, 2);
-          if constexpr (P::kTraits.unit == 1) {  // a block of floats seldom fits in L1
-#pragma GCC unroll 4
-            for (int v = 0; v < NV; ++v) __builtin_prefetch(w + kNear + 64 * v, 0, 3);
-          }
-          ahead += ahead_step;
+          if (two_lines) __builtin_prefetch(ahead + 64, 0, 2);
+          ahead += 4 * ahead_step;
         }
         typename P::Vec weights[NV];
 #pragma GCC unroll 4
