@@ -131,6 +131,26 @@ TEST(QLinearConvStep, ResidualAndTableAreFused) {
     }
 }
 
+TEST(QLinearConvStep, WritesOverItsResidualOnlyWhereNobodyReadsIt) {
+  for (const std::string reader : {"nobody", "the convolution", "a later node"}) {
+    QdqNet net(DType::kU8);
+    const ValueId x = net.input("x", {1, 48, 9, 9});
+    ValueId residual = x;
+    if (reader != "the convolution")
+      residual = net.quantized(net.b.op("Conv", {x, net.weights({48, 48, 1, 1}, 0), net.bias(48)}),
+                               0.05f, 120);
+    const ValueId conv = net.b.op("Conv", {x, net.weights({48, 48, 3, 3}, 0), net.bias(48)},
+                                  {{"pads", Ints{1, 1, 1, 1}}});
+    const ValueId y = net.quantized(conv, 0.08f, 120);
+    const ValueId sum = net.quantized(net.b.op("Add", {y, residual}), 0.07f, 125);
+    net.output(
+        reader == "a later node" ? net.b.op("Mul", {sum, residual}) : net.b.op("Sigmoid", {sum}),
+        0.05f);
+    SCOPED_TRACE(reader);
+    net.expect("QLinearAdd", "conv_s8");
+  }
+}
+
 TEST(QuantizedSteps, ElementwiseSameBits) {
   for (const DType type : kBoth) {
     for (const std::string op : {"Add", "Mul"})

@@ -108,6 +108,22 @@ TEST(ConvStep, TakesActivationAndResidualAlong) {
   }
 }
 
+TEST(ConvStep, WritesOverItsResidualOnlyWhereNobodyReadsIt) {
+  for (const std::string reader : {"nobody", "the convolution", "a later node"}) {
+    Net net;
+    const ValueId x = net.b.op("Relu", {net.input("x", {1, 48, 9, 9})});
+    const ValueId residual =
+        reader == "the convolution" ? x : net.b.op("Conv", {x, net.weights({48, 48, 1, 1}, 3)});
+    const ValueId conv =
+        net.b.op("Conv", {x, net.weights({48, 48, 3, 3})}, {{"pads", Ints{1, 1, 1, 1}}});
+    const ValueId sum = net.b.op("Relu", {net.b.op("Add", {conv, residual})});
+    net.output(reader == "a later node" ? net.b.op("Sub", {sum, residual}, {}, "y")
+                                        : net.b.op("Neg", {sum}, {}, "y"));
+    SCOPED_TRACE(reader);
+    net.expect("conv_f32");
+  }
+}
+
 TEST(ConvStep, KeepsWhatOthersRead) {
   // The convolution's own result is read twice: no fusing.
   Net net;
