@@ -1,11 +1,13 @@
 #pragma once
 
+#if defined(__x86_64__)
 // g++ 12 calls the undefined operand of its own AVX-512 intrinsics uninitialized (GCC bug 105593).
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #include <immintrin.h>
 #pragma GCC diagnostic pop
+#endif
 
 #include <cstdint>
 
@@ -211,3 +213,7 @@ struct Avx512 {
 
 }  // namespace
 }  // namespace lapidary::kernels
+
+#if defined(__aarch64__)
+#include "kernels/simd_neon.h"
+#endif

@@ -7,14 +7,28 @@
 namespace lapidary::kernels {
 namespace {
 
+/// What igemm/quads.h asks for, where V multiplies by single lanes.
+template <class V>
+struct UnitsF32 {};
+
+}  // namespace
+}  // namespace lapidary::kernels
+
+#if defined(__aarch64__)
+#include "kernels/conv_f32/neon.h"
+#endif
+
+namespace lapidary::kernels {
+namespace {
+
 /// One float a unit; `Tile` says where bias, residual and result are.
 template <class V, class Tile>
-struct PolicyF32 {
+struct PolicyF32 : UnitsF32<V> {
   using Vec = typename V::F;
   using Source = float;
   using Element = float;
   static constexpr IgemmTraits kTraits = {.lanes = V::kLanes,
-                                          .registers = V::kLanes == 16 ? 32 : 16,
+                                          .registers = V::kLanes == 8 ? 16 : 32,
                                           .unit = 1,
                                           .source_bytes = 4,
                                           .element_bytes = 4};

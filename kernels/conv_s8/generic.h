@@ -261,6 +261,7 @@ struct BytesSource {
   }
 };
 
+#if defined(__AVX2__)
 /// u8 inputs widened to s16.
 struct WordsSource {
   using Source = uint8_t;
@@ -277,12 +278,13 @@ struct WordsSource {
     for (int64_t i = 0; i < count; ++i) to[i] = value;
   }
 };
+#endif
 
 template <class V, class Source>
 struct PolicyS8 : Source {
   using Vec = typename V::I;
   static constexpr IgemmTraits kTraits = {.lanes = V::kLanes,
-                                          .registers = V::kLanes == 16 ? 32 : 16,
+                                          .registers = V::kLanes == 8 ? 16 : 32,
                                           .unit = 4 / sizeof(typename Source::Element),
                                           .source_bytes = 1,
                                           .element_bytes = sizeof(typename Source::Element)};

@@ -64,17 +64,17 @@ PackedS8Layout igemm_layout(const ConvShape& s, const IgemmPlan& p) {
           .weight_bytes = static_cast<size_t>(s.groups * p.group_blocks * p.block_bytes)};
 }
 
-/// One segment of one block: to[unit][lane][element of the unit], T = s8 or s16.
+/// One segment of one block, T = s8 or s16.
 template <class T>
 T* pack_segment(const ConvShape& s, const IgemmPlan& p, const IgemmTraits& t,
-                const WeightS8Reader& weight, int64_t oc, int64_t channels, int64_t ky, int64_t kx,
-                T* to) {
+                const WeightS8Reader& weight, const int64_t* lane_at, int64_t oc, int64_t channels,
+                int64_t ky, int64_t kx, T* to) {
   const int64_t ic_count = s.in_c / s.groups, nr = p.nv * t.lanes;
   for (int64_t e = 0; e < p.segment_elements; ++e) {
     const int64_t ic = e % ic_count, tap = kx + e / ic_count;
-    T* unit = to + e / t.unit * nr * t.unit + e % t.unit;
+    T* unit = to + unit_offset(t, nr, e);
     for (int64_t lane = 0; lane < channels; ++lane)
-      unit[lane * t.unit] = weight(oc + lane, ic, ky, tap);
+      unit[lane_at[lane]] = weight(oc + lane, ic, ky, tap);
   }
   return to + p.units * nr * t.unit;
 }
@@ -83,12 +83,14 @@ template <class T>
 void pack_igemm(const ConvShape& s, const IgemmPlan& p, const IgemmTraits& t,
                 const WeightS8Reader& weight, T* to) {
   const int64_t nr = p.nv * t.lanes;
+  int64_t lane_at[64];
+  for (int64_t lane = 0; lane < nr; ++lane) lane_at[lane] = lane_offset(t, nr, lane);
   for (int64_t g = 0; g < s.groups; ++g)
     for (int64_t c = 0; c < p.group_c; c += nr)
       for (int64_t ky = 0; ky < p.segments_y; ++ky)
         for (int64_t kx = 0; kx < p.segments_x; ++kx)
-          to = pack_segment(s, p, t, weight, g * p.group_c + c, at_most(nr, p.group_c - c), ky, kx,
-                            to);
+          to = pack_segment(s, p, t, weight, lane_at, g * p.group_c + c, at_most(nr, p.group_c - c),
+                            ky, kx, to);
 }
 
 }  // namespace
@@ -108,14 +110,25 @@ void pack_s8_igemm(const ConvShape& s, const ConvS8Weights& w, const IgemmTraits
     pack_igemm(s, p, t, weight, reinterpret_cast<int16_t*>(to));
 }
 
+void shift_inputs(const ConvShape& s, int64_t input_shift, void* packed) {
+  auto* head = static_cast<PackedS8*>(packed);
+  head->input_shift = input_shift;
+  head->filter_size = s.in_c / s.groups * s.kernel_h * s.kernel_w;
+  set_bias(packed, nullptr, 0);
+}
+
 void set_bias(void* packed, const int32_t* bias, int x_zero) {
   const PackedS8View view = view_packed(packed);
   const int64_t group_c = view.head->group_c, stride = view.head->group_stride;
+  const auto shift = static_cast<uint32_t>(view.head->input_shift);
+  const auto filter = static_cast<uint32_t>(view.head->filter_size);
   for (int64_t oc = 0; oc < view.head->groups * group_c; ++oc) {
     const int64_t at = oc / group_c * stride + oc % group_c;
     const uint32_t own = bias != nullptr ? static_cast<uint32_t>(bias[oc]) : 0;
-    const uint32_t shift = static_cast<uint32_t>(x_zero) * static_cast<uint32_t>(view.sums[at]);
-    view.bias[at] = static_cast<int32_t>(own - shift);
+    const auto sum = static_cast<uint32_t>(view.sums[at]);
+    // sum of the weights as they are, which the rows that multiply x - input_shift miss
+    const uint32_t whole = sum + static_cast<uint32_t>(view.zero_points[at]) * filter;
+    view.bias[at] = static_cast<int32_t>(own - static_cast<uint32_t>(x_zero) * sum + shift * whole);
   }
 }
 

@@ -20,6 +20,7 @@ struct Dot4 {
   LAPIDARY_INLINE __m512i dot(__m512i acc, __m512i x, __m512i w) {
     return _mm512_dpbusd_epi32(acc, x, w);
   }
+  LAPIDARY_INLINE __m512i sum(__m512i acc, __m512i x) { return dot(acc, x, every(1)); }
   LAPIDARY_INLINE __m512i every(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }
 
  private:

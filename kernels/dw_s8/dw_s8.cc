@@ -18,14 +18,16 @@ PackedS8Layout vector_layout(const ConvShape& s, int64_t lanes, int64_t taps) {
 
 template <class T>
 void pack_vectors(const ConvShape& s, const WeightS8Reader& weight, int64_t lanes, int64_t taps,
-                  T* to) {
+                  UnitOrder order, T* to) {
+  const bool by_tap = order == UnitOrder::kElements;
+  const int64_t lane_step = by_tap ? 1 : taps, tap_step = by_tap ? lanes : 1;
   for (int64_t c = 0; c < s.out_c; c += lanes)
     for (int64_t kx = 0; kx < s.kernel_w; ++kx)
-      for (int64_t ky = 0; ky < s.kernel_h; ky += taps)
+      for (int64_t ky = 0; ky < s.kernel_h; ky += taps, to += lanes * taps)
         for (int64_t lane = 0; lane < lanes; ++lane)
-          for (int64_t tap = 0; tap < taps; ++tap, ++to)
+          for (int64_t tap = 0; tap < taps; ++tap)
             if (c + lane < s.out_c && ky + tap < s.kernel_h)
-              *to = weight(c + lane, 0, ky + tap, kx);
+              to[lane * lane_step + tap * tap_step] = weight(c + lane, 0, ky + tap, kx);
 }
 
 }  // namespace
@@ -35,14 +37,14 @@ size_t packed_dw_s8_bytes(const ConvShape& s, int64_t lanes, int64_t taps) {
 }
 
 void pack_dw_s8(const ConvShape& s, const ConvS8Weights& w, int64_t lanes, int64_t taps,
-                void* packed) {
+                void* packed, UnitOrder order) {
   pack_s8_head(s, w, vector_layout(s, lanes, taps), packed);
   int8_t* to = view_packed(packed).weights;
   const WeightS8Reader weight(s, w);
   if (taps == 4)
-    pack_vectors(s, weight, lanes, taps, to);
+    pack_vectors(s, weight, lanes, taps, order, to);
   else
-    pack_vectors(s, weight, lanes, taps, reinterpret_cast<int16_t*>(to));
+    pack_vectors(s, weight, lanes, taps, order, reinterpret_cast<int16_t*>(to));
 }
 
 namespace {

@@ -10,12 +10,12 @@ namespace {
 /// Taps of one column, D::kTaps lines at a time, are interleaved to [channel][line] and multiplied
 /// by weights [kx][group of lines][channel][line]. D gives
 ///   kTaps, column<R>(lines, at) = [channel][x of lines[0..R-1] at that offset, 0..],
-///   dot(acc, column, w), every(x): x in place of each input
+///   dot(acc, column, w), sum(acc, column) = dot with weights 1, every(x): x in place of each input
 template <class V, class D>
 struct DwPolicyS8 : BytesSource {
   using Vec = typename V::I;
   static constexpr IgemmTraits kTraits = {.lanes = V::kLanes,
-                                          .registers = V::kLanes == 16 ? 32 : 16,
+                                          .registers = V::kLanes == 8 ? 16 : 32,
                                           .unit = 4,
                                           .source_bytes = 1,
                                           .element_bytes = 1};
@@ -69,7 +69,7 @@ struct DwPolicyS8 : BytesSource {
         for (int o = 0; o < T; ++o) {
           const Vec inputs = column(count, lines, o * t.a_pixel);
           acc[o][0] = D::dot(acc[o][0], inputs, load_weights(w));
-          if (taps.has_zero_points) sums[o] = D::dot(sums[o], inputs, D::every(1));
+          if (taps.has_zero_points) sums[o] = D::sum(sums[o], inputs);
         }
       }
     }

@@ -13,6 +13,7 @@
 //   dot(acc, x, w)              acc + the products of a unit
 //   start<MR, NV>(tile, acc), finish<MR, NV>(tile, acc)
 //   convert(to, from, count), fill(to, value, count)
+// and, where units are not multiplied one by one (quads.h), multiply_tile<MR, NV>(tile, acc).
 namespace lapidary::kernels {
 namespace {
 
@@ -38,10 +39,15 @@ struct IgemmTile {
 /// Pixels of a tile that are addressed from each of its two bases.
 constexpr int64_t kHalfTile = 7;
 
+/// A policy that multiplies a whole tile; its tiles lie on one output row.
 template <class P, int MR, int NV>
-__attribute__((noinline)) void igemm_tile(const IgemmTile& t) {
-  typename P::Vec acc[MR][NV];
-  P::template start<MR, NV>(t, acc);
+concept MultipliesTiles = requires(const IgemmTile& t, typename P::Vec (&acc)[MR][NV]) {
+  P::template multiply_tile<MR, NV>(t, acc);
+};
+
+/// acc += all products of the tile, unit by unit.
+template <class P, int MR, int NV>
+LAPIDARY_INLINE void multiply_by_units(const IgemmTile& t, typename P::Vec (&acc)[MR][NV]) {
   // 0, 1, 2, 3, 4, 5, 6 times `step` by scaled index registers.
   const int64_t step = t.a_pixel, step3 = 3 * step, step5 = 5 * step;
   const int64_t offsets[kHalfTile] = {0, step, 2 * step, step3, 4 * step, step5, 2 * step3};
@@ -72,6 +78,16 @@ __attribute__((noinline)) void igemm_tile(const IgemmTile& t) {
       }
     }
   }
+}
+
+template <class P, int MR, int NV>
+__attribute__((noinline)) void igemm_tile(const IgemmTile& t) {
+  typename P::Vec acc[MR][NV];
+  P::template start<MR, NV>(t, acc);
+  if constexpr (MultipliesTiles<P, MR, NV>)
+    P::template multiply_tile<MR, NV>(t, acc);
+  else
+    multiply_by_units<P, MR, NV>(t, acc);
   P::template finish<MR, NV>(t, acc);
 }
 

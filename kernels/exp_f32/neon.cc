@@ -1,0 +1,11 @@
+#if defined(__aarch64__)
+#include "kernels/exp_f32/generic.h"
+
+namespace lapidary::kernels {
+
+using Rows = ExpF32<Neon>;
+extern const ExpF32Functions exp_f32_neon;
+const ExpF32Functions exp_f32_neon = {Rows::exp, Rows::sigmoid, Rows::silu, Rows::erf};
+
+}  // namespace lapidary::kernels
+#endif
