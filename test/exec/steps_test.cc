@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "lapidary/error.h"
 #include "test/exec/compare.h"
 
 namespace lapidary::exec {
@@ -348,6 +349,32 @@ TEST(MoveSteps, SplitGivesEveryPart) {
   net.output(net.b.op("Relu", {parts[0]}, {}, "a"));
   net.output(net.b.op("MaxPool", {parts[1]}, {{"kernel_shape", Ints{2, 2}}}, "c"));
   net.expect("copy");
+}
+
+TEST(GatherStep, TakesRowsOfAnyAxis) {
+  for (const int64_t axis : {0, 1, -1})
+    for (const bool wide : {false, true}) {
+      Net net;
+      const ValueId x = net.input("x", {5, 6, 7});
+      const ValueId at = net.b.input("at", wide ? DType::kI64 : DType::kI32, {2, 3});
+      const std::vector<int32_t> indices = {4, 0, -1, 2, -5, 3};
+      if (wide)
+        net.inputs.emplace("at", Tensor::of<int64_t>({2, 3}, Ints(indices.begin(), indices.end())));
+      else
+        net.inputs.emplace("at", Tensor::of<int32_t>({2, 3}, indices));
+      net.output(net.b.op("Gather", {x, at}, {{"axis", axis}}, "y"));
+      net.expect("gather");
+      net.inputs["at"] = wide ? Tensor::of<int64_t>({2, 3}, {0, 0, 7, 0, 0, 0})
+                              : Tensor::of<int32_t>({2, 3}, {0, 0, 7, 0, 0, 0});
+      EXPECT_THROW(Executor(net.graph, {.threads = 2}).run(net.inputs), Error);
+    }
+}
+
+TEST(GatherStep, ConstantsInAnyOrder) {
+  Net net;
+  const ValueId at = net.b.constant("at", Tensor::of<int64_t>({3}, {2, 0, 3}));
+  net.output(net.b.op("Gather", {net.input("x", {4, 6}), at}, {}, "y"));
+  net.expect("gather");
 }
 
 TEST(MoveSteps, LayoutChangesOfTheModelCostNothing) {
