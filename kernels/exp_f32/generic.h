@@ -88,8 +88,9 @@ LAPIDARY_INLINE typename V::F tanh_gelu_vector(typename V::F x) {
 
 template <class V, class Value>
 LAPIDARY_INLINE void map_vectors(const ExpF32Args& p, Value value) {
-  for (int64_t i = 0; i < p.count; i += V::kLanes)
-    V::store(p.y + i, value(V::load(p.x + i)), p.count - i);
+  int64_t i = 0;
+  for (; i + V::kLanes <= p.count; i += V::kLanes) V::store(p.y + i, value(V::load(p.x + i)));
+  if (i < p.count) V::store(p.y + i, value(V::load(p.x + i)), p.count - i);
 }
 
 template <class V>

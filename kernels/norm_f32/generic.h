@@ -37,23 +37,24 @@ struct NormF32 {
         else
           return V::load(p.x + at + i);
       };
-      const F mean = V::set(p.centred ? vector_sum<V>(p.cols, x) / count : 0.0f);
-      const float squares = vector_sum<V>(p.cols, [&](int64_t i) {
+      const auto value = [&](int64_t i, auto) { return x(i); };
+      const F mean = V::set(p.centred ? vector_sum<V>(p.cols, value) / count : 0.0f);
+      const float squares = vector_sum<V>(p.cols, [&](int64_t i, auto) {
         const F d = V::sub(x(i), mean);
         return V::mul(d, d);
       });
       const F inverse = V::set(1.0f / std::sqrt(squares / count + p.epsilon));
-      for (int64_t i = 0; i < p.cols; i += V::kLanes) {
+      each_vector<V>(p.cols, [&](int64_t i, auto n) {
         F v = V::mul(V::sub(x(i), mean), inverse);
         if (p.scale != nullptr) v = V::mul(v, V::load(p.scale + i));
         if (p.bias != nullptr) v = V::add(v, V::load(p.bias + i));
         if constexpr (kBytesOut) {
           const F q = V::min(V::max(V::div(v, y_scale), lo), hi);
-          V::store_bytes(p.y_bytes + at + i, V::add(V::to_int(q), y_zero), p.cols - i);
+          V::store_bytes(p.y_bytes + at + i, V::add(V::to_int(q), y_zero), n);
         } else {
-          V::store(p.y + at + i, v, p.cols - i);
+          store_first<V>(p.y + at + i, v, n);
         }
-      }
+      });
     }
   }
 };

@@ -24,20 +24,23 @@ struct SoftmaxF32 {
         return mask != nullptr ? V::add(scaled, V::load(mask + i)) : scaled;
       };
       F top = least;
-      for (int64_t i = 0; i < p.cols; i += V::kLanes) {
-        const F v = t(i);
-        V::store(y + i, v, p.cols - i);
-        top = V::max(V::head(v, p.cols - i, least), top);
-      }
+      each_vector<V>(
+          p.cols, [&](int64_t i, auto n) __attribute__((always_inline)) {
+            const F v = t(i);
+            store_first<V>(y + i, v, n);
+            top = V::max(V::head(v, n, least), top);
+          });
       const F shift = V::set(V::top(top));
-      const float sum = vector_sum<V>(p.cols, [&](int64_t i) {
+      const auto power = [&](int64_t i, auto n) __attribute__((always_inline)) {
         const F e = exp_of_negative_vector<V>(V::sub(V::load(y + i), shift));
-        V::store(y + i, e, p.cols - i);
+        store_first<V>(y + i, e, n);
         return e;
-      });
-      const F inverse = V::set(1.0f / sum);
-      for (int64_t i = 0; i < p.cols; i += V::kLanes)
-        V::store(y + i, V::mul(V::load(y + i), inverse), p.cols - i);
+      };
+      const F inverse = V::set(1.0f / vector_sum<V>(p.cols, power));
+      each_vector<V>(
+          p.cols, [&](int64_t i, auto n) __attribute__((always_inline)) {
+            store_first<V>(y + i, V::mul(V::load(y + i), inverse), n);
+          });
     }
   }
 };
