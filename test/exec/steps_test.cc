@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <functional>
 
 #include "lapidary/error.h"
@@ -367,6 +368,40 @@ TEST(GatherStep, TakesRowsOfAnyAxis) {
       net.inputs["at"] = wide ? Tensor::of<int64_t>({2, 3}, {0, 0, 7, 0, 0, 0})
                               : Tensor::of<int32_t>({2, 3}, {0, 0, 7, 0, 0, 0});
       EXPECT_THROW(Executor(net.graph, {.threads = 2}).run(net.inputs), Error);
+    }
+}
+
+TEST(WhereStep, BroadcastsAllThree) {
+  const std::vector<std::array<Shape, 3>> cases = {
+      {Shape{2, 3, 5, 4}, {2, 3, 5, 4}, {2, 3, 5, 4}},
+      {Shape{5, 4}, {2, 3, 5, 4}, {}},  // a mask of scores
+      {Shape{2, 1, 1, 4}, {1}, {2, 3, 5, 4}},
+      {Shape{2, 3, 1, 1}, {4}, {5, 1}},
+      {Shape{}, {2, 3, 5, 4}, {3, 1, 4}},
+  };
+  for (const auto& shapes : cases)
+    for (const bool wide : {false, true}) {
+      Net net;
+      const auto dims = [](const Shape& s) { return std::vector<Dim>(s.begin(), s.end()); };
+      const ValueId c = net.b.input("c", DType::kBool, dims(shapes[0]));
+      Tensor condition = random_bytes(DType::kBool, shapes[0], 7);
+      auto* bytes = static_cast<uint8_t*>(condition.mutable_raw());
+      for (int64_t i = 0; i < condition.size(); ++i) bytes[i] &= 1;
+      net.inputs.emplace("c", condition);
+      ValueId x = net.input("x", shapes[1], 2), y = net.input("y", shapes[2], 3);
+      if (wide) {
+        x = net.b.op("Cast", {x}, {{"to", static_cast<int64_t>(DType::kI64)}});
+        y = net.b.op("Cast", {y}, {{"to", static_cast<int64_t>(DType::kI64)}});
+      }
+      net.output(net.b.op("Where", {c, x, y}, {}, "z"));
+      if (!wide) {
+        net.expect("where");
+        continue;
+      }
+      expect_same(net.graph, net.inputs);
+      Executor fast(net.graph);
+      fast.run(net.inputs);
+      EXPECT_EQ(fast.steps().back().kernel, "where");
     }
 }
 
