@@ -76,6 +76,26 @@ struct Avx2 {
   LAPIDARY_INLINE F where_nan(F test, F a, F b) {
     return _mm256_blendv_ps(b, a, _mm256_cmp_ps(test, test, _CMP_UNORD_Q));
   }
+  /// The first n lanes of v, those of `other` behind; n >= kLanes: all of v.
+  LAPIDARY_INLINE F head(F v, int64_t n, F other) {
+    return n >= kLanes ? v : _mm256_blendv_ps(other, v, _mm256_castsi256_ps(first(n)));
+  }
+  /// Lanes l and l + kLanes / 2 added, and so on down to one.
+  LAPIDARY_INLINE float sum(F v) {
+    const __m128 q = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    const __m128 d = _mm_add_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
+  }
+  /// v * 2^n by its exponent bits; v and the result are normal.
+  LAPIDARY_INLINE F times_power(F v, I n) {
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(v), _mm256_slli_epi32(n, 23)));
+  }
+  /// The largest lane.
+  LAPIDARY_INLINE float top(F v) {
+    const __m128 q = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    const __m128 d = _mm_max_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_max_ss(d, _mm_movehdup_ps(d)));
+  }
   LAPIDARY_INLINE I add(I a, I b) { return _mm256_add_epi32(a, b); }
   LAPIDARY_INLINE I sub(I a, I b) { return _mm256_sub_epi32(a, b); }
   LAPIDARY_INLINE I mul(I a, I b) { return _mm256_mullo_epi32(a, b); }
@@ -170,6 +190,24 @@ struct Avx512 {
   }
   LAPIDARY_INLINE F where_nan(F test, F a, F b) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(test, test, _CMP_UNORD_Q), b, a);
+  }
+  LAPIDARY_INLINE F head(F v, int64_t n, F other) {
+    return _mm512_mask_blend_ps(first(n), other, v);
+  }
+  LAPIDARY_INLINE float sum(F v) {
+    const __m256 h = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    const __m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    const __m128 d = _mm_add_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
+  }
+  LAPIDARY_INLINE F times_power(F v, I n) {
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(v), _mm512_slli_epi32(n, 23)));
+  }
+  LAPIDARY_INLINE float top(F v) {
+    const __m256 h = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    const __m128 q = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    const __m128 d = _mm_max_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_max_ss(d, _mm_movehdup_ps(d)));
   }
   LAPIDARY_INLINE I add(I a, I b) { return _mm512_add_epi32(a, b); }
   LAPIDARY_INLINE I sub(I a, I b) { return _mm512_sub_epi32(a, b); }

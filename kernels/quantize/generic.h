@@ -51,6 +51,17 @@ struct Quantize {
     }
   }
 
+  static void requantize(const RequantizeArgs& p) {
+    const F multiplier = V::set(p.multiplier);
+    const F lo = V::set(static_cast<float>(0 - p.zero)),
+            hi = V::set(static_cast<float>(255 - p.zero));
+    const I zero = V::set(p.zero);
+    for (int64_t i = 0; i < p.count; i += V::kLanes) {
+      const F v = V::min(V::max(V::mul(V::load(p.x + i), multiplier), lo), hi);
+      V::store_bytes(p.y + i, V::add(V::to_int(v), zero), p.count - i);
+    }
+  }
+
  private:
   /// Tiles of 16 x 16: quantized line by line, then turned.
   static void transposed(const QuantizeArgs& p, const Constants& q, const float* x, uint8_t* y) {

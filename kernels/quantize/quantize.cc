@@ -33,13 +33,18 @@ void dequantize(const DequantizeArgs& p) {
   });
 }
 
+void requantize(const RequantizeArgs& p) {
+  for (int64_t i = 0; i < p.count; ++i)
+    p.y[i] = static_cast<uint8_t>(saturate_rint(p.x[i] * p.multiplier, p.zero, 0, 255));
+}
+
 }  // namespace
 
 #define LAPIDARY_KERNEL(isa, name, types, tile, tolerance) extern const QuantizeFunctions name;
 #include "kernels/quantize/kernels.def"
 #undef LAPIDARY_KERNEL
 
-const QuantizeFunctions quantize_scalar = {quantize, dequantize};
+const QuantizeFunctions quantize_scalar = {quantize, dequantize, requantize};
 
 std::span<const QuantizeKernel> quantize_kernels() {
   static const QuantizeKernel kKernels[] = {

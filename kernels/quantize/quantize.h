@@ -30,9 +30,20 @@ struct DequantizeArgs {
   int zero = 0;
 };
 
+/// y[i] = byte(rint(min(max(x[i] * multiplier, 0 - zero), 255 - zero)) + zero), half to even; NaN
+/// gives 0: what conv_s8 makes of its accumulators, from sums that floats hold exactly.
+struct RequantizeArgs {
+  int64_t count = 0;
+  const float* x = nullptr;
+  uint8_t* y = nullptr;
+  float multiplier = 1;
+  int zero = 0;
+};
+
 struct QuantizeFunctions {
   void (*quantize)(const QuantizeArgs&);
   void (*dequantize)(const DequantizeArgs&);
+  void (*requantize)(const RequantizeArgs&);
 };
 struct QuantizeKernel {
   RowInfo row;

@@ -82,18 +82,19 @@ template <class T, int64_t kTile, class Tile>
 void transpose_tiles(const TransposeArgs& p, const Tile& tile) {
   const int64_t size = p.rows * p.cols;
   const int64_t end = p.batch_end < 0 ? p.batch : p.batch_end;
+  const int64_t x_row = p.x_row > 0 ? p.x_row : p.cols, y_row = p.y_row > 0 ? p.y_row : p.rows;
   const int64_t whole_rows = p.rows / kTile * kTile, whole_cols = p.cols / kTile * kTile;
   for (int64_t b = p.batch_begin; b < end; ++b) {
     const T* x = static_cast<const T*>(p.x) + b * size;
     T* y = static_cast<T*>(p.y) + b * size;
     for (int64_t c = 0; c < whole_cols; c += kTile) {
       for (int64_t r = 0; r < whole_rows; r += kTile)
-        tile(x + r * p.cols + c, p.cols, y + c * p.rows + r, p.rows);
+        tile(x + r * x_row + c, x_row, y + c * y_row + r, y_row);
       for (int64_t i = c; i < c + kTile; ++i)
-        for (int64_t r = whole_rows; r < p.rows; ++r) y[i * p.rows + r] = x[r * p.cols + i];
+        for (int64_t r = whole_rows; r < p.rows; ++r) y[i * y_row + r] = x[r * x_row + i];
     }
     for (int64_t c = whole_cols; c < p.cols; ++c)
-      for (int64_t r = 0; r < p.rows; ++r) y[c * p.rows + r] = x[r * p.cols + c];
+      for (int64_t r = 0; r < p.rows; ++r) y[c * y_row + r] = x[r * x_row + c];
   }
 }
 

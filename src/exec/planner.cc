@@ -5,6 +5,7 @@
 #include "src/base/checked.h"
 #include "src/base/fail.h"
 #include "src/exec/arena.h"
+#include "src/exec/fusion.h"
 #include "src/exec/steps/convert.h"
 #include "src/exec/steps/reference.h"
 #include "src/exec/steps/steps.h"
@@ -52,8 +53,17 @@ Plan PlanBuilder::build() {
     if (lies.known) lies.shape = shape(id);
     define(id, lies);
   }
+  if (!options_.reference_only) {
+    for (const NodeId id : graph_.nodes())
+      if (with_context([&] { return node_label(graph_, id); }, [&] { return fold(id); }))
+        finish(id);
+    for (Fusion& fusion : find_fusions(*this)) {
+      fusions_.push_back(std::make_shared<const Fusion>(std::move(fusion)));
+      for (const NodeId id : fusions_.back()->nodes) fusion_of_[id.index] = fusions_.back().get();
+    }
+  }
   for (const NodeId id : graph_.nodes())
-    if (!done_.contains(id.index)) build_node(id);
+    if (!done_.contains(id.index) && !build_fused(id)) build_node(id);
   for (size_t i = 0; i < options_.outputs; ++i) {
     const ValueId id = graph_.outputs()[i];
     const Operand lies = operand(id).known ? row_major(id) : operand(id);
@@ -97,7 +107,6 @@ bool PlanBuilder::known_and_not_empty(NodeId id) const {
 void PlanBuilder::build_node(NodeId id) {
   with_context([&] { return node_label(graph_, id); },
                [&] {
-                 if (fold(id)) return finish(id);
                  const StepRule* rule = options_.reference_only
                                             ? nullptr
                                             : find_step_rule(node(id).domain, node(id).op);
@@ -107,10 +116,25 @@ void PlanBuilder::build_node(NodeId id) {
                });
 }
 
+bool PlanBuilder::build_fused(NodeId id) {
+  const auto found = fusion_of_.find(id.index);
+  if (found == fusion_of_.end()) return false;
+  const Fusion& fusion = *found->second;
+  if (id != fusion.nodes.back()) return true;
+  for (const NodeId part : fusion.nodes) fusion_of_.erase(part.index);
+  const bool ready = std::all_of(fusion.nodes.begin(), fusion.nodes.end(),
+                                 [&](NodeId part) { return known_and_not_empty(part); });
+  if (ready && with_context([&] { return node_label(graph_, id); },
+                            [&] { return fusion.build(*this, fusion); }))
+    return true;
+  for (const NodeId part : fusion.nodes)
+    if (!done_.contains(part.index)) build_node(part);
+  return true;
+}
+
 bool PlanBuilder::fold(NodeId id) {
   const ResolvedOp op = resolve_op(graph_, id);
-  if (options_.reference_only || !op || !op.def->foldable || !node(id).captures.empty())
-    return false;
+  if (!op || !op.def->foldable || !node(id).captures.empty()) return false;
   std::vector<const Tensor*> inputs;
   for (const ValueId v : node(id).inputs) {
     inputs.push_back(constant(v));
@@ -296,6 +320,18 @@ Layout PlanBuilder::follow(NodeId id) {
 }
 
 NodeId PlanBuilder::only_consumer(ValueId id) const {
+  const NodeId reader = only_reader(id);
+  return reader && fusion_of_.contains(reader.index) ? NodeId() : reader;
+}
+
+const Fusion* PlanBuilder::fusion_behind(ValueId id) const {
+  const NodeId reader = only_reader(id);
+  const auto found = reader ? fusion_of_.find(reader.index) : fusion_of_.end();
+  if (found == fusion_of_.end() || found->second->nodes.front() != reader) return nullptr;
+  return found->second;
+}
+
+NodeId PlanBuilder::only_reader(ValueId id) const {
   if (graph_.use_count(id) != 1 || graph_.value(id).uses.empty()) return {};
   const Use& use = graph_.value(id).uses[0];
   return use.capture ? NodeId() : use.node;

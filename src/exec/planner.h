@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -11,6 +12,8 @@
 #include "src/ops/opdef.h"
 
 namespace lapidary::exec {
+
+struct Fusion;
 
 /// What a step rule hands to the builder.
 struct StepSpec {
@@ -89,8 +92,11 @@ class PlanBuilder {
   Layout follow(NodeId id);
 
   // -- fusion
-  /// The only reader of a value that nobody else (caller, tap, subgraph) sees; none otherwise.
+  /// The only reader of a value that nobody else (caller, tap, subgraph) sees; none otherwise, and
+  /// none where it is in a fusion.
   NodeId only_consumer(ValueId id) const;
+  /// The fusion that begins with the only reader of a value, if there is one; null otherwise.
+  const Fusion* fusion_behind(ValueId id) const;
 
   /// Appends the step. The written values now lie where it wrote them.
   void emit(StepSpec spec);
@@ -99,6 +105,9 @@ class PlanBuilder {
 
  private:
   void find_preferences();
+  NodeId only_reader(ValueId id) const;
+  /// Builds the node's fusion where it is the last of it; false where it is in none.
+  bool build_fused(NodeId id);
   void define(ValueId id, const Operand& operand);
   void build_node(NodeId id);
   bool known_and_not_empty(NodeId id) const;
@@ -120,6 +129,8 @@ class PlanBuilder {
   std::unordered_map<uint32_t, int64_t> pending_;          // value -> reads not yet built
   std::unordered_set<uint32_t> prefers_, tapped_, returned_;
   std::unordered_set<uint32_t> done_;  // nodes
+  std::vector<std::shared_ptr<const Fusion>> fusions_;
+  std::unordered_map<uint32_t, const Fusion*> fusion_of_;  // node -> the fusion that it waits for
 };
 
 /// Bound graph -> plan.

@@ -52,6 +52,27 @@ TEST_P(QuantizeRow, NanBecomesTheLowest) {
   EXPECT_THAT(y.vector(), testing::Each(3));
 }
 
+TEST_P(QuantizeRow, RequantizesByMultiplication) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(44);
+  for (int i = 0; i < 60; ++i) {
+    const int64_t count = draw.in(1, 200);
+    const float multiplier = draw.one_in(2) ? 0.0625f : draw.real(0.0001f, 0.01f);
+    const int zero = static_cast<int>(draw.in(0, 255));
+    Array<float> x(count);
+    for (float& v : x) v = static_cast<float>(draw.in(-9000, 9000));
+    if (draw.one_in(3)) x[0] = 1e30f;
+    Array<uint8_t> y(count + 2, 77);
+    GetParam().call->requantize(
+        {.count = count, .x = x.data(), .y = y.data(), .multiplier = multiplier, .zero = zero});
+    for (int64_t j = 0; j < count; ++j) {
+      const float scaled = x[j] * multiplier;
+      ASSERT_EQ(y[j], static_cast<uint8_t>(clamp_rint(scaled, zero, 0, 255))) << x[j];
+    }
+    EXPECT_EQ(y[count], 77);
+  }
+}
+
 TEST_P(QuantizeRow, DequantizesByMultiplication) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
   Draw draw(42);
@@ -99,6 +120,25 @@ TEST_P(TransposeRow, MovesEveryElement) {
 }
 
 LAPIDARY_EACH_ROW(QuantizeRow, quantize_kernels());
+TEST_P(TransposeRow, RowsMayLieApart) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(45);
+  for (int i = 0; i < 60; ++i) {
+    TransposeArgs a = {.rows = draw.in(1, 40), .cols = draw.in(1, 40)};
+    a.x_row = a.cols + draw.in(0, 9);
+    a.y_row = a.rows + draw.in(1, 9);
+    const Array<float> x = draw.reals(a.rows * a.x_row, -1, 1);
+    Array<float> y(a.cols * a.y_row, 7.0f);
+    a.x = x.data();
+    a.y = y.data();
+    GetParam().call->bytes4(a);
+    for (int64_t c = 0; c < a.cols; ++c) {
+      for (int64_t r = 0; r < a.rows; ++r) ASSERT_EQ(y[c * a.y_row + r], x[r * a.x_row + c]);
+      ASSERT_EQ(y[c * a.y_row + a.rows], 7.0f);
+    }
+  }
+}
+
 LAPIDARY_EACH_ROW(TransposeRow, transpose_kernels());
 
 }  // namespace

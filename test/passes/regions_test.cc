@@ -202,6 +202,24 @@ TEST(Regions, AttentionSoftmaxTakesScaleAndMaskIn) {
   EXPECT_FLOAT_EQ(regions[0].factor, 0.25f);
 }
 
+TEST(Regions, AttentionSoftmaxBetweenIntegerProducts) {
+  Drawing d;
+  d.graph.set_opset("com.microsoft", 1);
+  const ValueId q = d.build.input("q", DType::kU8, {2, 8}),
+                k = d.build.input("k", DType::kU8, {8, 2}),
+                v = d.build.input("v", DType::kU8, {2, 8});
+  const ValueId s = d.number(0.5f), z = d.build.constant("z", Tensor::scalar<uint8_t>(3));
+  const ValueId scores =
+      d.build.op("MatMulIntegerToFloat", {q, k, s, s, z, z}, {}, "", "com.microsoft");
+  const ValueId p = d.op("Softmax", {d.mul(scores, d.number(0.25f))});
+  const ValueId bytes = d.op("QuantizeLinear", {p, s, z});
+  const auto regions = d.regions(d.op("QLinearMatMul", {bytes, s, z, v, s, z, s, z}));
+  ASSERT_EQ(regions.size(), 1u);
+  EXPECT_EQ(regions[0].kind, RegionKind::kAttentionSoftmax);
+  EXPECT_THAT(regions[0].inputs, ElementsAre(scores));
+  EXPECT_EQ(regions[0].factor, 0.25f);
+}
+
 TEST(Regions, SoftmaxAwayFromMatMulKeepsItsScaleOut) {
   Drawing d;
   const auto regions = d.regions(d.op("Softmax", {d.mul(d.x, d.number(2))}));

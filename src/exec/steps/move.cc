@@ -144,13 +144,13 @@ bool build_slice(PlanBuilder& b, NodeId id) {
   return true;
 }
 
-/// Elements of a constant scalar index, or of constant indices that follow each other.
+/// A copy where the index is one constant, or indices are constants that follow each other.
 bool build_gather(PlanBuilder& b, NodeId id) {
   const ValueId x = b.input(id, 0), y = b.output(id);
   const auto indices = constant_ints(b, b.input(id, 1));
-  if (!indices) return false;
+  if (!indices) return build_gather_rows(b, id);
   for (size_t i = 1; i < indices->size(); ++i)
-    if ((*indices)[i] != (*indices)[0] + static_cast<int64_t>(i)) return false;
+    if ((*indices)[i] != (*indices)[0] + static_cast<int64_t>(i)) return build_gather_rows(b, id);
   const Shape in = b.shape(x);
   const size_t axis = wrapped(b.attrs(id).get_int("axis", 0), in.size());
   const int64_t first = (*indices)[0] < 0 ? (*indices)[0] + in[axis] : (*indices)[0];

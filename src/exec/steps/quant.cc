@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "src/exec/fusion.h"
 #include "src/ops/evaluate.h"
 
 namespace lapidary::exec {
@@ -75,24 +76,34 @@ bool adds_computed(const PlanBuilder& b, NodeId add, ValueId value, size_t* slot
 
 ByteTail byte_tail(const PlanBuilder& b, NodeId id, bool residual) {
   ByteTail tail{.nodes = {id}, .output = b.output(id)};
-  NodeId next = b.only_consumer(tail.output);
-  while (next && is_table_op(b.node(next)) && b.input(next, 0) == tail.output) {
-    const auto table = table_by_reference(b, next, 0);
-    if (!table) return tail;
-    Table composed = *table;
+  const auto take_table = [&tail](const Table& table) {
+    Table composed = table;
     if (tail.table)
-      for (size_t i = 0; i < 256; ++i) composed[i] = (*table)[(*tail.table)[i]];
+      for (size_t i = 0; i < 256; ++i) composed[i] = table[(*tail.table)[i]];
     tail.table = composed;
+  };
+  while (true) {
+    if (const Fusion* fusion = b.fusion_behind(tail.output)) {
+      if (!fusion->table || fusion->input != tail.output) return tail;
+      take_table(*fusion->table);
+      tail.nodes.insert(tail.nodes.end(), fusion->nodes.begin(), fusion->nodes.end());
+      tail.output = fusion->output;
+      continue;
+    }
+    const NodeId next = b.only_consumer(tail.output);
+    if (next && is_table_op(b.node(next)) && b.input(next, 0) == tail.output) {
+      const auto table = table_by_reference(b, next, 0);
+      if (!table) return tail;
+      take_table(*table);
+    } else if (next && residual && adds_computed(b, next, tail.output, &tail.add_slot)) {
+      tail.add = next;
+    } else {
+      return tail;
+    }
     tail.nodes.push_back(next);
     tail.output = b.output(next);
-    next = b.only_consumer(tail.output);
+    if (tail.add) return tail;
   }
-  if (next && residual && adds_computed(b, next, tail.output, &tail.add_slot)) {
-    tail.add = next;
-    tail.nodes.push_back(next);
-    tail.output = b.output(next);
-  }
-  return tail;
 }
 
 }  // namespace lapidary::exec
