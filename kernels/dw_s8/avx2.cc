@@ -7,6 +7,10 @@ namespace {
 /// Two lines at a time, widened to s16: word 2c + r of the column is channel c of line r.
 struct Dot2 {
   static constexpr int kTaps = 2;
+  static constexpr int64_t kWide = 0;
+  static constexpr bool is_narrow(const ConvShape&) { return false; }
+  static size_t narrow_scratch_bytes(const ConvShape&) { return 0; }
+  static void narrow(const ConvShape&, const WorkRange&, const IgemmOperands&, int) {}
 
   template <int R>
   LAPIDARY_INLINE __m256i column(const char* const* lines, int64_t at) {

@@ -1,5 +1,6 @@
 #if defined(__x86_64__)
 #include "kernels/dw_s8/generic.h"
+#include "kernels/dw_s8/wide.h"
 
 namespace lapidary::kernels {
 namespace {
@@ -7,6 +8,20 @@ namespace {
 /// Four lines at a time: byte 4c + r of the column is channel c of line r.
 struct Dot4 {
   static constexpr int kTaps = 4;
+  static constexpr int64_t kWide = DwWide::kChannels;
+
+  template <int K, int S>
+  static void wide(const DwLine& line, const IgemmTile& t) {
+    DwWide::square<K, S>(line, t);
+  }
+  static constexpr bool is_narrow(const ConvShape& s) { return dw_is_narrow(s, kWide); }
+  static size_t narrow_scratch_bytes(const ConvShape& s) { return DwWide::narrow_scratch_bytes(s); }
+  static void narrow(const ConvShape& s, const WorkRange& range, const IgemmOperands& o, int fill) {
+    if (s.kernel_w == 3)
+      DwWide::narrow<3>(s, range, o, fill);
+    else
+      DwWide::narrow<5>(s, range, o, fill);
+  }
 
   template <int R>
   LAPIDARY_INLINE __m512i column(const char* const* lines, int64_t at) {

@@ -1,6 +1,9 @@
 #include "kernels/dw_s8/dw_s8.h"
 
+#include <vector>
+
 #include "kernels/conv_s8/scalar.h"
+#include "kernels/depthwise/square.h"
 #include "kernels/dw_s8/pack.h"
 #include "kernels/work.h"
 #include "src/base/fail.h"
@@ -9,40 +12,70 @@ namespace lapidary::kernels {
 
 namespace {
 
-PackedS8Layout vector_layout(const ConvShape& s, int64_t lanes, int64_t taps) {
+PackedS8Layout vector_layout(const ConvShape& s, int64_t lanes, int64_t taps, int64_t wide) {
   const int64_t block_bytes = s.kernel_w * ceil_div(s.kernel_h, taps) * lanes * 4;
-  return {.groups = 1,
-          .group_stride = round_up(s.out_c, 16),
-          .weight_bytes = static_cast<size_t>(ceil_div(s.out_c, lanes) * block_bytes)};
+  const int64_t channels = round_up(s.out_c, wide > 0 ? wide : lanes);
+  return {
+      .groups = 1,
+      .group_stride = round_up(channels, 16),
+      .weight_bytes = static_cast<size_t>((channels / lanes + (wide > 0 ? 4 : 0)) * block_bytes)};
+}
+
+/// The channel, in its block, of each lane of each part.
+std::vector<std::vector<int64_t>> block_channels(int64_t lanes, bool wide) {
+  std::vector<std::vector<int64_t>> parts(wide ? 4 : 1);
+  for (size_t j = 0; j < parts.size(); ++j)
+    for (int64_t lane = 0; lane < lanes; ++lane)
+      parts[j].push_back(wide ? lane / 4 * 16 + static_cast<int64_t>(j) * 4 + lane % 4 : lane);
+  return parts;
+}
+
+/// One block; channel_of(c): that of the weights, or past the last.
+template <class T, class ChannelOf>
+T* pack_block(const ConvShape& s, const WeightS8Reader& weight, int64_t taps,
+              const std::vector<std::vector<int64_t>>& parts, const ChannelOf& channel_of, T* to) {
+  for (int64_t kx = 0; kx < s.kernel_w; ++kx)
+    for (int64_t ky = 0; ky < s.kernel_h; ky += taps)
+      for (const std::vector<int64_t>& part : parts)
+        for (const int64_t lane : part)
+          for (int64_t tap = 0; tap < taps; ++tap, ++to)
+            if (const int64_t c = channel_of(lane); c < s.out_c && ky + tap < s.kernel_h)
+              *to = weight(c, 0, ky + tap, kx);
+  return to;
 }
 
 template <class T>
 void pack_vectors(const ConvShape& s, const WeightS8Reader& weight, int64_t lanes, int64_t taps,
-                  T* to) {
-  for (int64_t c = 0; c < s.out_c; c += lanes)
-    for (int64_t kx = 0; kx < s.kernel_w; ++kx)
-      for (int64_t ky = 0; ky < s.kernel_h; ky += taps)
-        for (int64_t lane = 0; lane < lanes; ++lane)
-          for (int64_t tap = 0; tap < taps; ++tap, ++to)
-            if (c + lane < s.out_c && ky + tap < s.kernel_h)
-              *to = weight(c + lane, 0, ky + tap, kx);
+                  int64_t wide, T* to) {
+  for (int64_t c = 0; c < s.out_c;) {
+    const bool is_wide = wide > 0 && 2 * (s.out_c - c) > wide;
+    to = pack_block(
+        s, weight, taps, block_channels(lanes, is_wide), [&](int64_t lane) { return c + lane; },
+        to);
+    c += is_wide ? wide : lanes;
+  }
 }
 
 }  // namespace
 
-size_t packed_dw_s8_bytes(const ConvShape& s, int64_t lanes, int64_t taps) {
-  return packed_s8_bytes(vector_layout(s, lanes, taps));
+size_t packed_dw_s8_bytes(const ConvShape& s, int64_t lanes, int64_t taps, int64_t wide) {
+  return packed_s8_bytes(vector_layout(s, lanes, taps, wide));
 }
 
 void pack_dw_s8(const ConvShape& s, const ConvS8Weights& w, int64_t lanes, int64_t taps,
-                void* packed) {
-  pack_s8_head(s, w, vector_layout(s, lanes, taps), packed);
-  int8_t* to = view_packed(packed).weights;
+                int64_t wide, void* packed) {
+  pack_s8_head(s, w, vector_layout(s, lanes, taps, wide), packed);
+  const PackedS8View view = view_packed(packed);
+  if (view.head->has_zero_points != 0 || !dw_is_square(s)) wide = 0;
   const WeightS8Reader weight(s, w);
+  if (wide > 0 && dw_is_narrow(s, wide))
+    pack_block(
+        s, weight, taps, block_channels(lanes, true), [&](int64_t lane) { return lane % s.out_c; },
+        view.weights + dw_s8_narrow_at(s, lanes, taps, wide));
   if (taps == 4)
-    pack_vectors(s, weight, lanes, taps, to);
+    pack_vectors(s, weight, lanes, taps, wide, view.weights);
   else
-    pack_vectors(s, weight, lanes, taps, reinterpret_cast<int16_t*>(to));
+    pack_vectors(s, weight, lanes, taps, wide, reinterpret_cast<int16_t*>(view.weights));
 }
 
 namespace {

@@ -165,6 +165,7 @@ Operand PlanBuilder::get(ValueId id, Layout layout, bool biased) {
   const auto matches = [&](const Operand& form, Layout wanted) {
     return form.layout == wanted || layouts_coincide(form.shape);
   };
+  LAPIDARY_CHECK(!forms_.at(id.index).front().slice);
   for (Operand form : forms_.at(id.index))
     if (form.biased == biased && matches(form, layout)) {
       form.layout = layout;
@@ -191,6 +192,14 @@ void PlanBuilder::convert(const Operand& from, const Operand& to, ValueId id) {
 }
 
 Operand PlanBuilder::create(ValueId id, Layout layout, bool biased) {
+  const Operand* room = reserved(id);
+  const Operand lies = room ? *room : allocate(id, layout, biased);
+  LAPIDARY_CHECK(lies.layout == layout && lies.biased == biased);
+  created_.push_back({id, lies});
+  return lies;
+}
+
+Operand PlanBuilder::allocate(ValueId id, Layout layout, bool biased) {
   const TensorType& type = graph_.value(id).type;
   Operand lies{static_cast<int>(plan_.storages.size()), type.dtype, type.static_shape(), layout,
                biased};
@@ -205,6 +214,22 @@ Operand PlanBuilder::create(ValueId id, Layout layout, bool biased) {
     storage.shape = lies.shape;
   }
   plan_.storages.push_back(std::move(storage));
+  return lies;
+}
+
+const Operand& PlanBuilder::reserve(ValueId id) {
+  if (const Operand* room = reserved(id)) return *room;
+  return reserved_[id.index] = allocate(id, Layout::kChannelsLast, dtype(id) == DType::kI8);
+}
+
+const Operand* PlanBuilder::reserved(ValueId id) const {
+  const auto found = reserved_.find(id.index);
+  return found == reserved_.end() ? nullptr : &found->second;
+}
+
+Operand PlanBuilder::create_slice(ValueId id, const Operand& room) {
+  Operand lies{room.storage, dtype(id), shape(id), room.layout, room.biased};
+  lies.slice = true;
   created_.push_back({id, lies});
   return lies;
 }

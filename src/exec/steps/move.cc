@@ -2,6 +2,7 @@
 
 #include "src/exec/steps/convert.h"
 #include "src/exec/steps/copy.h"
+#include "src/exec/steps/place.h"
 #include "src/exec/steps/rules.h"
 
 namespace lapidary::exec {
@@ -77,22 +78,25 @@ bool build_transpose(PlanBuilder& b, NodeId id) {
   return true;
 }
 
+/// Inputs that were written in place already are left out.
 bool build_concat(PlanBuilder& b, NodeId id) {
   const ValueId y = b.output(id);
-  const Layout layout = b.follow(id);
-  const bool biased = b.dtype(y) == DType::kI8 && b.operand(b.input(id, 0)).biased;
-  std::vector<Operand> inputs;
-  for (const ValueId x : b.node(id).inputs) inputs.push_back(b.get(x, layout, biased));
+  const auto concat = concat_parts(b, id);
+  if (!concat) return false;
+  const Operand* room = b.reserved(y);
+  const Layout layout = room ? room->layout : b.follow(id);
+  const bool biased = b.dtype(y) == DType::kI8 && (room || b.operand(b.input(id, 0)).biased);
+  std::vector<std::pair<Operand, int64_t>> inputs;
+  for (size_t i = 0; i < concat->values.size(); ++i)
+    if (const ValueId x = concat->values[i]; !b.operand(x).slice)
+      inputs.push_back({b.get(x, layout, biased), concat->begins[i]});
+  if (inputs.empty()) return b.alias(y, *room, layout), true;
   const Operand to = b.create(y, layout, biased);
   const auto strides = to.strides();
-  const size_t axis = wrapped(b.attrs(id).get_int("axis", 1), to.shape.size());
   std::vector<Move> moves;
-  int64_t at = 0;
-  for (const Operand& from : inputs) {
-    moves.push_back(
-        make_move(from, to, axes_of(from.shape, from.strides(), strides), 0, at * strides[axis]));
-    at += from.shape[axis];
-  }
+  for (const auto& [from, at] : inputs)
+    moves.push_back(make_move(from, to, axes_of(from.shape, from.strides(), strides), 0,
+                              at * strides[static_cast<size_t>(concat->axis)]));
   emit_moves(b, id, std::move(moves));
   return true;
 }

@@ -1,6 +1,7 @@
 #include "src/exec/steps/product_s8.h"
 
 #include "kernels/dw_s8/dw_s8.h"
+#include "src/exec/steps/place.h"
 
 namespace lapidary::exec {
 
@@ -88,12 +89,16 @@ void emit_product_s8(PlanBuilder& b, const ProductS8& p) {
     residual = residual_of(b, p.tail);
     other = b.get_u8(b.input(p.tail.add, 3 - p.tail.add_slot), p.layout);
   }
-  const Operand out = b.create_u8(p.tail.output, p.layout);
+  const Place place = p.layout == Layout::kChannelsLast && p.output == ConvS8Output::kU8
+                          ? place_result(b, p.tail.output, /*takes_table=*/!p.tail.add)
+                          : Place{.out = b.create_u8(p.tail.output, p.layout)};
+  std::optional<Table> table = p.tail.table;
+  if (place.table) table = table ? composed(*table, *place.table) : *place.table;
   const int scratch =
       b.scratch(static_cast<int64_t>(kernels::scratch_bytes(*row, p.shape, b.threads())));
   spec.reads = {in};
   if (other.valid()) spec.reads.push_back(other);
-  spec.writes = {out};
+  spec.writes = {place.out};
   spec.scratch = {scratch};
 
   ConvS8Args args;
@@ -102,11 +107,12 @@ void emit_product_s8(PlanBuilder& b, const ProductS8& p) {
   args.output = p.output;
   args.x_zero = p.x_zero;
   args.y_zero = p.y_zero;
-  spec.run = [=, table = p.tail.table, float_bias = p.float_bias](const StepRun& run) {
+  args.y_stride = place.stride;
+  spec.run = [=, float_bias = p.float_bias](const StepRun& run) {
     ConvS8Args call = args;
     call.packed = packed.raw();
     call.x = run.data<const uint8_t>(in);
-    call.y = run.at(out.storage);
+    call.y = run.data<uint8_t>(place.out) + place.at;
     call.table = table ? table->data() : nullptr;
     call.float_bias = float_bias.empty() ? nullptr : float_bias.data<float>().data();
     call.residual = residual;
