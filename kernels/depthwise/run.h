@@ -7,7 +7,7 @@
 // tiles of up to four neighbouring outputs. A policy P gives
 //   Source, Element, kTraits, convert, fill   as for run_igemm
 //   block_bytes(shape)         weights of one block of channels
-//   lanes_of(channels)         channels, a multiple of kLanes, that a tile over so many takes
+//   lanes_of<K>(channels)      channels, a multiple of kLanes, that a tile over so many takes
 //   square<K, S>(line, tile)   line.pixels outputs of a K x K filter with column step S
 //   any<T>(taps, tile)         T outputs of any filter, over padded input
 //   finish_line(args, pixel, pixels)   what is left once all channels of those outputs are there
@@ -74,7 +74,7 @@ void run_dw_square(const ConvShape& s, const WorkRange& range, const IgemmOperan
         }
         t.w = o.weights + channel / P::kTraits.lanes * P::block_bytes(s);
         t.channel = t.at = channel;
-        t.channels = at_most(P::lanes_of(s.in_c - channel), s.in_c - channel);
+        t.channels = at_most(P::template lanes_of<K>(s.in_c - channel), s.in_c - channel);
         for (int64_t first = 0; first < at_most(line.step, pixels); ++first) {
           line.ix = (ox + first) * S - s.pad_left;
           line.pixels = up_to(pixels - first, line.step);

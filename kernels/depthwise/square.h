@@ -10,10 +10,10 @@ constexpr bool dw_is_square(const ConvShape& s) {
          (s.stride_w == 1 || (s.stride_w == 2 && s.dilation_w == 1));
 }
 
-/// Square filters over so few channels that `lanes` of them span whole pixels, each an output.
+/// 3x3 over so few channels that `lanes` of them span eight pixels or more, each an output.
 constexpr bool dw_is_narrow(const ConvShape& s, int64_t lanes) {
-  return dw_is_square(s) && s.stride_w == 1 && s.dilation_h == 1 && 4 * s.in_c <= lanes &&
-         lanes % s.in_c == 0;
+  return dw_is_square(s) && s.kernel_w == 3 && s.stride_w == 1 && s.dilation_h == 1 &&
+         8 * s.in_c <= lanes && lanes % s.in_c == 0;
 }
 
 }  // namespace lapidary::kernels

@@ -14,7 +14,10 @@ struct DwPolicyF32 : PolicyF32<V, ConvTileF32<V>> {
   using Vec = typename V::F;
 
   static int64_t block_bytes(const ConvShape& s) { return s.kernel_h * s.kernel_w * V::kLanes * 4; }
-  static int64_t lanes_of(int64_t) { return V::kLanes; }
+  template <int K>
+  static constexpr int64_t lanes_of(int64_t) {
+    return V::kLanes;
+  }
   static void finish_line(const void*, int64_t, int64_t) {}
 
   template <int K, int S>

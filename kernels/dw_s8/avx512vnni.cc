@@ -17,10 +17,7 @@ struct Dot4 {
   static constexpr bool is_narrow(const ConvShape& s) { return dw_is_narrow(s, kWide); }
   static size_t narrow_scratch_bytes(const ConvShape& s) { return DwWide::narrow_scratch_bytes(s); }
   static void narrow(const ConvShape& s, const WorkRange& range, const IgemmOperands& o, int fill) {
-    if (s.kernel_w == 3)
-      DwWide::narrow<3>(s, range, o, fill);
-    else
-      DwWide::narrow<5>(s, range, o, fill);
+    DwWide::narrow(s, range, o, fill);
   }
 
   template <int R>

@@ -66,7 +66,7 @@ void pack_dw_s8(const ConvShape& s, const ConvS8Weights& w, int64_t lanes, int64
                 int64_t wide, void* packed) {
   pack_s8_head(s, w, vector_layout(s, lanes, taps, wide), packed);
   const PackedS8View view = view_packed(packed);
-  if (view.head->has_zero_points != 0 || !dw_is_square(s)) wide = 0;
+  if (view.head->has_zero_points != 0 || !dw_is_square(s) || s.kernel_w != 3) wide = 0;
   const WeightS8Reader weight(s, w);
   if (wide > 0 && dw_is_narrow(s, wide))
     pack_block(

@@ -28,17 +28,17 @@ struct DwPolicyS8 : BytesSource {
     return s.kernel_w * up_to(s.kernel_h, D::kTaps) * V::kLanes * 4;
   }
 
-  /// More than half of a wide tile's channels are worth one.
-  static int64_t lanes_of(int64_t channels) {
-    if constexpr (D::kWide > 0)
-      if (2 * channels > D::kWide) return D::kWide;
-    return V::kLanes;
+  /// More than half of a wide tile's channels are worth one, where its accumulators leave registers
+  /// for the filter.
+  template <int K>
+  static constexpr int64_t lanes_of(int64_t channels) {
+    return K == 3 && D::kWide > 0 && 2 * channels > D::kWide ? D::kWide : int64_t{V::kLanes};
   }
 
   template <int K, int S>
   static void square(const DwLine& line, const IgemmTile& t) {
     const auto& p = *static_cast<const ConvS8Args*>(t.args);
-    if constexpr (D::kWide > 0)
+    if constexpr (K == 3 && D::kWide > 0)
       if (t.channels > V::kLanes) return D::template wide<K, S>(line, t);
     const int64_t y_stride = (p.y_stride > 0 ? p.y_stride : p.shape.out_c) * line.step;
     if (p.output != ConvS8Output::kU8) {

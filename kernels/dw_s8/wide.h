@@ -87,10 +87,13 @@ struct DwWide {
 #pragma GCC unroll 4
       for (int o = 0; o < T; ++o) {
         const int64_t pixel = (m + o) * line.step;
-        if (p.output == ConvS8Output::kU8)
+        if (p.output == ConvS8Output::kU8) {
           store(y + pixel * pixel_stride, acc[o], multipliers);
-        else
-          store_words(t, pixel, acc[o]);
+        } else {
+          // A copy: accumulators whose address is taken would live in memory.
+          const __m512i words[4] = {acc[o][0], acc[o][1], acc[o][2], acc[o][3]};
+          store_words(t, pixel, words);
+        }
       }
     });
   }
@@ -103,8 +106,8 @@ struct DwWide {
 
   /// Where a few pixels of all channels make 64 bytes, those are the lanes: u8 results of a line
   /// are as many bytes in a row, tap kx of which is kx pixels further on.
-  template <int K>
   static void narrow(const ConvShape& s, const WorkRange& range, const IgemmOperands& o, int fill) {
+    constexpr int K = 3;
     const auto& p = *static_cast<const ConvS8Args*>(o.args);
     const PackedS8View packed = view_packed(p.packed);
     alignas(64) int32_t bias_of[64], multiplier_of[64];

@@ -198,7 +198,10 @@ TEST(ByteFunctionStep, KnownValues) {
   QdqNet net(DType::kU8);
   const ValueId x = net.b.input("x", DType::kF32, {1, 6});
   net.graph.set_opset("", 14);
-  net.output(net.b.op("HardSwish", {net.quantized(x, 1.0f, 0)}), 1.0f / 6, 0);
+  const ValueId swish = net.b.op("HardSwish", {net.quantized(x, 1.0f, 0)});
+  const ValueId sixth = net.b.constant("sixth", Tensor::scalar(1.0f / 6));
+  net.b.output(
+      net.b.op("QuantizeLinear", {swish, sixth, net.b.constant("z", net.zero(0))}, {}, "yq"));
   Executor fast(net.graph);
   const auto y = fast.run({{"x", Tensor::of<float>({1, 6}, {0, 1, 2, 3, 4, 250})}}).at("yq");
   EXPECT_TRUE(y.equals(Tensor::of<uint8_t>({1, 6}, {0, 4, 10, 18, 24, 255})));
@@ -244,9 +247,9 @@ TEST(ByteFunctionStep, ActivationsOfManyNodesAreOneTable) {
       {"a constant per tensor",
        [](QdqNet& n, ValueId x) {
          const ValueId three = n.b.constant("three", Tensor::of<float>({1}, {3}));
-         return n.b.op("Clip", {n.b.op("Add", {x, three})});
+         return n.b.op("Abs", {n.b.op("Add", {x, three})});
        },
-       "Clip", "DequantizeLinear+Add+Clip+QuantizeLinear"}};
+       "Abs", "DequantizeLinear+Add+Abs+QuantizeLinear"}};
   for (const DType type : kBoth)
     for (const Case& c : cases)
       for (const bool behind_conv : {false, true}) {
@@ -321,6 +324,31 @@ TEST(ConcatInPlace, ConvolutionsAndPoolsWriteIntoTheResult) {
     }
 }
 
+TEST(ConcatInPlace, SlicesOfTheInputAreMovedAsBytes) {
+  // Every second line and column, joined: quantized before it is taken apart.
+  for (const DType type : kBoth) {
+    QdqNet net(type);
+    net.inputs.emplace("x", random_floats({2, 3, 8, 6}, 1));
+    const ValueId x = net.b.input("x", DType::kF32, {2, 3, 8, 6});
+    const auto ints = [&](int64_t v) { return net.b.constant("i", Tensor::of<int64_t>({1}, {v})); };
+    const auto every_second = [&](ValueId v, int64_t first, int64_t axis) {
+      return net.b.op("Slice", {v, ints(first), ints(1000), ints(axis), ints(2)});
+    };
+    std::vector<ValueId> parts;
+    for (const int64_t row : {0, 1}) {
+      const ValueId lines = every_second(x, row, 2);
+      for (const int64_t column : {0, 1}) parts.push_back(every_second(lines, column, 3));
+    }
+    const ValueId joined =
+        net.quantized(net.b.op("Concat", parts, {{"axis", int64_t{1}}}), 0.03f, 131);
+    net.output(net.b.op("Conv", {joined, net.weights({8, 12, 3, 3}, 0), net.bias(8)}), 0.3f);
+    net.expect("QLinearConv", "conv_s8");
+    const std::string ops = ops_of(net.graph);
+    EXPECT_TRUE(ops.starts_with("QuantizeLinear Slice ")) << ops;
+    EXPECT_EQ(ops.find("Concat"), std::string::npos) << ops;
+  }
+}
+
 TEST(ConcatInPlace, LeavesNoStep) {
   for (const DType type : kBoth)
     for (const float other : {0.07f, 0.02f}) {
@@ -329,7 +357,8 @@ TEST(ConcatInPlace, LeavesNoStep) {
       std::vector<ValueId> halves;
       for (const float scale : {0.07f, other})
         halves.push_back(net.quantized(
-            net.b.op("Conv", {x, net.weights({24, 16, 1, 1}, 0), net.bias(24)}), scale, 125));
+            net.b.op("Conv", {x, net.weights({24, 16, 1, 1}, 0, 3 + halves.size()), net.bias(24)}),
+            scale, 125));
       const ValueId joined =
           net.quantized(net.b.op("Concat", halves, {{"axis", int64_t{1}}}), 0.07f, 125);
       net.output(net.b.op("Conv", {joined, net.weights({8, 48, 1, 1}, 0), net.bias(8)}), 0.3f);

@@ -30,6 +30,13 @@ std::optional<std::vector<int64_t>> constant_ints(const PlanBuilder& b, ValueId 
   return out;
 }
 
+/// Room for elements of `from` that move into `y`: in place where they lie as a Concat wants them.
+Place place_as(PlanBuilder& b, ValueId y, const Operand& from) {
+  if (from.layout == Layout::kChannelsLast && from.biased == (from.dtype == DType::kI8))
+    return place_result(b, y);
+  return {.out = b.create(y, from.layout, from.biased)};
+}
+
 size_t wrapped(int64_t axis, size_t rank) {
   return static_cast<size_t>(axis < 0 ? axis + static_cast<int64_t>(rank) : axis);
 }
@@ -143,8 +150,10 @@ bool build_slice(PlanBuilder& b, NodeId id) {
     offset += std::clamp<int64_t>(start, 0, step < 0 ? size - 1 : size) * strides[axis];
     strides[axis] *= step;
   }
-  const Operand to = b.create(y, from.layout, from.biased);
-  emit_moves(b, id, {make_move(from, to, axes_of(to.shape, strides, to.strides()), offset)});
+  const Place place = place_as(b, y, from);
+  emit_moves(b, id,
+             {make_move(from, place.out, axes_of(place.out.shape, strides, place.strides()), offset,
+                        place.at)});
   return true;
 }
 
@@ -234,15 +243,15 @@ bool build_resize(PlanBuilder& b, NodeId id) {
   for (size_t i = 0; i < in.size(); ++i)
     if (out[i] % in[i] != 0) return false;
   const Operand from = as_lies(b, x, b.follow(id));
-  const Operand to = b.create(y, from.layout, from.biased);
-  const auto own = from.strides(), target = to.strides();
+  const Place place = place_as(b, y, from);
+  const auto own = from.strides(), target = place.strides();
   std::vector<CopyAxis> axes;
   for (size_t i = 0; i < in.size(); ++i) {
     const int64_t factor = out[i] / in[i];
     axes.push_back({in[i], own[i], target[i] * factor});
     axes.push_back({factor, 0, target[i]});
   }
-  emit_moves(b, id, {make_move(from, to, std::move(axes))});
+  emit_moves(b, id, {make_move(from, place.out, std::move(axes), 0, place.at)});
   return true;
 }
 

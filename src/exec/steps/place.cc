@@ -80,6 +80,14 @@ std::optional<ConcatParts> concat_parts(const PlanBuilder& b, NodeId id) {
   return parts;
 }
 
+std::vector<int64_t> Place::strides() const {
+  std::vector<int64_t> own = out.strides();
+  if (stride > 0)
+    for (size_t axis = 0; axis < own.size(); ++axis)
+      if (axis != 1) own[axis] = own[axis] / out.shape[1] * stride;
+  return own;
+}
+
 Place place_result(PlanBuilder& b, ValueId y, bool takes_table) {
   if (const auto slot = slot_of(b, y, takes_table)) {
     const Operand& room = b.reserve(slot->whole);

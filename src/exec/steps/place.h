@@ -16,6 +16,8 @@ struct Place {
   /// a table.
   std::optional<Table> table;
 
+  /// Elements between neighbours along each axis of the result.
+  std::vector<int64_t> strides() const;
   template <class T>
   T* data(const StepRun& run) const {
     return run.data<T>(out) + at;
