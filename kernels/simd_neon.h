@@ -53,9 +53,7 @@ struct Neon {
   // FMIN, FMAX, FMINNM and FMAXNM treat NaN otherwise.
   LAPIDARY_INLINE F min(F a, F b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
   LAPIDARY_INLINE F max(F a, F b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
-  LAPIDARY_INLINE F where_negative(F test, F a, F b) {
-    return vbslq_f32(vcltzq_f32(test), a, b);
-  }
+  LAPIDARY_INLINE F where_negative(F test, F a, F b) { return vbslq_f32(vcltzq_f32(test), a, b); }
   LAPIDARY_INLINE F where_nan(F test, F a, F b) { return vbslq_f32(vceqq_f32(test, test), b, a); }
   LAPIDARY_INLINE I add(I a, I b) { return vaddq_s32(a, b); }
   LAPIDARY_INLINE I sub(I a, I b) { return vsubq_s32(a, b); }

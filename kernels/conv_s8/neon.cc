@@ -12,7 +12,8 @@ struct Policy : PolicyS8<Neon, BytesSource> {
     int16x8_t first, last;  ///< of elements 0 and 1, 2 and 3
   };
   static constexpr int kUnits = 2;
-  static constexpr IgemmTraits kTraits = {.lanes = 4, .registers = 32, .order = UnitOrder::kElements};
+  static constexpr IgemmTraits kTraits = {
+      .lanes = 4, .registers = 32, .order = UnitOrder::kElements};
 
   LAPIDARY_INLINE Units load_units(const char* p) {
     return widen(vld1_u8(reinterpret_cast<const uint8_t*>(p)));

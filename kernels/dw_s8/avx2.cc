@@ -5,7 +5,7 @@ namespace lapidary::kernels {
 namespace {
 
 /// Two lines at a time, widened to s16: word 2c + r of the column is channel c of line r.
-struct Dot2 {
+struct Dot2 : DwColumns {
   static constexpr int kTaps = 2;
 
   template <int R>

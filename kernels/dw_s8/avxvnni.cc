@@ -5,7 +5,7 @@ namespace lapidary::kernels {
 namespace {
 
 /// Four lines at a time: byte 4c + r of the column is channel c of line r.
-struct Dot4 {
+struct Dot4 : DwColumns {
   static constexpr int kTaps = 4;
 
   template <int R>
@@ -14,8 +14,7 @@ struct Dot4 {
     if constexpr (R == 1) return _mm256_cvtepu8_epi32(load(lines[0] + at));
     const __m128i low = _mm_unpacklo_epi8(load(lines[0] + at), load(lines[1] + at));
     if constexpr (R == 2) return _mm256_cvtepu16_epi32(low);
-    const __m128i high =
-        _mm_unpacklo_epi8(load(lines[2] + at), R > 3 ? load(lines[3] + at) : zero);
+    const __m128i high = _mm_unpacklo_epi8(load(lines[2] + at), R > 3 ? load(lines[3] + at) : zero);
     return _mm256_set_m128i(_mm_unpackhi_epi16(low, high), _mm_unpacklo_epi16(low, high));
   }
   LAPIDARY_INLINE __m256i dot(__m256i acc, __m256i x, __m256i w) {

@@ -5,8 +5,9 @@ namespace lapidary::kernels {
 namespace {
 
 /// Two lines at a time, widened to s16: the four channels of line 0, then those of line 1.
-struct Multiply2 {
+struct Multiply2 : DwColumns {
   static constexpr int kTaps = 2;
+  static constexpr UnitOrder kOrder = UnitOrder::kElements;
 
   template <int R>
   LAPIDARY_INLINE int32x4_t column(const char* const* lines, int64_t at) {
@@ -27,15 +28,11 @@ struct Multiply2 {
 };
 using Rows = DwS8<Neon, Multiply2>;
 
-void pack(const ConvShape& s, const ConvS8Weights& w, void* packed) {
-  pack_dw_s8(s, w, Neon::kLanes, Multiply2::kTaps, packed, UnitOrder::kElements);
-}
-
 }  // namespace
 
 extern const ConvS8Functions dw_s8_neon;
 const ConvS8Functions dw_s8_neon = {Rows::packed_bytes, Rows::scratch_bytes, Rows::blocks,
-                                    pack, Rows::run};
+                                    Rows::pack, Rows::run};
 
 }  // namespace lapidary::kernels
 #endif

@@ -6,7 +6,7 @@ namespace lapidary::kernels {
 namespace {
 
 /// Four lines at a time: byte 4c + r of the column is channel c of line r.
-struct FourLines {
+struct FourLines : DwColumns {
   static constexpr int kTaps = 4;
 
   template <int R>
@@ -22,8 +22,8 @@ struct FourLines {
     return vreinterpretq_s32_u8(vdupq_n_u8(static_cast<uint8_t>(x)));
   }
   LAPIDARY_INLINE int32x4_t sum(int32x4_t acc, int32x4_t x) {
-    const uint32x4_t sums = vdotq_u32(vreinterpretq_u32_s32(acc), vreinterpretq_u8_s32(x),
-                                      vdupq_n_u8(1));
+    const uint32x4_t sums =
+        vdotq_u32(vreinterpretq_u32_s32(acc), vreinterpretq_u8_s32(x), vdupq_n_u8(1));
     return vreinterpretq_s32_u32(sums);
   }
 };

@@ -2,8 +2,8 @@
 
 #include "kernels/igemm/run.h"
 
-// Tiles of instruction sets that multiply by one lane of a register: the inputs of several units are
-// loaded together, and each is picked by its index. A policy then also gives
+// Tiles of instruction sets that multiply by one lane of a register: the inputs of several units
+// are loaded together, and each is picked by its index. A policy then also gives
 //   Units, kUnits                  a pixel's inputs of kUnits units, in a register
 //   load_units(p), load_unit(p)    kUnits of them, or one (the first)
 //   Weights, load_weights(p)       lanes of weights of one unit, as `multiply` wants them
@@ -26,8 +26,7 @@ template <class P, int U, int MR, int NV>
 LAPIDARY_INLINE void multiply_units(const typename P::Units (&x)[MR], const char* w, int64_t w_step,
                                     typename P::Vec (&acc)[MR][NV]) {
   multiply_unit<P, U, MR, NV>(x, w, acc);
-  if constexpr (U + 1 < P::kUnits)
-    multiply_units<P, U + 1, MR, NV>(x, w + w_step, w_step, acc);
+  if constexpr (U + 1 < P::kUnits) multiply_units<P, U + 1, MR, NV>(x, w + w_step, w_step, acc);
 }
 
 /// acc += all products of the tile.

@@ -10,6 +10,8 @@ namespace lapidary::kernels {
 /// (NCHW to NHWC: rows = C, cols = H*W).
 struct QuantizeArgs {
   int64_t batch = 1, rows = 1, cols = 0;
+  int64_t x_row =
+      0;  ///< elements between rows of x, where these are some columns of one matrix; 0: cols
   int64_t batch_begin = 0, batch_end = -1;
   bool transpose = false;
   const float* x = nullptr;

@@ -1,10 +1,9 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <vector>
 
-#include "src/exec/steps/quant.h"
+#include "src/exec/planner.h"
 
 namespace lapidary::exec {
 
@@ -15,10 +14,6 @@ struct Fusion {
   ValueId output;
   /// Appends the step. False: the nodes are built one by one.
   std::function<bool(PlanBuilder&, const Fusion&)> build;
-
-  // Functions of one byte only: an integer step may take `table` along in its epilogue.
-  ValueId input;
-  std::optional<Table> table;  ///< output's bytes by input's
 };
 
 /// Fusions of the graph's regions; no node is in two.

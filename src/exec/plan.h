@@ -40,6 +40,9 @@ struct Operand {
   Layout layout = Layout::kRowMajor;
   bool biased = false;  ///< s8 elements stored as u8 with 128 added
   bool known = true;    ///< false: type known at run time only
+  /// A slice of the channels of what `storage` holds: only the Concat that it is part of may read
+  /// it.
+  bool slice = false;
 
   bool valid() const { return storage >= 0; }
   int64_t count() const { return element_count(shape); }

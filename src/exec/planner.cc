@@ -189,6 +189,7 @@ Operand PlanBuilder::get(ValueId id, Layout layout, bool biased) {
   const auto matches = [&](const Operand& form, Layout wanted) {
     return form.layout == wanted || layouts_coincide(form.shape);
   };
+  LAPIDARY_CHECK(!forms_.at(id.index).front().slice);
   for (Operand form : forms_.at(id.index))
     if (form.biased == biased && matches(form, layout)) {
       form.layout = layout;
@@ -215,6 +216,14 @@ void PlanBuilder::convert(const Operand& from, const Operand& to, ValueId id) {
 }
 
 Operand PlanBuilder::create(ValueId id, Layout layout, bool biased) {
+  const Operand* room = reserved(id);
+  const Operand lies = room ? *room : allocate(id, layout, biased);
+  LAPIDARY_CHECK(lies.layout == layout && lies.biased == biased);
+  created_.push_back({id, lies});
+  return lies;
+}
+
+Operand PlanBuilder::allocate(ValueId id, Layout layout, bool biased) {
   const TensorType& type = graph_.value(id).type;
   Operand lies{static_cast<int>(plan_.storages.size()), type.dtype, type.static_shape(), layout,
                biased};
@@ -229,6 +238,22 @@ Operand PlanBuilder::create(ValueId id, Layout layout, bool biased) {
     storage.shape = lies.shape;
   }
   plan_.storages.push_back(std::move(storage));
+  return lies;
+}
+
+const Operand& PlanBuilder::reserve(ValueId id) {
+  if (const Operand* room = reserved(id)) return *room;
+  return reserved_[id.index] = allocate(id, Layout::kChannelsLast, dtype(id) == DType::kI8);
+}
+
+const Operand* PlanBuilder::reserved(ValueId id) const {
+  const auto found = reserved_.find(id.index);
+  return found == reserved_.end() ? nullptr : &found->second;
+}
+
+Operand PlanBuilder::create_slice(ValueId id, const Operand& room) {
+  Operand lies{room.storage, dtype(id), shape(id), room.layout, room.biased};
+  lies.slice = true;
   created_.push_back({id, lies});
   return lies;
 }
@@ -320,21 +345,9 @@ Layout PlanBuilder::follow(NodeId id) {
 }
 
 NodeId PlanBuilder::only_consumer(ValueId id) const {
-  const NodeId reader = only_reader(id);
-  return reader && fusion_of_.contains(reader.index) ? NodeId() : reader;
-}
-
-const Fusion* PlanBuilder::fusion_behind(ValueId id) const {
-  const NodeId reader = only_reader(id);
-  const auto found = reader ? fusion_of_.find(reader.index) : fusion_of_.end();
-  if (found == fusion_of_.end() || found->second->nodes.front() != reader) return nullptr;
-  return found->second;
-}
-
-NodeId PlanBuilder::only_reader(ValueId id) const {
   if (graph_.use_count(id) != 1 || graph_.value(id).uses.empty()) return {};
   const Use& use = graph_.value(id).uses[0];
-  return use.capture ? NodeId() : use.node;
+  return use.capture || in_fusion(use.node) ? NodeId() : use.node;
 }
 
 // -- steps

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "src/exec/fusion.h"
+#include "src/exec/steps/quant.h"
 #include "src/passes/regions.h"
 
 namespace lapidary::exec {

@@ -60,8 +60,8 @@ void select(const WhereStep& s, const StepRun& run) {
       for (size_t a = s.outer.size(); a-- > 0; rest /= s.outer[a].size)
         for (size_t k = 0; k < 3; ++k) at[k] += rest % s.outer[a].size * s.outer[a].step[k];
       for (int64_t i = 0; i < cols; ++i)
-        out[r * cols + i] = condition[at[0] + i * c_step] != 0 ? x[at[1] + i * x_step]
-                                                               : y[at[2] + i * y_step];
+        out[r * cols + i] =
+            condition[at[0] + i * c_step] != 0 ? x[at[1] + i * x_step] : y[at[2] + i * y_step];
     }
   });
 }
