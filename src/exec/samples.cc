@@ -65,8 +65,8 @@ class NodeSamples {
     return axis < 0 ? axis + static_cast<int64_t>(shape(slot).size()) : axis;
   }
   bool later(std::span<const int64_t> axes) const {
-    return !axes.empty() &&
-           std::all_of(axes.begin(), axes.end(), [&](int64_t axis) { return normalized(axis) > 0; });
+    return !axes.empty() && std::all_of(axes.begin(), axes.end(),
+                                        [&](int64_t axis) { return normalized(axis) > 0; });
   }
 
   /// All outputs have `rows` rows, those of the samples in turn.
@@ -121,7 +121,8 @@ class NodeSamples {
 
 /// Row i of the result is a function of row i of input 0.
 bool by_rows(NodeSamples& n) {
-  const bool trains = n.attrs().get_int("training_mode", 0) != 0 || (n.op() == "Dropout" && n.has(2));
+  const bool trains =
+      n.attrs().get_int("training_mode", 0) != 0 || (n.op() == "Dropout" && n.has(2));
   return !trains && n.makes_one(n.shape(0)[0]);
 }
 
@@ -145,7 +146,8 @@ bool by_broadcasting(NodeSamples& n) {
   const Shape result = n.result();
   if (result.empty()) return false;
   const auto is_operand = [&](size_t slot) {
-    return n.slots().empty() || std::find(n.slots().begin(), n.slots().end(), slot) != n.slots().end();
+    return n.slots().empty() ||
+           std::find(n.slots().begin(), n.slots().end(), slot) != n.slots().end();
   };
   for (size_t slot = 0; slot < n.input_count(); ++slot)
     if (n.has(slot) && !(is_operand(slot) ? broadcasts(n, slot, result) : n.single(slot)))
@@ -168,8 +170,8 @@ bool by_flattening(NodeSamples& n) {
 }
 
 bool by_later_axes(NodeSamples& n) {
-  const std::vector<int64_t> axes = n.has(1) ? n.ints(1).value_or(std::vector<int64_t>())
-                                             : n.attrs().get_ints("axes");
+  const std::vector<int64_t> axes =
+      n.has(1) ? n.ints(1).value_or(std::vector<int64_t>()) : n.attrs().get_ints("axes");
   return n.later(axes) && n.makes_one(n.shape(0)[0]);
 }
 
@@ -259,8 +261,8 @@ bool by_gemm(NodeSamples& n) {
   const bool quantized = n.microsoft();  // A, its scale and zero point, B, its two, C, those of Y
   const size_t c = quantized ? 6 : 2;
   if (quantized && !(n.single(1) && n.single(2) && n.single(7) && n.single(8))) return false;
-  return n.attrs().get_int("transA", 0) == 0 &&
-         (!n.has(c) || broadcasts(n, c, n.result())) && n.makes_one(n.shape(0)[0]);
+  return n.attrs().get_int("transA", 0) == 0 && (!n.has(c) || broadcasts(n, c, n.result())) &&
+         n.makes_one(n.shape(0)[0]);
 }
 
 /// Matrices of A times those of B: a stack on the first axis, or A alone of rank 2.

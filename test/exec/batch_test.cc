@@ -43,8 +43,7 @@ TEST(Samples, ApartWhereEveryNodeKeepsThemApart) {
     return result_of_fewer(graph_of(std::move(shape), build), 6, 2);
   };
   using B = GraphBuilder;
-  EXPECT_EQ(apart([](B& b, ValueId x) { return b.op("Relu", {x}, {}, "y"); }),
-            (Shape{2, 3, 4, 4}));
+  EXPECT_EQ(apart([](B& b, ValueId x) { return b.op("Relu", {x}, {}, "y"); }), (Shape{2, 3, 4, 4}));
   // Sizes of the batch in the file: 6 x 3 x 4 x 4 as 18 rows, three of each sample.
   EXPECT_EQ(apart(
                 [](B& b, ValueId x) {
@@ -61,12 +60,12 @@ TEST(Samples, ApartWhereEveryNodeKeepsThemApart) {
               return b.op("MatMul", {x, w}, {}, "y");
             }),
             (Shape{2, 3, 4, 5}));
-  EXPECT_EQ(apart([](B& b, ValueId x) {
-              const ValueId t =
-                  b.op("Transpose", {x}, {{"perm", std::vector<int64_t>{0, 1, 3, 2}}});
-              return b.op("MatMul", {x, t}, {}, "y");
-            }),
-            (Shape{2, 3, 4, 4}));
+  EXPECT_EQ(
+      apart([](B& b, ValueId x) {
+        const ValueId t = b.op("Transpose", {x}, {{"perm", std::vector<int64_t>{0, 1, 3, 2}}});
+        return b.op("MatMul", {x, t}, {}, "y");
+      }),
+      (Shape{2, 3, 4, 4}));
   // The same token before every sample's.
   EXPECT_EQ(apart(
                 [](B& b, ValueId x) {
@@ -116,10 +115,7 @@ TEST(Samples, TogetherWhereANodeMixesThem) {
     return b.op("Relu", {r}, {}, "y");
   }));
   EXPECT_TRUE(together(  // one scale of all samples
-      [](B& b, ValueId x) {
-        return b.ops("DynamicQuantizeLinear", 3, {x})[0];
-      },
-      {6, 3}));
+      [](B& b, ValueId x) { return b.ops("DynamicQuantizeLinear", 3, {x})[0]; }, {6, 3}));
   EXPECT_TRUE(together(  // a scale for each sample
       [](B& b, ValueId x) {
         const ValueId s = b.constant("s", Tensor::of<float>({6}, {1, 2, 3, 4, 5, 6}));
@@ -151,13 +147,12 @@ Graph small_net(Dim batch) {
   };
   const std::vector<int64_t> pads = {1, 1, 1, 1};
   const ValueId x = qdq(b.input("x", DType::kF32, {batch, 3, 8, 8}), 0.05f, "x");
-  const ValueId c =
-      qdq(b.op("Conv", {x, weights({8, 3, 3, 3}, "w")}, {{"pads", pads}}), 0.1f, "c");
-  const ValueId d =
-      qdq(b.op("Conv", {c, weights({8, 8, 3, 3}, "v")}, {{"pads", pads}}), 0.2f, "d");
+  const ValueId c = qdq(b.op("Conv", {x, weights({8, 3, 3, 3}, "w")}, {{"pads", pads}}), 0.1f, "c");
+  const ValueId d = qdq(b.op("Conv", {c, weights({8, 8, 3, 3}, "v")}, {{"pads", pads}}), 0.2f, "d");
   const ValueId sum = qdq(b.op("Add", {c, d}), 0.3f, "sum");
   const ValueId mean = qdq(b.op("GlobalAveragePool", {sum}), 0.1f, "mean");
-  const ValueId flat = b.op("Reshape", {mean, b.constant("shape", ints({batch.known() ? 6 : -1, 8}))});
+  const ValueId flat =
+      b.op("Reshape", {mean, b.constant("shape", ints({batch.known() ? 6 : -1, 8}))});
   b.output(qdq(b.op("Gemm", {flat, weights({8, 5}, "g")}), 0.3f, "out"));
   return graph;
 }
@@ -173,11 +168,11 @@ TEST(Batch, PartsAreAsManyForEachThread) {
   EXPECT_EQ(part_size(32, 1), 4);
   EXPECT_EQ(part_size(32, 2), 4);
   EXPECT_EQ(part_size(8, 8), 1);
-  EXPECT_EQ(part_size(6, 2), 3);   // 2 parts; of 2 samples 3
+  EXPECT_EQ(part_size(6, 2), 3);  // 2 parts; of 2 samples 3
   EXPECT_EQ(part_size(6, 3), 2);
-  EXPECT_EQ(part_size(8, 3), 2);   // 4 parts, one of them on all threads
+  EXPECT_EQ(part_size(8, 3), 2);  // 4 parts, one of them on all threads
   EXPECT_EQ(part_size(7, 2), 1);
-  EXPECT_EQ(part_size(3, 8), 3);   // whole: fewer samples than threads
+  EXPECT_EQ(part_size(3, 8), 3);  // whole: fewer samples than threads
   EXPECT_EQ(part_size(4, 1), 4);
 }
 
@@ -191,8 +186,8 @@ TEST(Batch, PartsGiveTheBitsOfTheLoweredGraph) {
     for (const int threads : {1, 2, 3, 8}) {
       Executor fast(graph, {.threads = threads});
       // 7 parts leave some on one, two and three threads.
-      for (const int64_t samples : batch.known() ? std::vector<int64_t>{6, 6}
-                                                 : std::vector<int64_t>{1, 6, 7, 2, 6}) {
+      for (const int64_t samples :
+           batch.known() ? std::vector<int64_t>{6, 6} : std::vector<int64_t>{1, 6, 7, 2, 6}) {
         const Executor::Values inputs = {
             {"x", random_floats({samples, 3, 8, 8}, static_cast<uint64_t>(samples))}};
         EXPECT_TRUE(fast.run(inputs).at(y).equals(reference.run(inputs).at(y)))
