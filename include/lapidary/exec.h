@@ -24,7 +24,7 @@ struct ExecOptions {
   /// `run` returns every computed value, not only the outputs: of the graph as written (reference)
   /// or as lowered to integer ops (fast); nothing is fused then.
   bool keep_all_values = false;
-  bool profile = false;  ///< fill StepInfo::milliseconds
+  bool profile = false;  ///< fill StepInfo::milliseconds; a batch is then run whole
 };
 
 /// One step of a plan: what a node, or several fused, became.
@@ -77,7 +77,8 @@ class LAPIDARY_API Executor {
   /// Steps of the most recent plan; before any run those for the graph's own shapes, an unknown
   /// leading axis taken as 1 (empty where other sizes are unknown).
   const std::vector<StepInfo>& steps() const;
-  /// Bytes of the most recent plan's activation arena, and of its packed weights.
+  /// Bytes of the most recent plan's activation arenas (of all threads, where the batch is run in
+  /// parts), and of its packed weights.
   int64_t arena_bytes() const;
   int64_t packed_bytes() const;
   const Graph& graph() const;

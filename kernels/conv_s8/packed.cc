@@ -26,13 +26,47 @@ size_t packed_s8_bytes(const PackedS8Layout& layout) {
 
 namespace {
 
-int32_t filter_sum(const ConvShape& s, const WeightS8Reader& weight, int64_t oc, int32_t zero) {
-  uint32_t sum = 0;  // wraps as the accumulators do
-  for (int64_t ic = 0; ic < s.in_c / s.groups; ++ic)
-    for (int64_t ky = 0; ky < s.kernel_h; ++ky)
-      for (int64_t kx = 0; kx < s.kernel_w; ++kx)
-        sum += static_cast<uint32_t>(weight(oc, ic, ky, kx) - zero);
-  return static_cast<int32_t>(sum);
+// Sums wrap as the accumulators do. Weights are read in the order in which they lie.
+
+uint32_t sum_of(const uint8_t* w, int64_t count, uint8_t flip) {
+  uint32_t sum = 0;
+  for (int64_t i = 0; i < count; ++i)
+    sum += static_cast<uint32_t>(static_cast<int8_t>(w[i] ^ flip));
+  return sum;
+}
+
+void add_to(const uint8_t* w, int64_t count, uint8_t flip, int32_t* sums) {
+  for (int64_t i = 0; i < count; ++i)
+    sums[i] = static_cast<int32_t>(static_cast<uint32_t>(sums[i]) +
+                                   static_cast<uint32_t>(static_cast<int8_t>(w[i] ^ flip)));
+}
+
+/// sums[at] += sum of w over the filter of output channel oc, where oc is kept.
+void sum_filters(const ConvShape& s, const WeightS8Reader& weight, const PackedS8View& view) {
+  const int64_t channels = s.in_c / s.groups, taps = s.kernel_h * s.kernel_w;
+  const int64_t groups = view.head->groups, group_c = view.head->group_c;
+  const bool filters_lie_whole =
+      (channels == 1 || weight.ic_stride == taps) &&
+      (taps == 1 || (weight.kw_stride == 1 && weight.kh_stride == s.kernel_w));
+  for (int64_t g = 0; g < groups; ++g) {
+    int32_t* sums = view.sums + g * view.head->group_stride;
+    const uint8_t* first = weight.data + g * group_c * weight.oc_stride;
+    for (int64_t c = 0; filters_lie_whole && c < group_c; ++c)
+      sums[c] =
+          static_cast<int32_t>(sum_of(first + c * weight.oc_stride, channels * taps, weight.flip));
+    if (filters_lie_whole) continue;
+    for (int64_t ic = 0; ic < channels; ++ic)
+      for (int64_t ky = 0; ky < s.kernel_h; ++ky)
+        for (int64_t kx = 0; kx < s.kernel_w; ++kx) {
+          const uint8_t* w =
+              first + ic * weight.ic_stride + ky * weight.kh_stride + kx * weight.kw_stride;
+          if (weight.oc_stride == 1)
+            add_to(w, group_c, weight.flip, sums);
+          else
+            for (int64_t c = 0; c < group_c; ++c)
+              add_to(w + c * weight.oc_stride, 1, weight.flip, sums + c);
+        }
+  }
 }
 
 }  // namespace
@@ -45,13 +79,15 @@ void pack_s8_head(const ConvShape& s, const ConvS8Weights& w, const PackedS8Layo
   std::memset(packed, 0, packed_s8_bytes(layout));
   std::memcpy(packed, &head, sizeof head);
   const PackedS8View view = view_packed(packed);
-  const WeightS8Reader weight(s, w);
+  sum_filters(s, WeightS8Reader(s, w), view);
+  const auto filter = static_cast<uint32_t>(s.in_c / s.groups * s.kernel_h * s.kernel_w);
   for (int64_t oc = 0; oc < s.out_c; ++oc) {
     const int64_t at = oc / head.group_c * head.group_stride + oc % head.group_c;
     const int32_t zero = w.zero_points != nullptr ? w.zero_points[oc] : w.zero_point;
     view.zero_points[at] = zero - (w.is_unsigned ? 128 : 0);
     if (view.zero_points[at] != 0) static_cast<PackedS8*>(packed)->has_zero_points = 1;
-    view.sums[at] = filter_sum(s, weight, oc, view.zero_points[at]);
+    view.sums[at] = static_cast<int32_t>(static_cast<uint32_t>(view.sums[at]) -
+                                         filter * static_cast<uint32_t>(view.zero_points[at]));
     view.multipliers[at] = 1.0f;
   }
 }
