@@ -29,6 +29,16 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+/// What the first stage is called: the numbers that its weights are.
+std::string precision_name(const Graph& graph) {
+  if (is_quantized_model(graph)) return "int8";
+  for (const ValueId id : graph.values())
+    if (const Tensor* constant = graph.constant(id);
+        constant && constant->dtype() == DType::kF16 && constant->size() > 1)
+      return "fp16";
+  return "fp32";
+}
+
 /// A recipe on its way: one function per phase, in the order of `run`.
 class Run {
  public:
@@ -131,7 +141,8 @@ class Run {
       guard_outputs(*eval, *eval_);
       report_.provenance.emplace_back("eval data", eval_->manifest_sha256());
     }
-    add_stage("fp32", path, std::move(loaded), 0);
+    const std::string precision = precision_name(loaded.graph);
+    add_stage(precision, path, std::move(loaded), 0);
   }
 
   /// The calibration data, opened once.

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import os
+import pty
 import re
 import resource
 import signal
@@ -264,7 +265,9 @@ class CommandLine(Fixture):
         done = run("quantize", once, "--requantize", "-o", twice, "--calib", self.calib, "--eval", self.eval,
                    "--json")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertGreater(json.loads(done.stdout)["stages"][1]["metrics"]["sqnr_db"], 20)
+        stages = json.loads(done.stdout)["stages"]
+        self.assertEqual([s["name"] for s in stages], ["int8", "quantize"])
+        self.assertGreater(stages[1]["metrics"]["sqnr_db"], 20)
         self.assertLess(twice.stat().st_size, 1.2 * once.stat().st_size)
 
     def test_pattern_that_matches_nothing(self):
@@ -274,6 +277,28 @@ class CommandLine(Fixture):
         done = self.quantize(self.tmp / "p.onnx", "--skip", "nosuch*")
         self.assertEqual(done.returncode, 2)
         self.assertRegex(done.stderr, "no node matches 'nosuch\\*'; the nearest names are '.+', '.+', '.+'")
+
+    def test_names_near_what_was_asked(self):
+        done = run("eval", self.model, "--data", self.eval, "--metrics", "agreement")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("did you mean 'agreement_with_fp32'?", done.stderr)
+
+    def test_a_terminal_shows_a_warning_once(self):
+        stats = self.tmp / "once.lpstat"
+        self.assertEqual(run("calibrate", self.model, "--data", self.calib, "-o", stats).returncode, 0)
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen([LAPIDARY, "quantize", str(self.model), "-o", str(self.tmp / "once.onnx"),
+                                    "--stats", str(stats), "--no-bench"], stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        seen = b""
+        try:
+            while part := os.read(ours, 65536):
+                seen += part
+        except OSError:  # the other end is closed
+            pass
+        os.close(ours)
+        self.assertEqual(process.wait(), 0)
+        self.assertEqual(seen.count(b"bias correction is off"), 1, seen)
 
     def test_integer_operators_are_for_onnx_runtime(self):
         out = self.tmp / "trt.onnx"

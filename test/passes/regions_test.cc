@@ -45,6 +45,19 @@ RegionKind only_kind(Drawing& d, ValueId y) {
   return regions[0].kind;
 }
 
+// Behind a chain of unary nodes, none of which is an activation, one is found all the same.
+TEST(Regions, AnActivationBehindALongChainOfUnaryNodes) {
+  Drawing d;
+  ValueId v = d.x;
+  for (int i = 0; i < 50; ++i) v = d.op(i % 2 ? "Tanh" : "Sigmoid", {v});
+  const ValueId y = d.mul(v, d.op("Sigmoid", {v}));
+  const auto regions = d.regions(y);
+  ASSERT_EQ(regions.size(), 1u);
+  EXPECT_EQ(regions[0].kind, RegionKind::kSilu);
+  EXPECT_THAT(regions[0].inputs, ElementsAre(v));
+  EXPECT_EQ(regions[0].nodes.size(), 2u);
+}
+
 // -- normalization, by how the square, the root and the division are written
 
 enum class Square { kPow, kMul };

@@ -45,8 +45,7 @@ std::string scale_text(const QuantParams& p) {
 ReportTable stage_table(const Report& r) {
   ReportTable t{"Stages", {"stage"}, {}};
   const auto metrics = measured_metrics(r);
-  for (const std::string& m : metrics)
-    t.head.push_back(m == "agreement_with_fp32" ? "agreement" : m);
+  t.head.insert(t.head.end(), metrics.begin(), metrics.end());
   for (const char* head : {"size", "parameters", "MACs", "activations"}) t.head.emplace_back(head);
   for (const StageRecord& s : r.stages) {
     std::vector<std::string> row = {s.name};
@@ -248,8 +247,7 @@ std::string headline(const Report& r) {
     const auto before = metric_of(a, m), after = metric_of(b, m);
     if (!after) continue;
     out += before ? fmt::format(", {} {} -> {}", m, metric_text(m, *before), metric_text(m, *after))
-                  : fmt::format(", {} {}", m == "agreement_with_fp32" ? "agreement" : m,
-                                metric_text(m, *after));
+                  : fmt::format(", {} {}", m, metric_text(m, *after));
   }
   const auto la = first_latency(a), lb = first_latency(b);
   if (la && lb && lb->median_ms > 0)
