@@ -100,6 +100,7 @@ struct Quantize {
       const int64_t left = p.cols - c;
       uint8_t* to = y + c * p.rows;
       V::store(reinterpret_cast<int32_t*>(lanes), column);
+#if defined(__x86_64__)
       // Four columns at a time, the bytes past them overwritten by the next four.
       if ((left - V::kLanes) * p.rows >= 16 - 4 * p.rows) {
         const __m128i order = p.rows == 2 ? _mm_set_epi32(-1, -1, 0x0D0C0908, 0x05040100)
@@ -112,10 +113,18 @@ struct Quantize {
               _mm_shuffle_epi8(_mm_load_si128(reinterpret_cast<__m128i*>(lanes + 4 * i)), order));
         continue;
       }
+#endif
       for (int64_t i = 0; i < V::kLanes && i < left; ++i)
         for (int64_t r = 0; r < p.rows; ++r) *to++ = lanes[4 * i + r];
     }
   }
+#if defined(__aarch64__)
+  template <int kBits>
+  LAPIDARY_INLINE int32x4_t shifted(int32x4_t v) {
+    return vshlq_n_s32(v, kBits);
+  }
+  LAPIDARY_INLINE int32x4_t low_byte(int32x4_t v) { return vandq_s32(v, vdupq_n_s32(0xFF)); }
+#else
   template <int kBits>
   LAPIDARY_INLINE __m256i shifted(__m256i v) {
     return _mm256_slli_epi32(v, kBits);
@@ -123,6 +132,7 @@ struct Quantize {
   LAPIDARY_INLINE __m256i low_byte(__m256i v) {
     return _mm256_and_si256(v, _mm256_set1_epi32(0xFF));
   }
+#endif
 #if defined(__AVX512F__)
   template <int kBits>
   LAPIDARY_INLINE __m512i shifted(__m512i v) {
