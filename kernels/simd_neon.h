@@ -55,6 +55,16 @@ struct Neon {
   LAPIDARY_INLINE F max(F a, F b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
   LAPIDARY_INLINE F where_negative(F test, F a, F b) { return vbslq_f32(vcltzq_f32(test), a, b); }
   LAPIDARY_INLINE F where_nan(F test, F a, F b) { return vbslq_f32(vceqq_f32(test, test), b, a); }
+  LAPIDARY_INLINE F head(F v, int64_t n, F other) {
+    if (n >= kLanes) return v;
+    const int32_t lanes[] = {0, 1, 2, 3};
+    return vbslq_f32(vcltq_s32(vld1q_s32(lanes), vdupq_n_s32(static_cast<int32_t>(n))), v, other);
+  }
+  LAPIDARY_INLINE float sum(F v) { return vpadds_f32(vadd_f32(vget_low_f32(v), vget_high_f32(v))); }
+  LAPIDARY_INLINE F times_power(F v, I n) {
+    return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(v), vshlq_n_s32(n, 23)));
+  }
+  LAPIDARY_INLINE float top(F v) { return vmaxvq_f32(v); }
   LAPIDARY_INLINE I add(I a, I b) { return vaddq_s32(a, b); }
   LAPIDARY_INLINE I sub(I a, I b) { return vsubq_s32(a, b); }
   LAPIDARY_INLINE I mul(I a, I b) { return vmulq_s32(a, b); }
@@ -72,6 +82,12 @@ struct Neon {
   LAPIDARY_INLINE I load_raw(const uint8_t* p) { return vreinterpretq_s32_u8(vld1q_u8(p)); }
   LAPIDARY_INLINE I max_bytes(I a, I b) {
     return vreinterpretq_s32_u8(vmaxq_u8(vreinterpretq_u8_s32(a), vreinterpretq_u8_s32(b)));
+  }
+  LAPIDARY_INLINE I min_bytes(I a, I b) {
+    return vreinterpretq_s32_u8(vminq_u8(vreinterpretq_u8_s32(a), vreinterpretq_u8_s32(b)));
+  }
+  LAPIDARY_INLINE I set8(int x) {
+    return vreinterpretq_s32_u8(vdupq_n_u8(static_cast<uint8_t>(x)));
   }
   template <int NV, int Part>
   LAPIDARY_INLINE void store_part(uint8_t* p, I v, int64_t n) {

@@ -5,7 +5,8 @@ namespace lapidary::kernels {
 
 using Rows = ExpF32<Neon>;
 extern const ExpF32Functions exp_f32_neon;
-const ExpF32Functions exp_f32_neon = {Rows::exp, Rows::sigmoid, Rows::silu, Rows::erf};
+const ExpF32Functions exp_f32_neon = {Rows::exp, Rows::sigmoid, Rows::silu,
+                                      Rows::erf, Rows::gelu,    Rows::tanh_gelu};
 
 }  // namespace lapidary::kernels
 #endif

@@ -5,7 +5,7 @@ namespace lapidary::kernels {
 
 using Rows = Quantize<Neon>;
 extern const QuantizeFunctions quantize_neon;
-const QuantizeFunctions quantize_neon = {Rows::quantize, Rows::dequantize};
+const QuantizeFunctions quantize_neon = {Rows::quantize, Rows::dequantize, Rows::requantize};
 
 }  // namespace lapidary::kernels
 #endif
