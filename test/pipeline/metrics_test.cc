@@ -116,7 +116,7 @@ TEST(Signal, OfAnyLength) {
   EXPECT_NEAR(sqnr_db(y, x), 10 * std::log10(2870.0 / 20), 1e-12);
   EXPECT_NEAR(cosine(y, x), 3080 / std::sqrt(2870.0 * 3310.0), 1e-12);
   PairSums parts;
-  for (const size_t first : {0, 7, 14})
+  for (const size_t first : {size_t{0}, size_t{7}, size_t{14}})
     parts.add(std::span(y).subspan(first, first == 14 ? 6 : 7),
               std::span(x).subspan(first, first == 14 ? 6 : 7));
   EXPECT_NEAR(parts.sqnr_db(), 10 * std::log10(2870.0 / 20), 1e-12);
