@@ -9,6 +9,7 @@
 #include "kernels/exp_f32/exp_f32.h"
 #include "kernels/gemm_f32/gemm_f32.h"
 #include "kernels/pool/pool.h"
+#include "kernels/probe/probe.h"
 #include "kernels/quantize/quantize.h"
 #include "kernels/stats_f32/stats_f32.h"
 #include "kernels/transpose/transpose.h"
@@ -36,6 +37,7 @@ std::vector<RowInfo> all_rows() {
   append(exp_f32_kernels());
   append(gemm_f32_kernels());
   append(pool_kernels());
+  append(probe_kernels());
   append(quantize_kernels());
   append(stats_f32_kernels());
   append(transpose_kernels());

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "lapidary/bench.h"
 #include "lapidary/compress.h"
 #include "lapidary/export.h"
 #include "lapidary/passes.h"
@@ -45,6 +46,7 @@ struct LayerRecord {
   std::optional<double> sqnr_db, cosine;  ///< absent where the tensor exists in one graph only
   std::optional<double> latency_ms;
   std::string kernel, precision;
+  int64_t bytes_moved = 0;  ///< inputs, weights and outputs, each once
 };
 
 /// One bound that the recipe set.
@@ -81,6 +83,7 @@ struct Report {
   std::vector<std::pair<std::string, std::string>> provenance;
   std::vector<StageRecord> stages;
   std::vector<LayerRecord> layers;
+  std::optional<MachinePeaks> peaks;  ///< on as many threads as the layers ran on, where timed
   std::vector<std::string> quantized;  ///< node keys that run on integers
   /// Whose kernels the quantized file is for; empty: ONNX Runtime's, and Lapidary's.
   std::string engine;

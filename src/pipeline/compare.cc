@@ -11,6 +11,7 @@
 #include "src/base/parallel.h"
 #include "src/base/text.h"
 #include "src/passes/lower_qdq.h"
+#include "src/pipeline/bench.h"
 #include "src/pipeline/feed.h"
 #include "src/pipeline/limits.h"
 #include "src/pipeline/signal.h"
@@ -18,6 +19,8 @@
 namespace lapidary {
 
 namespace {
+
+constexpr double kLayerSeconds = 0.1;  // spent on the times of the layers
 
 /// How to see a tensor while a graph runs. A quantized one is tapped as its integers, because its
 /// float form exists on no integer path.
@@ -284,11 +287,10 @@ std::vector<LayerRecord> layer_records(const Graph& model, const std::vector<Lay
   const Batch one = data.batch(0, batch_size(model, data, 1));
   if (one.size() == 0) return {};
   const Executor::Values inputs = feed(model, one);
-  for (int warm = 0; warm < 3; ++warm) executor.run(inputs);
   std::map<std::string, const LayerError*> by_node;
   for (const LayerError& e : errors) by_node.emplace(e.node, &e);
   std::vector<LayerRecord> out;
-  for (const StepInfo& step : executor.steps()) {
+  for (const StepInfo& step : time_steps(executor, inputs, 3, kLayerSeconds)) {
     LayerRecord r;
     r.node = step.nodes.empty() ? "" : step.nodes.front();
     r.op = step.op;
@@ -297,6 +299,7 @@ std::vector<LayerRecord> layer_records(const Graph& model, const std::vector<Lay
     r.latency_ms = step.milliseconds;
     r.kernel = step.kernel;
     r.precision = step.precision;
+    r.bytes_moved = step.bytes_moved;
     for (const std::string& node : step.nodes)
       if (const auto found = by_node.find(node); found != by_node.end()) {
         r.sqnr_db = found->second->sqnr_db;

@@ -5,6 +5,7 @@
 #include "lapidary/evaluate.h"
 #include "lapidary/model_io.h"
 #include "lapidary/recipe.h"
+#include "lapidary/runtime.h"
 #include "quantize/checks.h"
 #include "src/base/file.h"
 #include "src/base/sha256.h"
@@ -325,6 +326,8 @@ class Run {
         compare_layers(result, stage_graphs_[0], *data,
                        {.samples = samples, .threads = options_.threads, .log = options_.log}),
         *data, options_.threads);
+    if (impl_.params.evaluate.bench)
+      report_.peaks = measure_peaks(options_.threads > 0 ? options_.threads : thread_count());
   }
 
   void time_stages() {

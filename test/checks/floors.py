@@ -24,7 +24,7 @@ BOXES = {
     "distill": (5, ""),
     "src/factorize": (5, ""),
     "src/train": (5, ""),
-    "src/pipeline": (6, "evaluate recipe report"),
+    "src/pipeline": (6, "bench evaluate recipe report"),
     "include/lapidary/lapidary.h": (6.5, ""),
     "tools": (7, ""),
     "examples": (7, ""),

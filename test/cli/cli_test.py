@@ -117,7 +117,41 @@ class CommandLine(Fixture):
         self.assertEqual(run("list", "calibrator").returncode, 2)
 
     def test_doctor(self):
-        self.assertIn("isa", json.loads(run("doctor", "--json").stdout))
+        told = json.loads(run("doctor", "--json", "--threads", 2).stdout)
+        self.assertIn("isa", told)
+        self.assertEqual([p["threads"] for p in told["peaks"]], [1, 2])
+        for peaks in told["peaks"]:
+            for key in ("int8_gops", "f32_gops", "cache_gb_s", "memory_gb_s"):
+                self.assertGreater(peaks[key], 0)
+
+    def test_inspect_under_the_roofline(self):
+        told = json.loads(run("inspect", self.model, "--layers", "--json").stdout)
+        peaks = told["peaks"]
+        convs = [s for s in told["steps"] if s["op"].startswith("Conv")]
+        self.assertTrue(convs)
+        self.assertEqual(sum(s["macs"] for s in told["steps"]), told["macs"])
+        for s in convs:
+            self.assertAlmostEqual(s["intensity"], 2 * s["macs"] / s["bytes"])
+            attainable = min(peaks["f32_gops"], s["intensity"] * peaks["memory_gb_s"])
+            self.assertAlmostEqual(s["attainable_gops"] / attainable, 1)
+            self.assertEqual(s["bound"], "compute" if attainable == peaks["f32_gops"] else "memory")
+        self.assertNotIn("steps", json.loads(run("inspect", self.model, "--json").stdout))
+        self.assertIn("under the roofline of", run("inspect", self.model, "--layers").stdout)
+
+    def test_bench_kernels(self):
+        done = run("bench", "--kernels", "--family", "transpose,pool", "--seconds", 0.001, "--json", "-q")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        kernels = json.loads(done.stdout)["kernels"]
+        self.assertEqual({k["family"] for k in kernels}, {"pool", "transpose"})
+        for key in ("row", "isa", "shape", "threads", "ms", "gops", "share_of_peak"):
+            self.assertIn(key, kernels[0])
+        usable = json.loads(run("doctor", "--json").stdout)["isa_usable"].split()
+        self.assertEqual({k["isa"] for k in kernels}, set(usable) & {"scalar", "avx2", "avx512"})
+        self.assertEqual(run("bench").returncode, 2)
+        self.assertEqual(run("bench", self.model, "--kernels").returncode, 2)
+        done = run("bench", "--kernels", "--family", "transpos")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("did you mean 'transpose'", done.stderr)
 
     def test_unknown_isa(self):
         done = run("doctor", env={"LAPIDARY_ISA": "avx513"})
@@ -423,6 +457,17 @@ class CommandLine(Fixture):
         done = self.quantize(self.tmp)  # a folder
         self.assertEqual(done.returncode, 6)
         self.assertNotIn("calibrat", done.stderr)  # before any work
+
+    def test_bench_batch(self):
+        def batch(*options):
+            done = run("bench", self.model, "--seconds", 0.01, "--json", "-q", *options)
+            return json.loads(done.stdout)["latency_ms"][0]["batch"] if done.returncode == 0 else done.stderr
+
+        name = re.split(r"[ :]", json.loads(run("inspect", self.model, "--json").stdout)["inputs"][0])[0]
+        self.assertEqual(batch(), 1)
+        self.assertEqual(batch("--batch", 3), 3)
+        self.assertEqual(batch("--shape", f"{name}=5x1x28x28"), 5)
+        self.assertIn("a batch of 3 fits no input", batch("--batch", 3, "--shape", f"{name}=5x1x28x28"))
 
     def test_bench_inputs(self):
         name = re.split(r"[ :]", json.loads(run("inspect", self.model, "--json").stdout)["inputs"][0])[0]

@@ -32,7 +32,7 @@ TEST_F(RowTest, EveryFamilyEndsWithItsScalarRow) {
   }
   EXPECT_THAT(families, testing::ElementsAre("conv_f32", "conv_s8", "dw_f32", "dw_s8",
                                              "eltwise_f32", "eltwise_s8", "exp_f32", "gemm_f32",
-                                             "pool", "quantize", "stats_f32", "transpose"));
+                                             "pool", "probe", "quantize", "stats_f32", "transpose"));
 }
 
 TEST_F(RowTest, NamesSayFamilyAndIsaAndAreUnique) {

@@ -57,7 +57,14 @@ ordered_json stage_json(const StageRecord& s) {
           {"peak_rss_bytes", s.peak_rss_bytes}};
 }
 
-ordered_json layer_json(const LayerRecord& l) {
+ordered_json peaks_json(const MachinePeaks& p) {
+  return {{"threads", p.threads},         {"isa", p.isa},
+          {"int8_gops", p.int8_gops},     {"f32_gops", p.f32_gops},
+          {"bf16_gops", p.bf16_gops > 0 ? ordered_json(p.bf16_gops) : ordered_json(nullptr)},
+          {"cache_gb_s", p.cache_gb_s},   {"memory_gb_s", p.memory_gb_s}};
+}
+
+ordered_json layer_json(const Report& r, const LayerRecord& l) {
   return {{"node", l.node},
           {"op", l.op},
           {"macs", l.macs},
@@ -66,7 +73,10 @@ ordered_json layer_json(const LayerRecord& l) {
           {"cosine", number(l.cosine)},
           {"latency_ms", number(l.latency_ms)},
           {"kernel", l.kernel},
-          {"precision", l.precision}};
+          {"precision", l.precision},
+          {"bytes_moved", l.bytes_moved},
+          {"gops", number(layer_gops(l))},
+          {"share_of_peak", number(share_of_peak(r, l))}};
 }
 
 ordered_json tensor_json(const TensorQuant& t) {
@@ -99,7 +109,8 @@ std::string report_json(const Report& r) {
                       {"environment", pairs(r.environment)},
                       {"provenance", pairs(r.provenance)},
                       {"stages", list(r.stages, stage_json)},
-                      {"layers", list(r.layers, layer_json)},
+                      {"layers", list(r.layers, [&](const LayerRecord& l) { return layer_json(r, l); })},
+                      {"peaks", r.peaks ? peaks_json(*r.peaks) : ordered_json(nullptr)},
                       {"quantized", r.quantized},
                       {"engine", r.engine}};
   const auto layers = integer_layers(r);
