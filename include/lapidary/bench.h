@@ -16,10 +16,10 @@ struct MachinePeaks {
   int threads = 1;
   std::string isa;  ///< the cap under which the loops were chosen
   double int8_gops = 0, f32_gops = 0;
-  double bf16_gops = 0;                   ///< 0: there are no such instructions
-  double cache_gb_s = 0, memory_gb_s = 0;  ///< reads of 256 KiB a thread, of 128 MiB in all
+  double bf16_gops = 0;                    ///< 0: there are no such instructions
+  double cache_gb_s = 0, memory_gb_s = 0;  ///< reads of 256 KiB a thread, of 96 MiB in all
 };
-/// Takes about a tenth of a second, and 128 MiB.
+/// Takes about a tenth of a second, and 96 MiB of memory.
 LAPIDARY_API MachinePeaks measure_peaks(int threads);
 
 /// Where work stands under the roofline (Williams, Waterman, Patterson 2009).
@@ -38,7 +38,7 @@ LAPIDARY_API double peak_gops(const MachinePeaks& peaks, std::string_view precis
 struct KernelBenchOptions {
   std::vector<int> threads = {1};
   std::vector<std::string> families = {};  ///< empty: all
-  double seconds = 0.1;  ///< for all rows of one shape on one number of threads
+  double seconds = 0.1;                    ///< for all rows of one shape on one number of threads
   LogSink log = {};
 };
 /// One row of a kernel family on one shape.
@@ -51,8 +51,8 @@ struct KernelTime {
   std::string limit;         ///< "int8", "float32", "bfloat16", "cache", "memory"
   double share_of_peak = 0;  ///< gops, or gb_s, over what `limit` allows on so many threads
 };
-/// Times every row that this CPU can run, whatever instruction set is the cap, those of one shape in
-/// turn. Throws Error{kUsage} for an unknown family.
+/// Times every row that this CPU can run, whatever instruction set is the cap, those of one shape
+/// in turn. Throws Error{kUsage} for an unknown family.
 LAPIDARY_API std::vector<KernelTime> bench_kernels(const KernelBenchOptions& options = {});
 
 }  // namespace lapidary

@@ -84,8 +84,8 @@ struct BenchOptions {
   LogSink log = {};
 };
 /// Latency of one inference on random input (seeded): floats in [-1, 1), integers 0 or 1. Throws
-/// Error{kUsage} for names that are no inputs, open sizes that nothing binds, and a batch other than
-/// 1 that no input is open to.
+/// Error{kUsage} for names that are no inputs, open sizes that nothing binds, and a batch other
+/// than 1 that no input is open to.
 LAPIDARY_API std::vector<Latency> bench(const Graph& model, const BenchOptions& options = {});
 
 /// The steps of the plan with the median time of each over profiled inferences, on the first of

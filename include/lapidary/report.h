@@ -83,7 +83,7 @@ struct Report {
   std::vector<std::pair<std::string, std::string>> provenance;
   std::vector<StageRecord> stages;
   std::vector<LayerRecord> layers;
-  std::optional<MachinePeaks> peaks;  ///< on as many threads as the layers ran on, where timed
+  std::optional<MachinePeaks> peaks;   ///< on as many threads as the layers ran on, where timed
   std::vector<std::string> quantized;  ///< node keys that run on integers
   /// Whose kernels the quantized file is for; empty: ONNX Runtime's, and Lapidary's.
   std::string engine;

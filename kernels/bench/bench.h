@@ -17,11 +17,11 @@ namespace lapidary::kernels {
 
 /// The limit that a case is held against.
 enum class BenchLimit {
-  kInt8,   ///< multiply-accumulates of int8
-  kF32,    ///< of float32
-  kBf16,   ///< of bfloat16
-  kCache,  ///< bytes, reads from the second-level cache
-  kMemory, ///< bytes, reads from memory
+  kInt8,    ///< multiply-accumulates of int8
+  kF32,     ///< of float32
+  kBf16,    ///< of bfloat16
+  kCache,   ///< bytes, reads from the second-level cache
+  kMemory,  ///< bytes, reads from memory
 };
 
 /// A row with the memory of a case, ready to run on so many threads.

@@ -29,20 +29,20 @@ int64_t w_count(const ConvShape& s) {
 
 std::vector<ConvShape> bench_conv_shapes(bool depthwise_only) {
   std::vector<ConvShape> shapes = {
-      square(112, 32, 32, 3, 1, true),   square(112, 96, 96, 3, 2, true),
-      square(28, 192, 192, 3, 1, true),  square(14, 576, 576, 3, 1, true),
-      square(14, 576, 576, 3, 2, true),  square(7, 960, 960, 3, 1, true),
+      square(112, 32, 32, 3, 1, true),  square(112, 96, 96, 3, 2, true),
+      square(28, 192, 192, 3, 1, true), square(14, 576, 576, 3, 1, true),
+      square(14, 576, 576, 3, 2, true), square(7, 960, 960, 3, 1, true),
       square(28, 240, 240, 5, 1, true),
   };
   if (depthwise_only) return shapes;
   const ConvShape others[] = {
-      square(224, 3, 64, 7, 2),     square(56, 64, 64, 3, 1),    square(28, 128, 128, 3, 1),
-      square(14, 256, 256, 3, 1),   square(7, 512, 512, 3, 1),   square(56, 64, 256, 1, 1),
-      square(56, 256, 64, 1, 1),    square(14, 1024, 256, 1, 1), square(7, 512, 2048, 1, 1),
-      square(56, 256, 512, 1, 2),   square(224, 3, 32, 3, 2),    square(112, 16, 96, 1, 1),
-      square(28, 192, 32, 1, 1),    square(14, 96, 576, 1, 1),   square(7, 320, 1280, 1, 1),
-      square(32, 16, 16, 3, 1),     square(16, 32, 32, 3, 1),    square(8, 64, 64, 3, 1),
-      gemm_shape(197, 768, 768),    gemm_shape(197, 768, 3072),  gemm_shape(1, 2048, 1000),
+      square(224, 3, 64, 7, 2),   square(56, 64, 64, 3, 1),    square(28, 128, 128, 3, 1),
+      square(14, 256, 256, 3, 1), square(7, 512, 512, 3, 1),   square(56, 64, 256, 1, 1),
+      square(56, 256, 64, 1, 1),  square(14, 1024, 256, 1, 1), square(7, 512, 2048, 1, 1),
+      square(56, 256, 512, 1, 2), square(224, 3, 32, 3, 2),    square(112, 16, 96, 1, 1),
+      square(28, 192, 32, 1, 1),  square(14, 96, 576, 1, 1),   square(7, 320, 1280, 1, 1),
+      square(32, 16, 16, 3, 1),   square(16, 32, 32, 3, 1),    square(8, 64, 64, 3, 1),
+      gemm_shape(197, 768, 768),  gemm_shape(50, 64, 256),     gemm_shape(1, 2048, 1000),
   };
   shapes.insert(shapes.end(), std::begin(others), std::end(others));
   return shapes;

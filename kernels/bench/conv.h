@@ -15,9 +15,10 @@ std::string bench_conv_text(const ConvShape& shape);
 int64_t conv_macs(const ConvShape& shape);
 
 /// Cases of the f32 families over those of `shapes` for which `takes(kernel, shape)`.
-std::vector<BenchCase> conv_f32_cases(
-    std::span<const ConvF32Kernel> kernels, const std::vector<ConvShape>& shapes,
-    bool (*takes)(const ConvF32Kernel&, const ConvShape&) = nullptr);
+std::vector<BenchCase> conv_f32_cases(std::span<const ConvF32Kernel> kernels,
+                                      const std::vector<ConvShape>& shapes,
+                                      bool (*takes)(const ConvF32Kernel&,
+                                                    const ConvShape&) = nullptr);
 /// u8 results, requantized.
 std::vector<BenchCase> conv_s8_cases(std::span<const ConvS8Kernel> kernels,
                                      const std::vector<ConvShape>& shapes);

@@ -1,5 +1,5 @@
-#include "kernels/eltwise_f32/eltwise_f32.h"
 #include "kernels/bench/bench.h"
+#include "kernels/eltwise_f32/eltwise_f32.h"
 
 namespace lapidary::kernels {
 
@@ -12,8 +12,8 @@ std::vector<BenchRun> binary(int) {
   return each_row(eltwise_f32_kernels(), [=](const EltwiseF32Kernel& kernel, int threads) {
     split_rows(kRows, threads, [&](int64_t begin, int64_t end) {
       BinaryF32Args args;
-      args.grid = {.rows = end - begin, .cols = kCols, .a_row = kCols, .b_row = kCols,
-                   .y_row = kCols};
+      args.grid = {
+          .rows = end - begin, .cols = kCols, .a_row = kCols, .b_row = kCols, .y_row = kCols};
       args.a = a.data() + begin * kCols;
       args.b = b.data() + begin * kCols;
       args.y = y.data() + begin * kCols;

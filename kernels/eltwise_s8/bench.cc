@@ -1,5 +1,5 @@
-#include "kernels/eltwise_s8/eltwise_s8.h"
 #include "kernels/bench/bench.h"
+#include "kernels/eltwise_s8/eltwise_s8.h"
 
 namespace lapidary::kernels {
 

@@ -1,5 +1,5 @@
-#include "kernels/exp_f32/exp_f32.h"
 #include "kernels/bench/bench.h"
+#include "kernels/exp_f32/exp_f32.h"
 
 namespace lapidary::kernels {
 
@@ -26,7 +26,8 @@ BenchCase bench_case(const char* name, void (*ExpF32Functions::*function)(const 
 }  // namespace
 
 std::vector<BenchCase> exp_f32_bench() {
-  return {bench_case("exp", &ExpF32Functions::exp), bench_case("sigmoid", &ExpF32Functions::sigmoid),
+  return {bench_case("exp", &ExpF32Functions::exp),
+          bench_case("sigmoid", &ExpF32Functions::sigmoid),
           bench_case("silu", &ExpF32Functions::silu), bench_case("erf", &ExpF32Functions::erf)};
 }
 

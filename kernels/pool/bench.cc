@@ -1,16 +1,31 @@
-#include "kernels/pool/pool.h"
 #include "kernels/bench/bench.h"
+#include "kernels/pool/pool.h"
 
 namespace lapidary::kernels {
 
 namespace {
 
 /// ResNet-50's two pools.
-constexpr ConvShape kMax = {.in_h = 112, .in_w = 112, .in_c = 64, .out_h = 56, .out_w = 56,
-                            .out_c = 64, .kernel_h = 3, .kernel_w = 3, .stride_h = 2,
-                            .stride_w = 2, .pad_top = 1, .pad_left = 1};
-constexpr ConvShape kGlobal = {.in_h = 7, .in_w = 7, .in_c = 2048, .out_h = 1, .out_w = 1,
-                               .out_c = 2048, .kernel_h = 7, .kernel_w = 7};
+constexpr ConvShape kMax = {.in_h = 112,
+                            .in_w = 112,
+                            .in_c = 64,
+                            .out_h = 56,
+                            .out_w = 56,
+                            .out_c = 64,
+                            .kernel_h = 3,
+                            .kernel_w = 3,
+                            .stride_h = 2,
+                            .stride_w = 2,
+                            .pad_top = 1,
+                            .pad_left = 1};
+constexpr ConvShape kGlobal = {.in_h = 7,
+                               .in_w = 7,
+                               .in_c = 2048,
+                               .out_h = 1,
+                               .out_w = 1,
+                               .out_c = 2048,
+                               .kernel_h = 7,
+                               .kernel_w = 7};
 
 template <class T>
 BenchCase bench_case(const std::string& name, const ConvShape& s,

@@ -7,7 +7,7 @@ namespace {
 
 constexpr int64_t kRounds = 10'000;
 /// Within the second-level cache, beyond the first; beyond the third.
-constexpr int64_t kCacheBytes = int64_t{256} << 10, kMemoryBytes = int64_t{128} << 20;
+constexpr int64_t kCacheBytes = int64_t{256} << 10, kMemoryBytes = int64_t{96} << 20;
 
 /// As many rounds of each row as make the same number of MACs.
 BenchCase loop_case(const char* name, ProbeLoop ProbeFunctions::*loop, BenchLimit limit) {
@@ -55,7 +55,7 @@ std::vector<BenchCase> probe_bench() {
           loop_case("multiply-accumulate f32", &ProbeFunctions::f32, BenchLimit::kF32),
           loop_case("multiply-accumulate bf16", &ProbeFunctions::bf16, BenchLimit::kBf16),
           read_case("read 256 KiB", kCacheBytes, BenchLimit::kCache),
-          read_case("read 128 MiB", kMemoryBytes, BenchLimit::kMemory)};
+          read_case("read 96 MiB", kMemoryBytes, BenchLimit::kMemory)};
 }
 
 }  // namespace lapidary::kernels

@@ -57,8 +57,7 @@ struct WordOperands {
   static constexpr int kWords = 2 * V::kLanes;
   alignas(64) int16_t words[kCount * kWords];
   explicit WordOperands(const void* p) {
-    for (int i = 0; i < kCount * kWords; ++i)
-      words[i] = static_cast<const Byte*>(p)[i % kWords];
+    for (int i = 0; i < kCount * kWords; ++i) words[i] = static_cast<const Byte*>(p)[i % kWords];
   }
   __attribute__((always_inline)) inline Vector load(int i) const {
     Vector value;

@@ -1,5 +1,5 @@
-#include "kernels/quantize/quantize.h"
 #include "kernels/bench/bench.h"
+#include "kernels/quantize/quantize.h"
 
 namespace lapidary::kernels {
 

@@ -1,5 +1,5 @@
-#include "kernels/stats_f32/stats_f32.h"
 #include "kernels/bench/bench.h"
+#include "kernels/stats_f32/stats_f32.h"
 
 namespace lapidary::kernels {
 
@@ -8,7 +8,8 @@ namespace {
 constexpr int64_t kRows = 56 * 56, kColumns = 64, kCount = kRows * kColumns;
 constexpr int64_t kBins = 2048;
 
-BenchCase columns_case(const char* name, void (*StatsF32Functions::*function)(const ColumnsF32Args&)) {
+BenchCase columns_case(const char* name,
+                       void (*StatsF32Functions::*function)(const ColumnsF32Args&)) {
   const auto prepare = [=](int) {
     const BenchArray<float> x(kCount), sum(kColumns), low(kColumns), high(kColumns);
     return each_row(stats_f32_kernels(), [=](const StatsF32Kernel& kernel, int) {
@@ -44,9 +45,10 @@ std::vector<BenchRun> bin(int) {
 
 /// On one thread: calibration splits by tensors.
 std::vector<BenchCase> stats_f32_bench() {
-  return {columns_case("min, max, sum 56x56x64 f32", &StatsF32Functions::scan),
-          columns_case("sum 56x56x64 f32", &StatsF32Functions::sum),
-          {.shape = "histogram 56x56x64 f32", .bytes = 4 * kCount, .one_thread = true, .prepare = bin}};
+  return {
+      columns_case("min, max, sum 56x56x64 f32", &StatsF32Functions::scan),
+      columns_case("sum 56x56x64 f32", &StatsF32Functions::sum),
+      {.shape = "histogram 56x56x64 f32", .bytes = 4 * kCount, .one_thread = true, .prepare = bin}};
 }
 
 }  // namespace lapidary::kernels

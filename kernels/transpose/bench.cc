@@ -1,5 +1,5 @@
-#include "kernels/transpose/transpose.h"
 #include "kernels/bench/bench.h"
+#include "kernels/transpose/transpose.h"
 
 namespace lapidary::kernels {
 
@@ -21,7 +21,8 @@ BenchCase bench_case(const char* name, int64_t rows, int64_t cols,
   };
   return {.shape = name,
           .bytes = 2 * rows * cols * static_cast<int64_t>(sizeof(T)),
-          .one_thread = true, .prepare = prepare};
+          .one_thread = true,
+          .prepare = prepare};
 }
 
 }  // namespace

@@ -153,8 +153,8 @@ Executor::Values bench_inputs(const Graph& model, const BenchOptions& options) {
     const Value& v = model.value(id);
     if (model.constant(id) != nullptr || inputs.contains(v.name)) continue;
     const Shape shape = bind_shape(v, options);
-    batch_bound |= !options.input_shapes.contains(v.name) && !shape.empty() &&
-                   !(*v.type.shape)[0].known();
+    batch_bound |=
+        !options.input_shapes.contains(v.name) && !shape.empty() && !(*v.type.shape)[0].known();
     const auto constant = options.constants.find(v.name);
     inputs.emplace(v.name, constant != options.constants.end()
                                ? filled(v, shape, constant->second)

@@ -71,8 +71,7 @@ std::vector<double> time_rows(const std::vector<BenchRun>& runs, int threads, do
       if (first[i] < 1e3 * seconds) ms[i].push_back(ms_of(runs[i], threads, times[i]));
     }
   std::vector<double> out;
-  for (size_t i = 0; i < runs.size(); ++i)
-    out.push_back(ms[i].empty() ? first[i] : median(ms[i]));
+  for (size_t i = 0; i < runs.size(); ++i) out.push_back(ms[i].empty() ? first[i] : median(ms[i]));
   return out;
 }
 
@@ -120,8 +119,12 @@ std::vector<KernelTime> bench_kernels(const KernelBenchOptions& options) {
       const Limit limit = limit_of(work.limit, peaks_of(threads));
       const std::vector<double> ms = time_rows(runs, threads, options.seconds);
       for (size_t i = 0; i < runs.size(); ++i) {
-        KernelTime time{std::string(runs[i].row.family), std::string(runs[i].row.name),
-                        std::string(isa_name(runs[i].row.isa)), work.shape, threads, ms[i]};
+        KernelTime time{std::string(runs[i].row.family),
+                        std::string(runs[i].row.name),
+                        std::string(isa_name(runs[i].row.isa)),
+                        work.shape,
+                        threads,
+                        ms[i]};
         time.gops = 2e-6 * static_cast<double>(work.macs) / ms[i];
         time.gb_s = 1e-6 * static_cast<double>(work.bytes) / ms[i];
         time.limit = limit.name;

@@ -168,8 +168,7 @@ ModelSummary summarize(const Graph& model, const std::map<std::string, Shape>& i
 }
 
 std::vector<StepInfo> planned_steps(const Graph& model,
-                                    const std::map<std::string, Shape>& input_shapes,
-                                    int threads) {
+                                    const std::map<std::string, Shape>& input_shapes, int threads) {
   return Executor(with_static_batch(model, input_shapes), {.threads = threads}).steps();
 }
 

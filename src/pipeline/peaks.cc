@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <new>
 
@@ -18,9 +19,9 @@ using kernels::ProbeFunctions;
 using kernels::ProbeKernel;
 using kernels::ProbeLoop;
 
-constexpr int64_t kCacheBytes = int64_t{256} << 10, kMemoryBytes = int64_t{128} << 20;
-constexpr double kTrialSeconds = 2e-3;
-constexpr int kTrials = 5;
+constexpr int64_t kCacheBytes = int64_t{256} << 10, kMemoryBytes = int64_t{96} << 20;
+constexpr double kTrialSeconds = 1e-3;
+constexpr int kTrials = 6, kMemoryTrials = 3;  // of memory each takes several milliseconds
 
 double seconds_of(const std::function<void()>& run) {
   const auto start = std::chrono::steady_clock::now();
@@ -28,26 +29,27 @@ double seconds_of(const std::function<void()>& run) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// Rounds a second on each of `threads`, all at once: the best of a few trials, for whatever else
-/// runs here can only make it less.
-double best_rate(int threads, const std::function<void(int thread, int64_t rounds)>& run) {
-  const auto all = [&](int64_t rounds) {
-    parallel_for(
-        threads, 1, [&](int64_t thread, int64_t, int) { run(static_cast<int>(thread), rounds); },
-        threads);
+/// Rounds a second on each of `threads`, all at once, without the time to hand them out: the best
+/// of a few trials of a millisecond or more, for whatever else runs here can only make it less.
+double best_rate(int threads, int trials,
+                 const std::function<void(int thread, int64_t rounds)>& run) {
+  const auto best_seconds = [&](int64_t rounds) {
+    double best = std::numeric_limits<double>::infinity();
+    for (int trial = 0; trial < trials; ++trial) {
+      const auto body = [&](int64_t thread, int64_t, int) {
+        run(static_cast<int>(thread), rounds);
+      };
+      best = std::min(best, seconds_of([&] { parallel_for(threads, 1, body, threads); }));
+    }
+    return best;
   };
-  int64_t rounds = 1;
-  double seconds = seconds_of([&] { all(rounds); });
-  while (seconds < kTrialSeconds / 4) {
-    rounds *= 4;
-    seconds = seconds_of([&] { all(rounds); });
+  const double handing_out = best_seconds(0);
+  for (int64_t rounds = 1;;) {
+    const double seconds = best_seconds(rounds) - handing_out;
+    if (seconds >= kTrialSeconds) return static_cast<double>(rounds) / seconds;
+    const double missing = 1.25 * kTrialSeconds / std::max(seconds, 1e-6);
+    rounds *= std::clamp<int64_t>(static_cast<int64_t>(missing), 2, 64);
   }
-  rounds = std::max<int64_t>(
-      1, static_cast<int64_t>(static_cast<double>(rounds) * kTrialSeconds / seconds));
-  double best = static_cast<double>(rounds) / seconds_of([&] { all(rounds); });
-  for (int trial = 1; trial < kTrials; ++trial)
-    best = std::max(best, static_cast<double>(rounds) / seconds_of([&] { all(rounds); }));
-  return best;
 }
 
 /// 64-byte aligned, every page touched by the thread that reads it.
@@ -90,22 +92,22 @@ MachinePeaks measure_peaks(int threads, const std::function<bool(Isa)>& usable) 
     if (row == nullptr) return 0.0;
     const ProbeLoop& found = row->*loop;
     return 2e-9 * static_cast<double>(found.macs * threads) *
-           best_rate(threads,
+           best_rate(threads, kTrials,
                      [&](int, int64_t rounds) { found.run(kZeros, kZeros, rounds); });
   };
   peaks.int8_gops = gops(&ProbeFunctions::int8);
   peaks.f32_gops = gops(&ProbeFunctions::f32);
   peaks.bf16_gops = gops(&ProbeFunctions::bf16);
   const ProbeFunctions* reader = first([](const ProbeFunctions& f) { return f.read != nullptr; });
-  const auto gb_s = [&](int64_t bytes_each) {
+  const auto gb_s = [&](int64_t bytes_each, int trials) {
     const Memory memory(threads, bytes_each);
     return 1e-9 * static_cast<double>(bytes_each * threads) *
-           best_rate(threads, [&](int thread, int64_t rounds) {
+           best_rate(threads, trials, [&](int thread, int64_t rounds) {
              for (int64_t i = 0; i < rounds; ++i) reader->read(memory.at(thread), bytes_each);
            });
   };
-  peaks.cache_gb_s = gb_s(kCacheBytes);
-  peaks.memory_gb_s = gb_s(kMemoryBytes / threads / 64 * 64);
+  peaks.cache_gb_s = gb_s(kCacheBytes, kTrials);
+  peaks.memory_gb_s = gb_s(kMemoryBytes / threads / 64 * 64, kMemoryTrials);
   return peaks;
 }
 

@@ -59,7 +59,8 @@ TEST(KernelBench, ConvolutionsAreCountedAndNamed) {
   EXPECT_EQ(bench_conv_text(gemm_shape(197, 768, 3072)), "gemm 197x768x3072");
   for (const ConvShape& each : bench_conv_shapes(true)) {
     EXPECT_TRUE(is_depthwise(each)) << bench_conv_text(each);
-    EXPECT_EQ(conv_macs(each), each.out_h * each.out_w * each.out_c * each.kernel_h * each.kernel_w);
+    EXPECT_EQ(conv_macs(each),
+              each.out_h * each.out_w * each.out_c * each.kernel_h * each.kernel_w);
   }
 }
 

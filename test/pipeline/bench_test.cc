@@ -18,7 +18,8 @@ using testing::HasSubstr;
 Graph relu(std::vector<Dim> shape) {
   Graph g;
   g.set_opset("", 13);
-  const ValueId x = g.add_value("x", {DType::kF32, shape}), y = g.add_value("y", {DType::kF32, shape});
+  const ValueId x = g.add_value("x", {DType::kF32, shape}),
+                y = g.add_value("y", {DType::kF32, shape});
   g.set_inputs({x});
   g.add_node({.op = "Relu", .inputs = {x}, .outputs = {y}});
   g.set_outputs({y});
@@ -56,8 +57,7 @@ TEST(Peaks, AreMeasuredForWhatTheCpuHas) {
     const MachinePeaks peaks = measure_peaks(threads);
     EXPECT_EQ(peaks.threads, threads);
     EXPECT_EQ(peaks.isa, isa_name(isa_cap()));
-    for (const double peak :
-         {peaks.int8_gops, peaks.f32_gops, peaks.cache_gb_s, peaks.memory_gb_s})
+    for (const double peak : {peaks.int8_gops, peaks.f32_gops, peaks.cache_gb_s, peaks.memory_gb_s})
       EXPECT_GT(peak, 0);
     EXPECT_EQ(peaks.bf16_gops > 0, cpu_has(Isa::kAvx512Bf16) && isa_cap() == Isa::kAvx512Bf16);
   }

@@ -104,8 +104,8 @@ TEST(Report, LayersStandUnderTheRoofline) {
               {"c", "Relu", 0, 0, {}, {}, 1e-5, "", "int8", 100}};
   const std::string html = report_html(r);
   EXPECT_THAT(html, HasSubstr("Layers under the roofline"));
-  // 1 .. 1000 operations a byte on 928 units from 56, the layer at 10: one third. 10 .. 1000 GOPS on
-  // 366 units down to 380, the layer at 100: half.
+  // 1 .. 1000 operations a byte on 928 units from 56, the layer at 10: one third. 10 .. 1000 GOPS
+  // on 366 units down to 380, the layer at 100: half.
   EXPECT_THAT(html, HasSubstr("<circle cx=\"365.3\" cy=\"197.0\" r=\"5\" class=\"dot int8\"><title>"
                               "a&lt;b (Conv, int8): 100.0 GOPS, 10 % of peak, 10.0 operations"));
   const auto json = nlohmann::json::parse(report_json(r));

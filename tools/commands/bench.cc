@@ -33,10 +33,10 @@ double share_of_peak(const StepInfo& step, const MachinePeaks& peaks) {
 }
 
 nlohmann::ordered_json layer_json(const StepInfo& step, const MachinePeaks& peaks) {
-  nlohmann::ordered_json out = {
-      {"nodes", step.nodes},         {"op", step.op},     {"kernel", step.kernel},
-      {"precision", step.precision}, {"macs", step.macs}, {"bytes_moved", step.bytes_moved},
-      {"ms", step.milliseconds},     {"gops", gops(step)}};
+  nlohmann::ordered_json out = {{"nodes", step.nodes},     {"op", step.op},
+                                {"kernel", step.kernel},   {"precision", step.precision},
+                                {"macs", step.macs},       {"bytes_moved", step.bytes_moved},
+                                {"ms", step.milliseconds}, {"gops", gops(step)}};
   out["share_of_peak"] =
       step.macs > 0 ? nlohmann::ordered_json(share_of_peak(step, peaks)) : nullptr;
   return out;
@@ -51,10 +51,10 @@ std::string layers_text(const std::vector<StepInfo>& steps, const MachinePeaks& 
     const std::string speed = step.macs > 0 ? fmt::format("{:>8.1f} {:>6.1f}%", gops(step),
                                                           100 * share_of_peak(step, peaks))
                                             : std::string(16, ' ');
-    text += fmt::format("{:>9.4f} {:>5.1f}% {:>9.3f} {}  {:<28} {} {}\n", step.milliseconds,
-                        100 * step.milliseconds / total, 1e-6 * static_cast<double>(step.macs),
-                        speed, step.kernel, step.op,
-                        step.nodes.empty() ? "" : printable(step.nodes[0]));
+    text +=
+        fmt::format("{:>9.4f} {:>5.1f}% {:>9.3f} {}  {:<28} {} {}\n", step.milliseconds,
+                    100 * step.milliseconds / total, 1e-6 * static_cast<double>(step.macs), speed,
+                    step.kernel, step.op, step.nodes.empty() ? "" : printable(step.nodes[0]));
   }
   return text + fmt::format("{:>9.4f} in all steps; {}\n", total, peaks_text(peaks));
 }

@@ -6,7 +6,8 @@
 namespace lapidary::cli {
 
 void add_doctor(CLI::App& app, Common& common, Action& action) {
-  CLI::App* sub = add_command(app, "doctor", "CPU, instruction sets, threads, memory, measured peaks", common);
+  CLI::App* sub =
+      add_command(app, "doctor", "CPU, instruction sets, threads, memory, measured peaks", common);
   sub->callback([&common, &action] {
     action = [&common] {
       nlohmann::ordered_json json;

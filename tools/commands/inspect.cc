@@ -90,12 +90,11 @@ std::string as_text(const Planned& planned) {
       "least ms", "precision", "step");
   for (const StepInfo& s : planned.steps) {
     const Roofline r = roofline(planned.peaks, s.precision, s.macs, s.bytes_moved);
-    out += fmt::format(
-        "{:>9.3f} {:>9} {:>10} {:>9.2f} {:<8} {:>10} {:>9.4f}  {:<9} {} {}\n",
-        1e-6 * static_cast<double>(s.macs), s.parameters, s.bytes_moved, r.intensity,
-        r.memory_bound ? "memory" : "compute",
-        s.macs > 0 ? fmt::format("{:.1f} GOPS", r.attainable_gops) : "", r.least_ms, s.precision,
-        s.op, s.nodes.empty() ? "" : printable(s.nodes[0], 60));
+    out += fmt::format("{:>9.3f} {:>9} {:>10} {:>9.2f} {:<8} {:>10} {:>9.4f}  {:<9} {} {}\n",
+                       1e-6 * static_cast<double>(s.macs), s.parameters, s.bytes_moved, r.intensity,
+                       r.memory_bound ? "memory" : "compute",
+                       s.macs > 0 ? fmt::format("{:.1f} GOPS", r.attainable_gops) : "", r.least_ms,
+                       s.precision, s.op, s.nodes.empty() ? "" : printable(s.nodes[0], 60));
   }
   return out;
 }

@@ -58,10 +58,13 @@ ordered_json stage_json(const StageRecord& s) {
 }
 
 ordered_json peaks_json(const MachinePeaks& p) {
-  return {{"threads", p.threads},         {"isa", p.isa},
-          {"int8_gops", p.int8_gops},     {"f32_gops", p.f32_gops},
+  return {{"threads", p.threads},
+          {"isa", p.isa},
+          {"int8_gops", p.int8_gops},
+          {"f32_gops", p.f32_gops},
           {"bf16_gops", p.bf16_gops > 0 ? ordered_json(p.bf16_gops) : ordered_json(nullptr)},
-          {"cache_gb_s", p.cache_gb_s},   {"memory_gb_s", p.memory_gb_s}};
+          {"cache_gb_s", p.cache_gb_s},
+          {"memory_gb_s", p.memory_gb_s}};
 }
 
 ordered_json layer_json(const Report& r, const LayerRecord& l) {
@@ -102,17 +105,18 @@ ordered_json histogram_json(const HistogramRecord& h) {
 }  // namespace
 
 std::string report_json(const Report& r) {
-  ordered_json out = {{"schema", "lapidary.report/1"},
-                      {"title", r.title},
-                      {"version", r.version},
-                      {"seed", r.seed},
-                      {"environment", pairs(r.environment)},
-                      {"provenance", pairs(r.provenance)},
-                      {"stages", list(r.stages, stage_json)},
-                      {"layers", list(r.layers, [&](const LayerRecord& l) { return layer_json(r, l); })},
-                      {"peaks", r.peaks ? peaks_json(*r.peaks) : ordered_json(nullptr)},
-                      {"quantized", r.quantized},
-                      {"engine", r.engine}};
+  ordered_json out = {
+      {"schema", "lapidary.report/1"},
+      {"title", r.title},
+      {"version", r.version},
+      {"seed", r.seed},
+      {"environment", pairs(r.environment)},
+      {"provenance", pairs(r.provenance)},
+      {"stages", list(r.stages, stage_json)},
+      {"layers", list(r.layers, [&](const LayerRecord& l) { return layer_json(r, l); })},
+      {"peaks", r.peaks ? peaks_json(*r.peaks) : ordered_json(nullptr)},
+      {"quantized", r.quantized},
+      {"engine", r.engine}};
   const auto layers = integer_layers(r);
   out["integer_layers"] =
       layers ? ordered_json{{"ran", layers->ran}, {"of", layers->of}} : ordered_json(nullptr);

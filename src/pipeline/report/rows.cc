@@ -110,17 +110,17 @@ std::optional<double> share_of_peak(const Report& r, const LayerRecord& l) {
 }
 
 ReportTable layer_table(const Report& r) {
-  ReportTable t{
-      "Layers",
-      {"node", "op", "precision", "kernel", "SQNR dB", "cosine", "ms", "GOPS", "of peak", "MACs",
-       "parameters"},
-      {},
-      4,
-      true};
+  ReportTable t{"Layers",
+                {"node", "op", "precision", "kernel", "SQNR dB", "cosine", "ms", "GOPS", "of peak",
+                 "MACs", "parameters"},
+                {},
+                4,
+                true};
   for (const LayerRecord& l : r.layers)
     t.rows.push_back({l.node, l.op, l.precision, l.kernel, optional_text(l.sqnr_db, "{:.1f}"),
                       optional_text(l.cosine, "{:.5f}"), optional_text(l.latency_ms, "{:.3f}"),
-                      optional_text(layer_gops(l), "{:.1f}"), share_text(r, l), l.macs > 0 ? count_text(l.macs) : "",
+                      optional_text(layer_gops(l), "{:.1f}"), share_text(r, l),
+                      l.macs > 0 ? count_text(l.macs) : "",
                       l.parameters > 0 ? count_text(l.parameters) : ""});
   return t;
 }

@@ -31,8 +31,8 @@ ReportTable provenance_table(const Report& report);
 ReportTable environment_table(const Report& report);
 ReportTable estimate_table(const Report& report);
 
-/// Operations in 1e9 a second of a layer that was timed and has MACs, and what share of the machine's
-/// peak in its precision that is.
+/// Operations in 1e9 a second of a layer that was timed and has MACs, and what share of the
+/// machine's peak in its precision that is.
 std::optional<double> layer_gops(const LayerRecord& layer);
 std::optional<double> share_of_peak(const Report& report, const LayerRecord& layer);
 

@@ -41,7 +41,8 @@ class Plot {
     for (double e = x_.low; e <= x_.high; ++e) {
       const double x = x_of(std::pow(10, e));
       out += line(x, kTop, x, kHeight - kBottom, "g");
-      out += text_at(x, kHeight - kBottom + 16, fmt::format("{:g}", std::pow(10, e)), "a", "middle");
+      out +=
+          text_at(x, kHeight - kBottom + 16, fmt::format("{:g}", std::pow(10, e)), "a", "middle");
     }
     for (double e = y_.low; e <= y_.high; ++e) {
       const double y = y_of(std::pow(10, e));
