@@ -6,9 +6,19 @@
 namespace lapidary::kernels {
 namespace {
 
+/// The sum of all lanes, of which those of accumulator i started at i. Apart from the loop, so that
+/// it takes none of its registers.
+template <class Lane, int kLanes>
+__attribute__((noinline)) double probe_total(const Lane* lanes, int sums) {
+  double sum = 0;
+  for (int i = 0; i < sums * kLanes; ++i)
+    sum += static_cast<double>(lanes[i]) - static_cast<double>(i / kLanes);
+  return sum;
+}
+
 /// kSums accumulators of Op, which has
-///   Acc with kLanes lanes; kMacs of one `dot`
-///   start(i): every lane i      total(acc): the sum of its lanes
+///   Acc with kLanes lanes of type Lane; kMacs of one `dot`
+///   start(i): every lane i
 ///   Left, Right: operands, made from 64 bytes; load(i) gives a vector
 ///   dot(acc, x, w)
 /// Accumulators start at different values, and rows whose products stand apart from their sums
@@ -25,11 +35,11 @@ double probe_run(const void* a, const void* b, int64_t rounds) {
 #pragma GCC unroll 32
     for (int i = 0; i < Op::kSums; ++i) acc[i] = Op::dot(acc[i], left, w.load(i));
   }
-  double sum = 0;
+  typename Op::Lane lanes[Op::kSums * Op::kLanes];
 #pragma GCC unroll 32
   for (int i = 0; i < Op::kSums; ++i)
-    sum += Op::total(acc[i]) - static_cast<double>(i) * Op::kLanes;
-  return sum;
+    __builtin_memcpy(lanes + i * Op::kLanes, &acc[i], sizeof acc[i]);
+  return probe_total<typename Op::Lane, Op::kLanes>(lanes, Op::kSums);
 }
 
 template <class Op>
@@ -66,19 +76,13 @@ struct WordOperands {
   }
 };
 
-/// What start and total are for vectors of one lane type.
-template <class V, class Lane, int kCount>
+/// Accumulators that are vectors of one lane type.
+template <class V, class T, int kCount>
 struct ProbeSums {
+  using Lane = T;
   using Acc = ProbeVector<V, Lane>;
   static constexpr int kSums = kCount, kLanes = V::kLanes;
   LAPIDARY_INLINE Acc start(int i) { return V::set(static_cast<Lane>(i)); }
-  LAPIDARY_INLINE double total(Acc acc) {
-    Lane lanes[kLanes];
-    __builtin_memcpy(lanes, &acc, sizeof acc);
-    double sum = 0;
-    for (const Lane lane : lanes) sum += static_cast<double>(lane);
-    return sum;
-  }
 };
 
 /// The XOR of all, eight vectors at a time.
