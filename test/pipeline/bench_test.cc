@@ -115,8 +115,9 @@ TEST(BenchKernels, RowsOfOneShapeStandTogetherWhateverTheirFamily) {
     last = t.shape;
     families[t.shape].insert(t.family);
     EXPECT_EQ(t.limit, "int8");
-    if (t.shape == "3x3 dw 112x112x32 -> 32 s8")  // 112 * 112 * 32 * 9 MACs
+    if (t.shape == "3x3 dw 112x112x32 -> 32 s8") {  // 112 * 112 * 32 * 9 MACs
       EXPECT_NEAR(t.gops * t.ms, 7.225344, 1e-6);
+    }
   }
   EXPECT_EQ(families.at("3x3 dw 112x112x32 -> 32 s8").size(), 2u);
 }
