@@ -28,7 +28,10 @@ BenchCase bench_case(const char* name, void (*ExpF32Functions::*function)(const 
 std::vector<BenchCase> exp_f32_bench() {
   return {bench_case("exp", &ExpF32Functions::exp),
           bench_case("sigmoid", &ExpF32Functions::sigmoid),
-          bench_case("silu", &ExpF32Functions::silu), bench_case("erf", &ExpF32Functions::erf)};
+          bench_case("silu", &ExpF32Functions::silu),
+          bench_case("erf", &ExpF32Functions::erf),
+          bench_case("gelu", &ExpF32Functions::gelu),
+          bench_case("tanh gelu", &ExpF32Functions::tanh_gelu)};
 }
 
 }  // namespace lapidary::kernels
