@@ -39,8 +39,7 @@ constexpr int64_t first_row(const ConvShape& s, int64_t lines, int64_t group) {
 
 /// True where blocks of output channels, not rows, are divided among threads. Tiles of `lines`
 /// squared outputs count as one pixel.
-constexpr bool split_by_blocks(const ConvShape& s, int64_t blocks, int threads,
-                               int64_t lines = 1) {
+constexpr bool split_by_blocks(const ConvShape& s, int64_t blocks, int threads, int64_t lines = 1) {
   const int64_t pixels = s.batch * s.out_h * s.out_w;
   return blocks >= threads &&
          (row_groups(s, lines) < threads || pixels < kFewPixels * lines * lines * threads);

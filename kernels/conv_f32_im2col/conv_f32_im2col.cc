@@ -85,9 +85,9 @@ struct Im2col {
         for (int64_t kx = 0; kx < s.kernel_w; ++kx)
           for (int64_t ic = 0; ic < s.in_c / s.groups; ++ic)
             for (int64_t c = 0; c < group_c; ++c) *to++ = weight(g * group_c + c, ic, ky, kx);
-      kGemm.pack(group_product(s, 1), {.data = b.data()},
-                 static_cast<char*>(packed) + bias_bytes(s) +
-                     static_cast<size_t>(g) * group_bytes(s));
+      kGemm.pack(
+          group_product(s, 1), {.data = b.data()},
+          static_cast<char*>(packed) + bias_bytes(s) + static_cast<size_t>(g) * group_bytes(s));
     }
   }
 
@@ -125,9 +125,9 @@ struct Im2col {
 
 }  // namespace
 
-#define LAPIDARY_KERNEL(isa, name, gemm, types, tile, tolerance)                             \
-  const ConvF32Functions name = {Im2col<gemm>::packed_bytes, scratch_bytes,                  \
-                                 Im2col<gemm>::blocks, Im2col<gemm>::pack, Im2col<gemm>::run};
+#define LAPIDARY_KERNEL(isa, name, gemm, types, tile, tolerance)                                  \
+  const ConvF32Functions name = {Im2col<gemm>::packed_bytes, scratch_bytes, Im2col<gemm>::blocks, \
+                                 Im2col<gemm>::pack, Im2col<gemm>::run};
 #include "kernels/conv_f32_im2col/kernels.def"
 #undef LAPIDARY_KERNEL
 

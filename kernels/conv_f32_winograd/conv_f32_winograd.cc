@@ -147,8 +147,24 @@ Choice<ConvF32Kernel> select_conv_f32_winograd(const ConvShape& shape, int64_t m
 }
 
 int64_t fastest_winograd(const ConvShape& s, int64_t most) {
-  if (!takes_winograd(s) || most < 2) return 0;
-  return most >= 4 ? 4 : 2;
+  if (!takes_winograd(s)) return 0;
+  // In multiply-accumulates for each pair of an input and an output channel, as measured on the
+  // avx512 rows with weights that come from memory (docs/performance.md): a transform costs 18 for
+  // each of its points, reading a weight 8, reading a transformed one 20.
+  const double direct = 9 * (static_cast<double>(s.out_h * s.out_w) + 8);
+  const double transforms = 18 / static_cast<double>(s.in_c) + 18 / static_cast<double>(s.out_c);
+  double least = direct;
+  int64_t fastest = 0;
+  for (const int64_t m : {2, 4}) {
+    if (m > most) break;
+    const int64_t tiles = ceil_div(s.out_h, m) * ceil_div(s.out_w, m);
+    const double cost = static_cast<double>((m + 2) * (m + 2)) *
+                        (static_cast<double>(tiles) * (1 + transforms) + 20);
+    if (cost >= least) continue;
+    least = cost;
+    fastest = m;
+  }
+  return fastest;
 }
 
 }  // namespace lapidary::kernels

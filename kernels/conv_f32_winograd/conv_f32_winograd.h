@@ -9,8 +9,8 @@ namespace lapidary::kernels {
 /// takes_winograd. Tiles of m x m outputs of a channel cost (m + 2)^2 products an input channel
 /// instead of 9 m^2: 2.25 times fewer for m = 2, 4 times for m = 4.
 ///
-/// The sum is another one than conv_f32's: with B = sum_i max|x[.,.,i]| * sum_{ky,kx} |w[c,i,ky,kx]|,
-/// the maximum over the tile's (m + 2)^2 inputs,
+/// The sum is another one than conv_f32's: with B = sum_i max|x[.,.,i]| * sum_{ky,kx}
+/// |w[c,i,ky,kx]|, the maximum over the tile's (m + 2)^2 inputs,
 ///   |y - exact| <= winograd_tolerance(m) * (B + |bias| + |residual|).
 /// Every row gives the bits of the scalar row, however the work is split: tiles are counted from
 /// each image's first line, and a range that starts within them computes them whole.
@@ -26,7 +26,7 @@ std::span<const ConvF32Kernel> conv_f32_winograd4_kernels();
 Choice<ConvF32Kernel> select_conv_f32_winograd(const ConvShape&, int64_t m);
 
 /// The m of 0, 2 and 4, at most `most`, with which a convolution is fastest; 0: conv_f32. A rule of
-/// the shape alone, so that neither the machine nor the threads change a result.
+/// one image's shape alone, so that neither machine, threads nor batch change a result.
 int64_t fastest_winograd(const ConvShape&, int64_t most);
 
 }  // namespace lapidary::kernels

@@ -45,8 +45,10 @@ struct ConvF32Winograd {
   static constexpr int kSide = M + 2;
   static constexpr int kPoints = kSide * kSide;
   static constexpr int kMostNV = V::kLanes == 4 ? 4 : 2;
-  /// Of transformed input, so that it and a block's weights and products stay in a cache of 1 MiB.
+  /// Of transformed input, so that it and a block's weights and products stay in a cache of 1 MiB;
+  /// but a chunk has tiles enough that reading all weights for it costs less than multiplying.
   static constexpr int64_t kInputBytes = 448 * 1024;
+  static constexpr int64_t kLeastTiles = 56;
 
   struct Plan {
     int64_t nv, width, blocks;
@@ -60,7 +62,7 @@ struct ConvF32Winograd {
       pixel = up_to(s.in_c, V::kLanes) * V::kLanes;
       if (pixel % 256 == 0) pixel += 16;  // or all pixels would share a few sets of the cache
       const int64_t mr = tile_pixels(Policy::kTraits, nv);
-      tiles = at_least(1, kInputBytes / (kPoints * pixel * 4) / mr) * mr;
+      tiles = at_least(kLeastTiles, kInputBytes / (kPoints * pixel * 4)) / mr * mr;
       tiles = at_most(tiles, WinogradTiles<M>(s).count(s));
       in_point = tiles * pixel + 16;
       out_point = tiles * width + 16;
@@ -96,8 +98,8 @@ struct ConvF32Winograd {
       const int64_t count = at_most(chunk, end - tile);
       for (int64_t t = 0; t < count; ++t) {
         const WinogradTile<M> at(s, tiles, tile + t);
-        const bool inside = at.iy >= 0 && at.ix >= 0 && at.iy + kSide <= s.in_h &&
-                            at.ix + kSide <= s.in_w;
+        const bool inside =
+            at.iy >= 0 && at.ix >= 0 && at.iy + kSide <= s.in_h && at.ix + kSide <= s.in_w;
         if (inside)
           read_tile<false>(args, plan, at, input + t * plan.pixel);
         else
@@ -151,8 +153,7 @@ struct ConvF32Winograd {
         for (int j = 0; j < kSide; ++j) x[j] = half[i][j];
         transform_input<V>(x);
 #pragma GCC unroll 6
-        for (int j = 0; j < kSide; ++j)
-          V::store(to + (i * kSide + j) * plan.in_point + c, x[j]);
+        for (int j = 0; j < kSide; ++j) V::store(to + (i * kSide + j) * plan.in_point + c, x[j]);
       }
     }
   }
@@ -161,18 +162,17 @@ struct ConvF32Winograd {
                        const float* input, float* products) {
     const ConvShape& s = args.shape;
     const int64_t point_bytes = s.in_c * plan.width * 4;
-    const char* weights = static_cast<const char*>(args.packed) +
-                          plan.blocks * plan.width * 4 + block * kPoints * point_bytes;
+    const char* weights = static_cast<const char*>(args.packed) + plan.blocks * plan.width * 4 +
+                          block * kPoints * point_bytes;
     IgemmPlan ahead;
     ahead.block_bytes = point_bytes;
     const int64_t mr = tile_pixels(Policy::kTraits, plan.nv);
     for (int64_t point = 0; point < kPoints; ++point) {
       const WinogradProducts out = {products + point * plan.out_point, plan.width};
-      const IgemmChunk c = {
-          .a = reinterpret_cast<const char*>(input + point * plan.in_point),
-          .a_pixel = plan.pixel * 4,
-          .rows = 1,
-          .pixels = count};
+      const IgemmChunk c = {.a = reinterpret_cast<const char*>(input + point * plan.in_point),
+                            .a_pixel = plan.pixel * 4,
+                            .rows = 1,
+                            .pixels = count};
       IgemmTile t;
       t.a = c.a;
       t.a_pixel = c.a_pixel;

@@ -86,8 +86,8 @@ Expected exact(const Problem& p, int64_t m, int64_t n, int64_t oy, int64_t ox, i
     }
     for (int64_t iy = 0; iy < m + 2; ++iy)
       for (int64_t ix = 0; ix < m + 2; ++ix)
-        most = std::max(most, std::abs(input(oy / m * m + iy - s.pad_top,
-                                             ox / m * m + ix - s.pad_left, i)));
+        most = std::max(
+            most, std::abs(input(oy / m * m + iy - s.pad_top, ox / m * m + ix - s.pad_left, i)));
     out.bound += most * filter;
   }
   return out;
@@ -105,7 +105,7 @@ TEST_P(Winograd, GivesTheScalarBitsHoweverTheWorkIsSplit) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
   const ConvF32Kernel& kernel = GetParam();
   Draw draw(21);
-  for (int i = 0; i < 60 && !HasFailure(); ++i) {
+  for (int i = 0; i < 40 && !HasFailure(); ++i) {
     const Problem p = draw_problem(draw);
     const Array<float> expected = compute_whole(scalar(), p);
     const bool by_rows = draw.one_in(2);
@@ -172,7 +172,6 @@ TEST_P(Winograd, KeepsItsToleranceToTheExactSum) {
       worst = std::max(worst, std::abs(y[at] - e.value) / e.bound);
     }
   }
-  RecordProperty("worst", std::to_string(worst));
   EXPECT_LE(worst, winograd_tolerance(m()));
 }
 
@@ -189,13 +188,14 @@ TEST_P(Winograd, EqualsStoredValuesExactly) {
   s.pad_top = s.pad_left = 1;
   p.args.shape = s;
   p.x = Array<float>(35);
-  for (int64_t i = 0; i < 35; ++i)
-    p.x[i] = static_cast<float>((3 * (i / 7) + 5 * (i % 7)) % 7 - 3);
+  for (int64_t i = 0; i < 35; ++i) p.x[i] = static_cast<float>((3 * (i / 7) + 5 * (i % 7)) % 7 - 3);
   p.w = Array<float>(9);
   p.bias = Array<float>(1, 0.0f);
   const float filter[] = {1, 2, 3, -4, 5, 0, 7, -1, 2};
   for (int64_t i = 0; i < 9; ++i) p.w[i] = 576 * filter[i];
-  const std::vector<float> expected = {-19, 30, -23, 8, 25, -7, -32, -1, 9, 21, -2, -25, 1, 23, 4, -2, -25, 1, 20, -24, 11, 2, 1, 20, -24, 9, 21, -15, -1, -9, -9, 19, -2, -2, -6};
+  const std::vector<float> expected = {-19, 30, -23, 8,   25,  -7, -32, -1,  9,  21, -2, -25,
+                                       1,   23, 4,   -2,  -25, 1,  20,  -24, 11, 2,  1,  20,
+                                       -24, 9,  21,  -15, -1,  -9, -9,  19,  -2, -2, -6};
   const Array<float> y = compute_whole(GetParam(), p);
   for (int64_t i = 0; i < 35; ++i) EXPECT_EQ(y[i], 576 * expected[static_cast<size_t>(i)]) << i;
 }
@@ -212,7 +212,10 @@ TEST(WinogradPack, TransformsTheFilter) {
   s.kernel_h = s.kernel_w = 3;
   const float filter[] = {1, 2, 3, -4, 5, 0, 7, -1, 2}, bias[] = {0.5f};
   const std::vector<float> two = {1, 3, 1, 3, 2, 3.75, 0.75, 2.5, 6, 3.25, 5.25, 2.5, 7, 4, 5, 2};
-  const std::vector<float> four = {36, -144, -48, 102, 54, 432, -96, 240, 48, -144, -48, -480, -288, 208, 336, -96, -160, -480, 126, -160, -96, 81, 49, 264, 222, -144, -240, 57, 105, 264, 1008, -768, -960, 312, 408, 1152};  // times 576
+  const std::vector<float> four = {36,   -144, -48,  102, 54,  432,  -96,  240,  48,  -144,
+                                   -48,  -480, -288, 208, 336, -96,  -160, -480, 126, -160,
+                                   -96,  81,   49,   264, 222, -144, -240, 57,   105, 264,
+                                   1008, -768, -960, 312, 408, 1152};  // times 576
   for (const int64_t m : {2, 4}) {
     Array<float> packed(static_cast<int64_t>(packed_winograd_bytes(s, m, 2) / sizeof(float)));
     ASSERT_EQ(packed.size(), 2 + 2 * (m + 2) * (m + 2));
@@ -228,27 +231,42 @@ TEST(WinogradPack, TransformsTheFilter) {
   }
 }
 
-TEST(WinogradChoice, IsOffUnlessAllowedAndOnlyForItsShapes) {
+ConvShape square(int64_t size, int64_t in_c, int64_t out_c) {
   ConvShape s;
-  s.in_h = s.in_w = s.out_h = s.out_w = 56;
-  s.in_c = s.out_c = 64;
+  s.in_h = s.in_w = s.out_h = s.out_w = size;
+  s.in_c = in_c;
+  s.out_c = out_c;
   s.kernel_h = s.kernel_w = 3;
   s.pad_top = s.pad_left = 1;
-  EXPECT_EQ(fastest_winograd(s, 0), 0);
-  EXPECT_EQ(fastest_winograd(s, 2), 2);
-  EXPECT_EQ(fastest_winograd(s, 4), 4);
-  ConvShape other = s;
-  other.stride_h = other.stride_w = 2;
-  EXPECT_EQ(fastest_winograd(other, 4), 0);
-  other = s;
-  other.groups = 2;
-  EXPECT_EQ(fastest_winograd(other, 4), 0);
-  other = s;
-  other.dilation_w = 2;
-  EXPECT_EQ(fastest_winograd(other, 4), 0);
-  other = s;
-  other.kernel_w = 1;
-  EXPECT_EQ(fastest_winograd(other, 4), 0);
+  return s;
+}
+
+/// Timed: layers of ResNet-18, SqueezeNet, and the first of a VGG.
+TEST(WinogradChoice, IsTheFastestThatIsAllowed) {
+  EXPECT_EQ(fastest_winograd(square(56, 64, 64), 0), 0);
+  EXPECT_EQ(fastest_winograd(square(56, 64, 64), 2), 2);
+  EXPECT_EQ(fastest_winograd(square(56, 64, 64), 4), 4);
+  EXPECT_EQ(fastest_winograd(square(14, 256, 256), 4), 2);  // reading 36 weights for 9 costs more
+  EXPECT_EQ(fastest_winograd(square(7, 512, 512), 4), 0);
+  EXPECT_EQ(fastest_winograd(square(55, 16, 64), 2), 0);  // transforms cost more
+  EXPECT_EQ(fastest_winograd(square(55, 16, 64), 4), 4);
+  EXPECT_EQ(fastest_winograd(square(224, 3, 64), 4), 0);
+}
+
+TEST(WinogradChoice, IsForThreeByThreeOfOneGroupOnly) {
+  ConvShape s = square(56, 64, 64);
+  EXPECT_TRUE(takes_winograd(s));
+  s.stride_h = s.stride_w = 2;
+  EXPECT_EQ(fastest_winograd(s, 4), 0);
+  s = square(56, 64, 64);
+  s.groups = 2;
+  EXPECT_EQ(fastest_winograd(s, 4), 0);
+  s = square(56, 64, 64);
+  s.dilation_w = 2;
+  EXPECT_EQ(fastest_winograd(s, 4), 0);
+  s = square(56, 64, 64);
+  s.kernel_w = 1;
+  EXPECT_EQ(fastest_winograd(s, 4), 0);
 }
 
 }  // namespace
