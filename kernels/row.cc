@@ -1,6 +1,8 @@
 #include "kernels/row.h"
 
 #include "kernels/conv_f32/conv_f32.h"
+#include "kernels/conv_f32_im2col/conv_f32_im2col.h"
+#include "kernels/conv_f32_winograd/conv_f32_winograd.h"
 #include "kernels/conv_s8/conv_s8.h"
 #include "kernels/dw_f32/dw_f32.h"
 #include "kernels/dw_s8/dw_s8.h"
@@ -31,6 +33,9 @@ std::vector<RowInfo> all_rows() {
     for (const auto& kernel : kernels) rows.push_back(kernel.row);
   };
   append(conv_f32_kernels());
+  append(conv_f32_im2col_kernels());
+  append(conv_f32_winograd2_kernels());
+  append(conv_f32_winograd4_kernels());
   append(conv_s8_kernels());
   append(dw_f32_kernels());
   append(dw_s8_kernels());

@@ -19,6 +19,7 @@ struct EvaluateOptions {
   int64_t batch = 0;                      ///< 0: chosen by size
   int threads = 0;
   ExecutorKind executor = ExecutorKind::kFast;
+  int winograd = 0;  ///< as ExecOptions has it, of the model; a reference is run without
   bool keep_outputs = false;
   LogSink log = {};
 };
@@ -81,6 +82,7 @@ struct BenchOptions {
   /// Inputs by name that hold one number in every element.
   std::map<std::string, double> constants = {};
   uint64_t seed = 0;  ///< of the random input
+  int winograd = 0;   ///< as ExecOptions has it
   LogSink log = {};
 };
 /// Latency of one inference on random input (seeded): floats in [-1, 1), integers 0 or 1. Throws

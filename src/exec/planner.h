@@ -28,6 +28,7 @@ struct StepSpec {
 
 struct PlanOptions {
   int threads = 1;
+  int winograd = 0;               ///< as ExecOptions has it
   bool reference_only = false;    ///< no rules, shapes as they come: the judge
   std::vector<std::string> taps;  ///< values of the graph, kept by being among its outputs
   /// How many of the graph's outputs are the caller's; the others are only tapped.
@@ -45,6 +46,7 @@ class PlanBuilder {
   const Graph& graph() const { return graph_; }
   const Node& node(NodeId id) const { return graph_.node(id); }
   int threads() const { return plan_.threads; }
+  int winograd() const { return options_.winograd; }
   AttrView attrs(NodeId id) const;
   /// Input or output of a node; none where absent.
   ValueId input(NodeId id, size_t slot) const;

@@ -119,12 +119,12 @@ std::vector<Validation> evaluate_models(const std::vector<const Graph*>& models,
                                         const Dataset& data, const EvaluateOptions& options) {
   const ThreadScope scope(options.threads);
   std::vector<Runner> runners;
-  for (const Graph* graph : models)
-    runners.push_back({graph,
-                       Executor(*graph, {.executor = options.executor, .threads = options.threads}),
-                       {},
-                       {},
-                       {}});
+  for (size_t i = 0; i < models.size(); ++i) {
+    const ExecOptions how = {.executor = options.executor,
+                             .threads = options.threads,
+                             .winograd = static_cast<int>(i) == reference ? 0 : options.winograd};
+    runners.push_back({models[i], Executor(*models[i], how), {}, {}, {}});
+  }
   int64_t batch = options.batch;
   for (const Graph* graph : models) batch = batch_size(*graph, data, batch);
   int64_t samples = 0;
