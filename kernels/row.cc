@@ -1,5 +1,7 @@
 #include "kernels/row.h"
 
+#include "kernels/conv_bf16/conv_bf16.h"
+#include "kernels/conv_f16w/conv_f16w.h"
 #include "kernels/conv_f32/conv_f32.h"
 #include "kernels/conv_s8/conv_s8.h"
 #include "kernels/dw_f32/dw_f32.h"
@@ -27,6 +29,8 @@ std::vector<RowInfo> all_rows() {
   const auto append = [&](const auto& kernels) {
     for (const auto& kernel : kernels) rows.push_back(kernel.row);
   };
+  append(conv_bf16_kernels());
+  append(conv_f16w_kernels());
   append(conv_f32_kernels());
   append(conv_s8_kernels());
   append(dw_f32_kernels());
