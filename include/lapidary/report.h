@@ -47,6 +47,16 @@ struct LayerRecord {
   std::string kernel, precision;
 };
 
+/// A stage's model computed in something else than FP32.
+struct ExecutionRecord {
+  std::string stage, precision;  ///< "fp32", "bfloat16"
+  std::map<std::string, double> metrics;
+  int64_t samples = 0;
+  int64_t activation_bytes = 0;
+  std::vector<Latency> latency;
+  std::vector<LayerRecord> layers;  ///< what each ran on
+};
+
 /// One bound that the recipe set.
 struct LimitRecord {
   std::string limit;
@@ -80,6 +90,7 @@ struct Report {
   /// SHA-256 of model, data manifests, recipe, statistics.
   std::vector<std::pair<std::string, std::string>> provenance;
   std::vector<StageRecord> stages;
+  std::vector<ExecutionRecord> executions;
   std::vector<LayerRecord> layers;
   std::vector<std::string> quantized;  ///< node keys that run on integers
   /// Whose kernels the quantized file is for; empty: ONNX Runtime's, and Lapidary's.

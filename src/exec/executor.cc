@@ -45,6 +45,10 @@ class Executor::Impl {
     inline_functions(runnable_);
     exec::check_executable(runnable_);
     if (options_.threads < 0) fail_usage("threads: {} is negative", options_.threads);
+    const FloatArithmetic floats = options_.float_arithmetic;
+    if (reference() && floats != FloatArithmetic::kF32 && floats != FloatArithmetic::kF16)
+      fail_usage("the reference executor does not compute {}; use the fast one",
+                 float_arithmetic_name(floats));
   }
 
   Values run(const Values& inputs) {
@@ -106,7 +110,8 @@ class Executor::Impl {
 
   exec::PrepareOptions prepare_options(const std::set<std::string>& overridden,
                                        const std::vector<std::string>& taps) const {
-    return {overridden, taps, options_.keep_all_values, /*as_written=*/reference()};
+    return {overridden, taps, options_.keep_all_values, /*as_written=*/reference(),
+            options_.float_arithmetic};
   }
   void forget_plans() {
     prepared_.clear();
@@ -149,6 +154,7 @@ class Executor::Impl {
     exec::PlanOptions options;
     options.threads = options_.threads > 0 ? options_.threads : thread_count();
     options.reference_only = reference();
+    options.float_arithmetic = options_.float_arithmetic;
     options.taps = taps_;
     options.outputs = source.outputs;
     made->plan = exec::build_plan(made->graph, std::move(options));
@@ -167,6 +173,20 @@ class Executor::Impl {
   std::optional<std::vector<StepInfo>> infos_;
   Tensor arena_;
 };
+
+std::string_view float_arithmetic_name(FloatArithmetic arithmetic) {
+  switch (arithmetic) {
+    case FloatArithmetic::kF32:
+      return "float32";
+    case FloatArithmetic::kBf16:
+      return "bfloat16";
+    case FloatArithmetic::kF16:
+      return "float16";
+    case FloatArithmetic::kF16Storage:
+      return "float16 storage";
+  }
+  return "";
+}
 
 Executor::Executor(Graph graph, ExecOptions options)
     : impl_(std::make_unique<Impl>(std::move(graph), options)) {}

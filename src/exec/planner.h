@@ -25,7 +25,8 @@ struct StepSpec {
 
 struct PlanOptions {
   int threads = 1;
-  bool reference_only = false;    ///< no rules, shapes as they come: the judge
+  bool reference_only = false;  ///< no rules, shapes as they come: the judge
+  FloatArithmetic float_arithmetic = FloatArithmetic::kF32;
   std::vector<std::string> taps;  ///< values of the graph, kept by being among its outputs
   /// How many of the graph's outputs are the caller's; the others are only tapped.
   size_t outputs = 0;
@@ -42,6 +43,7 @@ class PlanBuilder {
   const Graph& graph() const { return graph_; }
   const Node& node(NodeId id) const { return graph_.node(id); }
   int threads() const { return plan_.threads; }
+  FloatArithmetic float_arithmetic() const { return options_.float_arithmetic; }
   AttrView attrs(NodeId id) const;
   /// Input or output of a node; none where absent.
   ValueId input(NodeId id, size_t slot) const;

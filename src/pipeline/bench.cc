@@ -181,7 +181,7 @@ std::vector<Latency> bench(const Graph& model, const BenchOptions& options) {
   for (int threads : options.threads) {
     options.log.advance("time", static_cast<int64_t>(out.size()),
                         static_cast<int64_t>(options.threads.size()));
-    Executor executor(model, {.threads = threads});
+    Executor executor(model, {.threads = threads, .float_arithmetic = options.float_arithmetic});
     for (int i = 0; i < options.warmup; ++i) executor.run(inputs);
     const auto run = [&] { executor.run(inputs); };
     out.push_back(summarize_times(time_runs(run, options.seconds), threads, options.batch));
@@ -191,7 +191,9 @@ std::vector<Latency> bench(const Graph& model, const BenchOptions& options) {
 
 std::vector<StepInfo> bench_layers(const Graph& model, const BenchOptions& options) {
   const Executor::Values inputs = bench_inputs(model, options);
-  Executor executor(model, {.threads = options.threads.at(0), .profile = true});
+  Executor executor(model, {.threads = options.threads.at(0),
+                            .profile = true,
+                            .float_arithmetic = options.float_arithmetic});
   for (int i = 0; i < options.warmup; ++i) executor.run(inputs);
   std::vector<StepInfo> steps = executor.steps();
   std::vector<std::vector<double>> ms(steps.size());

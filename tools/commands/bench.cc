@@ -73,6 +73,7 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
     std::string model;
     BenchOptions bench;
     std::vector<std::string> shapes, inputs, versus;
+    FloatOptions floats;
     bool layers = false;
   };
   auto o = std::make_shared<Options>();
@@ -94,9 +95,11 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
                   "openvino-bf16, litert=FILE.tflite, lapidary=FILE.onnx; each also as ENGINE=FILE")
       ->delimiter(',');
   sub->add_flag("--layers", o->layers, "Also the time of each step, on the first thread count");
+  add_float_options(*sub, o->floats);
   sub->callback([o, &common, &action] {
     action = [o, &common] {
       o->bench.seed = common.seed;
+      o->bench.float_arithmetic = o->floats.arithmetic();
       o->bench.log = common.log();
       o->bench.input_shapes = parse_shapes(o->shapes);
       take_inputs(o->inputs, o->bench);
@@ -105,8 +108,10 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
         for (Latency& l : bench(load_onnx(o->model), o->bench)) rows.push_back({std::move(l), {}});
       else
         rows = bench_versus(o->model, o->versus, o->bench);
-      nlohmann::ordered_json json = {{"model", o->model},
-                                     {"latency_ms", nlohmann::ordered_json::array()}};
+      nlohmann::ordered_json json = {
+          {"model", o->model},
+          {"float_arithmetic", float_arithmetic_name(o->bench.float_arithmetic)},
+          {"latency_ms", nlohmann::ordered_json::array()}};
       std::string text = fmt::format("{:>7} {:>5} {:>6} {:>10} {:>10} {:>10}  {}\n", "threads",
                                      "batch", "runs", "median ms", "p90 ms", "p99 ms", "engine");
       for (const VersusRow& row : rows) {

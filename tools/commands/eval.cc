@@ -9,6 +9,7 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
   struct Options {
     std::string model, data, against, outputs, executor = "fast";
     std::vector<std::string> metrics;
+    FloatOptions floats;
   };
   auto o = std::make_shared<Options>();
   CLI::App* sub = add_command(app, "eval", "Accuracy over a data set", common);
@@ -20,6 +21,7 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
       ->delimiter(',');
   sub->add_option("--executor", o->executor, "fast or reference")
       ->check(CLI::IsMember({"fast", "reference"}));
+  add_float_options(*sub, o->floats);
   sub->callback([o, &common, &action] {
     action = [o, &common] {
       guard_output(o->outputs, {o->data});
@@ -31,6 +33,7 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
       options.metrics = o->metrics;
       options.threads = common.threads;
       options.executor = o->executor == "fast" ? ExecutorKind::kFast : ExecutorKind::kReference;
+      options.float_arithmetic = o->floats.arithmetic();
       options.keep_outputs = !o->outputs.empty();
       options.log = common.log();
       const Validation v = o->against.empty() ? evaluate(model, data, options)
@@ -51,6 +54,7 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
                     {"seconds", v.seconds},
                     {"images_per_second", v.images_per_second},
                     {"threads", threads},
+                    {"float_arithmetic", float_arithmetic_name(options.float_arithmetic)},
                     {"isa", std::string(isa_name(isa_cap()))}});
         return 0;
       }

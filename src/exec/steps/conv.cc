@@ -2,6 +2,7 @@
 
 #include "kernels/dw_f32/dw_f32.h"
 #include "src/exec/steps/common.h"
+#include "src/exec/steps/product_f32.h"
 #include "src/exec/steps/rules.h"
 
 namespace lapidary::exec {
@@ -18,9 +19,11 @@ bool build_conv(PlanBuilder& b, NodeId id) {
   if (!shape) return false;
   shape->groups = b.attrs(id).get_int("group", 1);
 
-  const ConvF32Kernel* row = kernels::is_depthwise(*shape)
-                                 ? kernels::select_dw_f32(*shape).kernel
-                                 : kernels::select_conv_f32(*shape).kernel;
+  const NarrowProduct narrow = narrow_product(b, *shape, *weights);
+  const ConvF32Kernel* row = narrow.row;
+  if (row == nullptr)
+    row = kernels::is_depthwise(*shape) ? kernels::select_dw_f32(*shape).kernel
+                                        : kernels::select_conv_f32(*shape).kernel;
   const Tail tail = float_tail(b, id, /*residual=*/true);
   Tensor packed = b.packed(static_cast<int64_t>(row->call->packed_bytes(*shape)));
   row->call->pack(*shape,
@@ -31,6 +34,7 @@ bool build_conv(PlanBuilder& b, NodeId id) {
   StepSpec spec;
   spec.nodes = tail.nodes;
   spec.kernel = row->row.name;
+  spec.precision = narrow.precision;
   const Operand in = b.channels_last(x);
   const Operand residual = tail.residual ? b.channels_last(tail.residual) : Operand();
   const Operand out = b.create(tail.output, Layout::kChannelsLast);
