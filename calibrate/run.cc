@@ -15,6 +15,7 @@
 #include "src/base/fail.h"
 #include "src/base/parallel.h"
 #include "src/base/text.h"
+#include "src/data/batches.h"
 #include "src/ops/infer.h"
 
 namespace lapidary {
@@ -291,16 +292,13 @@ class Run {
     auto saved = Clock::now();
     const int64_t before = seen_from_start(samples);
     if (before > 0) options_.log.advance("calibrate", before, samples);
-    int64_t next = before;
-    while (next < samples) {
-      Batch read = data_.batch(next, std::min(batch, samples - next));
-      next = read.next;
+    for_batches(data_, before, samples, batch, [&](Batch read, int64_t next) {
       step(unseen(std::move(read)));
       options_.log.advance("calibrate", next, samples);
-      if (options_.checkpoint.empty() || Clock::now() - saved < kSaveEvery) continue;
+      if (options_.checkpoint.empty() || Clock::now() - saved < kSaveEvery) return;
       write_checkpoint();
       saved = Clock::now();
-    }
+    });
   }
 
   void write_checkpoint() const {

@@ -151,17 +151,20 @@ void sum_first(const T* x, WindowSpec s, Total zero_point, Total* sums) {
                      s.input == s.output;
   if (whole && std::is_integral_v<T>)  // one row
     s.input = s.output = {1, s.input[0] * s.input[1]};
+  // Output positions whose input lies inside, by kernel column and row: the same for every channel.
+  std::vector<Span> columns, ranges;
+  for (int64_t kw = 0; kw < s.kernel[1]; ++kw) columns.push_back(inside(axis_of(s, 1), kw));
+  for (int64_t kh = 0; kh < s.kernel[0]; ++kh) ranges.push_back(inside(axis_of(s, 0), kh));
   // A row of a plane has any length: integers are summed as Total.
   PlaneRows<T, std::conditional_t<std::is_integral_v<T>, Total, Row>> rows(s);
   for (int64_t c = 0; c < s.channels; ++c, x += s.input[0] * s.input[1])
     for (int64_t kw = 0; kw < s.kernel[1]; ++kw) {
-      const int64_t across = kw * s.dilation[1] - s.pad[1];
-      const Span columns = inside(axis_of(s, 1), kw);
-      const Total none = zero_point * static_cast<Total>(columns.last - columns.first);
-      rows.take(x, columns, across);
+      const Span across = columns[static_cast<size_t>(kw)];
+      const Total none = zero_point * static_cast<Total>(across.last - across.first);
+      rows.take(x, across, kw * s.dilation[1] - s.pad[1]);
       for (int64_t kh = 0; kh < s.kernel[0]; ++kh) {
         const int64_t down = kh * s.dilation[0] - s.pad[0];
-        const Span range = inside(axis_of(s, 0), kh);
+        const Span range = ranges[static_cast<size_t>(kh)];
         Total& sum = sums[(c * s.kernel[0] + kh) * s.kernel[1] + kw];
         for (int64_t o = range.first; o < range.last; ++o)
           sum += static_cast<Total>(rows[o * s.stride[0] + down]) - none;

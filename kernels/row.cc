@@ -10,8 +10,11 @@
 #include "kernels/eltwise_s8/eltwise_s8.h"
 #include "kernels/exp_f32/exp_f32.h"
 #include "kernels/gemm_f32/gemm_f32.h"
+#include "kernels/norm_f32/norm_f32.h"
 #include "kernels/pool/pool.h"
+#include "kernels/probe/probe.h"
 #include "kernels/quantize/quantize.h"
+#include "kernels/softmax_f32/softmax_f32.h"
 #include "kernels/stats_f32/stats_f32.h"
 #include "kernels/transpose/transpose.h"
 #include "src/base/fail.h"
@@ -39,8 +42,11 @@ std::vector<RowInfo> all_rows() {
   append(eltwise_s8_kernels());
   append(exp_f32_kernels());
   append(gemm_f32_kernels());
+  append(norm_f32_kernels());
   append(pool_kernels());
+  append(probe_kernels());
   append(quantize_kernels());
+  append(softmax_f32_kernels());
   append(stats_f32_kernels());
   append(transpose_kernels());
   return rows;

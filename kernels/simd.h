@@ -1,11 +1,13 @@
 #pragma once
 
+#if defined(__x86_64__)
 // g++ 12 calls the undefined operand of its own AVX-512 intrinsics uninitialized (GCC bug 105593).
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #include <immintrin.h>
 #pragma GCC diagnostic pop
+#endif
 
 #include <cstdint>
 
@@ -74,6 +76,26 @@ struct Avx2 {
   LAPIDARY_INLINE F where_nan(F test, F a, F b) {
     return _mm256_blendv_ps(b, a, _mm256_cmp_ps(test, test, _CMP_UNORD_Q));
   }
+  /// The first n lanes of v, those of `other` behind; n >= kLanes: all of v.
+  LAPIDARY_INLINE F head(F v, int64_t n, F other) {
+    return n >= kLanes ? v : _mm256_blendv_ps(other, v, _mm256_castsi256_ps(first(n)));
+  }
+  /// Lanes l and l + kLanes / 2 added, and so on down to one.
+  LAPIDARY_INLINE float sum(F v) {
+    const __m128 q = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    const __m128 d = _mm_add_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
+  }
+  /// v * 2^n by its exponent bits; v and the result are normal.
+  LAPIDARY_INLINE F times_power(F v, I n) {
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(v), _mm256_slli_epi32(n, 23)));
+  }
+  /// The largest lane.
+  LAPIDARY_INLINE float top(F v) {
+    const __m128 q = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    const __m128 d = _mm_max_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_max_ss(d, _mm_movehdup_ps(d)));
+  }
   LAPIDARY_INLINE I add(I a, I b) { return _mm256_add_epi32(a, b); }
   LAPIDARY_INLINE I sub(I a, I b) { return _mm256_sub_epi32(a, b); }
   LAPIDARY_INLINE I mul(I a, I b) { return _mm256_mullo_epi32(a, b); }
@@ -94,6 +116,8 @@ struct Avx2 {
     return _mm256_loadu_si256(reinterpret_cast<const I*>(p));
   }
   LAPIDARY_INLINE I max_bytes(I a, I b) { return _mm256_max_epu8(a, b); }
+  LAPIDARY_INLINE I min_bytes(I a, I b) { return _mm256_min_epu8(a, b); }
+  LAPIDARY_INLINE I set8(int x) { return _mm256_set1_epi8(static_cast<char>(x)); }
   /// The first n bytes of quarter Part (of 4 / NV vectors' worth) of what `pack` returns.
   template <int NV, int Part>
   LAPIDARY_INLINE void store_part(uint8_t* p, I v, int64_t n) {
@@ -167,6 +191,24 @@ struct Avx512 {
   LAPIDARY_INLINE F where_nan(F test, F a, F b) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(test, test, _CMP_UNORD_Q), b, a);
   }
+  LAPIDARY_INLINE F head(F v, int64_t n, F other) {
+    return _mm512_mask_blend_ps(first(n), other, v);
+  }
+  LAPIDARY_INLINE float sum(F v) {
+    const __m256 h = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    const __m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    const __m128 d = _mm_add_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
+  }
+  LAPIDARY_INLINE F times_power(F v, I n) {
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(v), _mm512_slli_epi32(n, 23)));
+  }
+  LAPIDARY_INLINE float top(F v) {
+    const __m256 h = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    const __m128 q = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    const __m128 d = _mm_max_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_max_ss(d, _mm_movehdup_ps(d)));
+  }
   LAPIDARY_INLINE I add(I a, I b) { return _mm512_add_epi32(a, b); }
   LAPIDARY_INLINE I sub(I a, I b) { return _mm512_sub_epi32(a, b); }
   LAPIDARY_INLINE I mul(I a, I b) { return _mm512_mullo_epi32(a, b); }
@@ -181,9 +223,19 @@ struct Avx512 {
   LAPIDARY_INLINE I set16(int x) { return _mm512_set1_epi16(static_cast<int16_t>(x)); }
   LAPIDARY_INLINE I load_raw(const uint8_t* p) { return _mm512_loadu_si512(p); }
   LAPIDARY_INLINE I max_bytes(I a, I b) { return _mm512_max_epu8(a, b); }
+  LAPIDARY_INLINE I min_bytes(I a, I b) { return _mm512_min_epu8(a, b); }
+  LAPIDARY_INLINE I set8(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }
   template <int NV, int Part>
   LAPIDARY_INLINE void store_part(uint8_t* p, I v, int64_t n) {
-    const __mmask64 mask = n >= 64 ? ~0ull : (1ull << n) - 1;
+    if (n >= NV * kLanes) {
+      if constexpr (NV == 4) _mm512_storeu_si512(p, v);
+      if constexpr (NV == 2)
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_extracti64x4_epi64(v, Part));
+      if constexpr (NV == 1)
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_extracti32x4_epi32(v, Part));
+      return;
+    }
+    const __mmask64 mask = (1ull << n) - 1;
     if constexpr (NV == 4) _mm512_mask_storeu_epi8(p, mask, v);
     if constexpr (NV == 2)
       _mm256_mask_storeu_epi8(p, static_cast<__mmask32>(mask), _mm512_extracti64x4_epi64(v, Part));
@@ -199,3 +251,7 @@ struct Avx512 {
 
 }  // namespace
 }  // namespace lapidary::kernels
+
+#if defined(__aarch64__)
+#include "kernels/simd_neon.h"
+#endif

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 
 #include "kernels/conv_shape.h"
@@ -31,26 +32,45 @@ constexpr bool split_by_blocks(const ConvShape& s, int64_t blocks, int threads) 
   return blocks >= threads && (work_rows(s) < threads || pixels < kFewPixels * threads);
 }
 
+/// Below this much work handing over costs as much as it saves: some 0.5 microseconds of the
+/// fastest integer kernels.
+inline constexpr int64_t kLeastThreadMacs = 50'000;
+/// What an output costs beside its products, in MACs: requantization, stores, edges.
+inline constexpr int64_t kOutputMacs = 16;
+
+/// How many of `threads` (0: thread_count()) have work enough.
+inline int threads_worth(const ConvShape& s, int threads) {
+  const int64_t outputs = s.batch * s.out_h * s.out_w * s.out_c;
+  const int64_t filter = s.in_c / s.groups * s.kernel_h * s.kernel_w;
+  const int64_t worth = outputs * (filter + kOutputMacs) / kLeastThreadMacs;
+  return static_cast<int>(std::clamp<int64_t>(worth, 1, threads > 0 ? threads : thread_count()));
+}
+
 template <class Kernel>
 size_t split_scratch_bytes(const Kernel& kernel, const ConvShape& shape, int threads) {
   const auto count = static_cast<size_t>(threads > 0 ? threads : thread_count());
   return (kernel.call->scratch_bytes(shape) + 63) / 64 * 64 * count;
 }
 
-/// The whole of args.range's shape, each thread a part with scratch of its own.
+/// The whole of args.shape in up to `parts` ranges, each with scratch of its own.
+template <class Kernel, class Args>
+void run_parts(const Kernel& kernel, const Args& args, int parts) {
+  const int64_t blocks = kernel.call->blocks(args.shape);
+  const bool by_blocks = split_by_blocks(args.shape, blocks, parts);
+  const size_t scratch = (kernel.call->scratch_bytes(args.shape) + 63) / 64 * 64;
+  const auto body = [&](int64_t begin, int64_t end, int part) {
+    Args some = args;
+    some.range = by_blocks ? WorkRange{0, -1, begin, end} : WorkRange{begin, end, 0, -1};
+    some.scratch = static_cast<char*>(args.scratch) + scratch * static_cast<size_t>(part);
+    kernel.call->run(some);
+  };
+  parallel_for(by_blocks ? blocks : work_rows(args.shape), 1, body, parts);
+}
+
+/// The same, on as many threads as have work enough.
 template <class Kernel, class Args>
 void run_split(const Kernel& kernel, const Args& args, int threads) {
-  const int count = threads > 0 ? threads : thread_count();
-  const int64_t blocks = kernel.call->blocks(args.shape);
-  const bool by_blocks = split_by_blocks(args.shape, blocks, count);
-  const size_t scratch = (kernel.call->scratch_bytes(args.shape) + 63) / 64 * 64;
-  const auto body = [&](int64_t begin, int64_t end, int thread) {
-    Args part = args;
-    part.range = by_blocks ? WorkRange{0, -1, begin, end} : WorkRange{begin, end, 0, -1};
-    part.scratch = static_cast<char*>(args.scratch) + scratch * static_cast<size_t>(thread);
-    kernel.call->run(part);
-  };
-  parallel_for(by_blocks ? blocks : work_rows(args.shape), 1, body, count);
+  run_parts(kernel, args, threads_worth(args.shape, threads));
 }
 
 }  // namespace lapidary::kernels

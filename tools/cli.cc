@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -122,8 +123,19 @@ void print_json(const nlohmann::ordered_json& object) {
 
 int run_and_print(const Recipe& recipe, RunOptions options, const Common& common) {
   options.threads = common.threads;
-  options.log = common.log();
-  const Report report = run_recipe(recipe, options);
+  const LogSink log = common.log();
+  std::vector<std::string> warned;
+  options.log = {[&](LogLevel level, const std::string& text) {
+                   if (log.message) log.message(level, text);
+                   if (log.message && level == LogLevel::kWarning) warned.push_back(text);
+                 },
+                 log.progress};
+  Report report = run_recipe(recipe, options);
+  // On a terminal they stand above the report already.
+  if (!common.json && isatty(STDOUT_FILENO) && isatty(STDERR_FILENO))
+    std::erase_if(report.warnings, [&](const std::string& warning) {
+      return std::find(warned.begin(), warned.end(), warning) != warned.end();
+    });
   print(common.json ? report_json(report) : report_console(report, common.use_color()));
   for (const LimitRecord& limit : report.limits)
     if (!limit.met) return static_cast<int>(ErrorCode::kLimitMissed);

@@ -72,7 +72,7 @@ LAPIDARY_API std::vector<LayerError> compare_layers(const Graph& model, const Gr
 
 struct BenchOptions {
   std::vector<int> threads = {1};
-  int64_t batch = 1;
+  int64_t batch = 1;     ///< of inputs whose first axis is open
   double seconds = 1.0;  ///< per thread count, after warm-up
   int warmup = 3;
   /// Sizes for symbolic dims by name and shapes for inputs by name.
@@ -86,7 +86,8 @@ struct BenchOptions {
   LogSink log = {};
 };
 /// Latency of one inference on random input (seeded): floats in [-1, 1), integers 0 or 1. Throws
-/// Error{kUsage} for names that are no inputs, and open sizes that nothing binds.
+/// Error{kUsage} for names that are no inputs, open sizes that nothing binds, and a batch other
+/// than 1 that no input is open to.
 LAPIDARY_API std::vector<Latency> bench(const Graph& model, const BenchOptions& options = {});
 
 /// The steps of the plan with the median time of each over profiled inferences, on the first of
@@ -130,6 +131,10 @@ struct ModelSummary {
 /// `input_shapes` binds symbolic inputs; symbols of a batch axis count as 1.
 LAPIDARY_API ModelSummary summarize(const Graph& model,
                                     const std::map<std::string, Shape>& input_shapes = {});
+/// What the fast executor makes of such a model, nothing run: fused steps, each with MACs,
+/// parameters, bytes and kernel. Empty where sizes are open; throws as Executor does.
+LAPIDARY_API std::vector<StepInfo> planned_steps(
+    const Graph& model, const std::map<std::string, Shape>& input_shapes = {}, int threads = 0);
 
 struct SelftestResult {
   struct Op {

@@ -40,7 +40,7 @@ struct ExecOptions {
   /// `run` returns every computed value, not only the outputs: of the graph as written (reference)
   /// or as lowered to integer ops (fast); nothing is fused then.
   bool keep_all_values = false;
-  bool profile = false;  ///< fill StepInfo::milliseconds
+  bool profile = false;  ///< fill StepInfo::milliseconds; a batch is then run whole
   /// The reference takes kF32 (an op of FP16 values rounds its result) and kF16.
   FloatArithmetic float_arithmetic = FloatArithmetic::kF32;
 };
@@ -95,7 +95,8 @@ class LAPIDARY_API Executor {
   /// Steps of the most recent plan; before any run those for the graph's own shapes, an unknown
   /// leading axis taken as 1 (empty where other sizes are unknown).
   const std::vector<StepInfo>& steps() const;
-  /// Bytes of the most recent plan's activation arena, and of its packed weights.
+  /// Bytes of the most recent plan's activation arenas (of all threads, where the batch is run in
+  /// parts), and of its packed weights.
   int64_t arena_bytes() const;
   int64_t packed_bytes() const;
   const Graph& graph() const;

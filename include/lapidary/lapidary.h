@@ -2,6 +2,7 @@
 
 /// Everything public.
 #include "lapidary/arrays.h"
+#include "lapidary/bench.h"
 #include "lapidary/calibrate.h"
 #include "lapidary/compress.h"
 #include "lapidary/data.h"

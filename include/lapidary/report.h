@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "lapidary/bench.h"
 #include "lapidary/compress.h"
 #include "lapidary/export.h"
 #include "lapidary/passes.h"
@@ -45,6 +46,7 @@ struct LayerRecord {
   std::optional<double> sqnr_db, cosine;  ///< absent where the tensor exists in one graph only
   std::optional<double> latency_ms;
   std::string kernel, precision;
+  int64_t bytes_moved = 0;  ///< inputs, weights and outputs, each once
 };
 
 /// A stage's model computed in something else than FP32.
@@ -92,6 +94,7 @@ struct Report {
   std::vector<StageRecord> stages;
   std::vector<ExecutionRecord> executions;
   std::vector<LayerRecord> layers;
+  std::optional<MachinePeaks> peaks;   ///< on as many threads as the layers ran on, where timed
   std::vector<std::string> quantized;  ///< node keys that run on integers
   /// Whose kernels the quantized file is for; empty: ONNX Runtime's, and Lapidary's.
   std::string engine;

@@ -36,20 +36,21 @@ struct ConvBf16 {
     return igemm_scratch_bytes(in_pairs(s), P::kTraits);
   }
   static int64_t blocks(const ConvShape& s) {
-    return s.groups * igemm_plan(s, P::kTraits).group_blocks;
+    return s.groups * igemm_plan(in_pairs(s), P::kTraits).group_blocks;
   }
   static void pack(const ConvShape& s, const ConvF32Weights& w, void* packed) {
     pack_bf16_igemm(s, w, P::kTraits, packed);
   }
   static void run(const ConvF32Args& p) {
-    const int64_t bias_count = p.shape.groups * igemm_plan(p.shape, P::kTraits).group_stride;
+    const ConvShape pairs = in_pairs(p.shape);
+    const int64_t bias_count = pairs.groups * igemm_plan(pairs, P::kTraits).group_stride;
     const IgemmOperands operands = {
         .x = p.x,
         .x_channels = p.shape.in_c,
         .weights = reinterpret_cast<const char*>(static_cast<const float*>(p.packed) + bias_count),
         .scratch = p.scratch,
         .args = &p};
-    run_igemm<P>(in_pairs(p.shape), p.range, operands, 0);
+    run_igemm<P>(pairs, p.range, operands, 0);
   }
 };
 

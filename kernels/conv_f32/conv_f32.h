@@ -28,9 +28,11 @@ struct ConvF32Args {
   float* y = nullptr;    ///< [batch, out_h, out_w] pixels of out_c elements
   int64_t y_stride = 0;  ///< elements between pixels of y; 0: out_c
   ActivationF32 activation;
-  const float* residual = nullptr;  ///< laid out as y, `residual_stride` between pixels; null: none
-  int64_t residual_stride = 0;      ///< 0: out_c
-  void* scratch = nullptr;  ///< scratch_bytes(shape), 64-byte aligned, one per concurrent call
+  /// Laid out as y, `residual_stride` between pixels; null: none. May be y where the distances
+  /// agree, but not for depthwise rows.
+  const float* residual = nullptr;
+  int64_t residual_stride = 0;  ///< 0: out_c
+  void* scratch = nullptr;      ///< scratch_bytes(shape), 64-byte aligned, one per concurrent call
 };
 
 struct ConvF32Functions {

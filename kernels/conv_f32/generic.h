@@ -7,14 +7,28 @@
 namespace lapidary::kernels {
 namespace {
 
+/// What igemm/quads.h asks for, where V multiplies by single lanes.
+template <class V>
+struct UnitsF32 {};
+
+}  // namespace
+}  // namespace lapidary::kernels
+
+#if defined(__aarch64__)
+#include "kernels/conv_f32/neon.h"
+#endif
+
+namespace lapidary::kernels {
+namespace {
+
 /// One float a unit; `Tile` says where bias, residual and result are.
 template <class V, class Tile>
-struct PolicyF32 {
+struct PolicyF32 : UnitsF32<V> {
   using Vec = typename V::F;
   using Source = float;
   using Element = float;
   static constexpr IgemmTraits kTraits = {.lanes = V::kLanes,
-                                          .registers = V::kLanes == 16 ? 32 : 16,
+                                          .registers = V::kLanes == 8 ? 16 : 32,
                                           .unit = 1,
                                           .source_bytes = 4,
                                           .element_bytes = 4};
@@ -34,24 +48,35 @@ struct PolicyF32 {
       for (int m = 0; m < MR; ++m) acc[m][v] = b;
     }
   }
+  /// Through memory, so that one copy of what follows serves every MR.
   template <int MR, int NV>
   LAPIDARY_INLINE void finish(const IgemmTile& t, Vec (&acc)[MR][NV]) {
+    alignas(64) float sums[MR * NV * V::kLanes];
+#pragma GCC unroll 14
+    for (int m = 0; m < MR; ++m)
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) V::store(sums + (m * NV + v) * V::kLanes, acc[m][v]);
+    finish_sums<NV>(t, MR, sums);
+  }
+  template <int NV>
+  __attribute__((noinline)) static void finish_sums(const IgemmTile& t, int64_t pixels,
+                                                    const float* sums) {
     const Tile tile(t);
     const ActivationVectors<V> act(tile.activation);
-    const int64_t whole = t.channels == NV * V::kLanes;
-#pragma GCC unroll 14
-    for (int m = 0; m < MR; ++m) {
+    const bool whole = t.channels == NV * V::kLanes;
+    const float* residual = tile.residual;
+    float* y = tile.y;
+    for (int64_t m = 0; m < pixels; ++m, y += tile.y_stride) {
 #pragma GCC unroll 4
-      for (int v = 0; v < NV; ++v) {
-        auto value = acc[m][v];
-        if (tile.residual != nullptr)
-          value = V::add(value, V::load(tile.residual + m * tile.residual_stride + v * V::kLanes));
-        float* y = tile.y + m * tile.y_stride + v * V::kLanes;
+      for (int v = 0; v < NV; ++v, sums += V::kLanes) {
+        auto value = V::load(sums);
+        if (residual != nullptr) value = V::add(value, V::load(residual + v * V::kLanes));
         if (whole)
-          V::store(y, act(value));
+          V::store(y + v * V::kLanes, act(value));
         else
-          V::store(y, act(value), t.channels - v * V::kLanes);
+          V::store(y + v * V::kLanes, act(value), t.channels - v * V::kLanes);
       }
+      if (residual != nullptr) residual += tile.residual_stride;
     }
   }
 

@@ -32,8 +32,10 @@ struct ConvS8Weights {
 
 /// y = QLinearAdd of the convolution's u8 result and `data`, in place of the result.
 struct ConvS8Residual {
-  const uint8_t* data = nullptr;  ///< NHWC, `stride` elements between pixels; null: none
-  int64_t stride = 0;             ///< 0: out_c
+  /// NHWC, `stride` elements between pixels; null: none. May be y where the distances agree, but
+  /// not for depthwise rows.
+  const uint8_t* data = nullptr;
+  int64_t stride = 0;  ///< 0: out_c
   AddU8 add;
   bool conv_is_a = true;  ///< the result is operand a, the residual b; otherwise the reverse
 };

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cmath>
+
 #include "kernels/conv_s8/packed.h"
 #include "kernels/eltwise_s8/generic.h"
 #include "kernels/igemm/run.h"
@@ -26,7 +28,7 @@ LAPIDARY_INLINE void start_s8(const IgemmTile& t, typename V::I (&acc)[MR][NV]) 
   }
 }
 
-/// Table and residual over the tile's u8 results.
+/// Table and residual over u8 results in place.
 template <class V>
 __attribute__((noinline)) void after_u8(const ConvS8Args& p, const IgemmTile& t, int64_t pixels,
                                         uint8_t* y, int64_t y_stride) {
@@ -43,7 +45,20 @@ __attribute__((noinline)) void after_u8(const ConvS8Args& p, const IgemmTile& t,
   }
 }
 
-/// Requantization of NV vectors of channels, its constants held in registers.
+/// The first `pixels` of 4 / NV pixels of NV vectors of channels, as one vector of bytes.
+template <class V, int NV>
+LAPIDARY_INLINE void store_group(typename V::I bytes, int64_t pixels, int64_t channels, uint8_t* y,
+                                 int64_t y_stride) {
+  V::template store_part<NV, 0>(y, bytes, channels);
+  if constexpr (NV < 4)
+    if (pixels > 1) V::template store_part<NV, 1>(y + y_stride, bytes, channels);
+  if constexpr (NV < 2) {
+    if (pixels > 2) V::template store_part<NV, 2>(y + 2 * y_stride, bytes, channels);
+    if (pixels > 3) V::template store_part<NV, 3>(y + 3 * y_stride, bytes, channels);
+  }
+}
+
+/// Requantization of accumulators in registers, NV vectors of channels each.
 template <class V, int NV>
 struct StoreU8 {
   typename V::F multipliers[NV], lo, hi;
@@ -82,16 +97,105 @@ struct StoreU8 {
       for (int i = 0; i < 4; ++i)
         q[i] = m + i / NV < MR ? acc[(m + i / NV) % MR][i % NV] : V::set(0);
       const auto bytes = V::pack(q[0], q[1], q[2], q[3], zero);
-      V::template store_part<NV, 0>(y + m * y_stride, bytes, channels);
-      if constexpr (kPixels > 1)
-        if (m + 1 < MR) V::template store_part<NV, 1>(y + (m + 1) * y_stride, bytes, channels);
-      if constexpr (kPixels > 2) {
-        if (m + 2 < MR) V::template store_part<NV, 2>(y + (m + 2) * y_stride, bytes, channels);
-        if (m + 3 < MR) V::template store_part<NV, 3>(y + (m + 3) * y_stride, bytes, channels);
-      }
+      store_group<V, NV>(bytes, MR - m, channels, y + m * y_stride, y_stride);
     }
   }
 };
+
+/// NV vectors of channels of each pixel as bytes: value(m, v) is vector v of pixel m as integers,
+/// to which `zero` is added; the result lies within lo..hi.
+template <class V, int NV, class Value>
+LAPIDARY_INLINE void store_bytes(int64_t pixels, int64_t channels, int zero, int lo, int hi,
+                                 uint8_t* y, int64_t y_stride, const Value& value) {
+  constexpr int kPixels = 4 / NV;  // four vectors make one of bytes
+  const auto zeros = V::set16(zero);
+  const auto low = V::set8(lo), high = V::set8(hi);
+  const bool limited = lo > 0 || hi < 255;
+  for (int64_t m = 0; m < pixels; m += kPixels, y += kPixels * y_stride) {
+    typename V::I q[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) q[i] = value(m + i / NV, i % NV);
+    auto bytes = V::pack(q[0], q[1], q[2], q[3], zeros);
+    if (limited) bytes = V::min_bytes(V::max_bytes(bytes, low), high);
+    store_group<V, NV>(bytes, pixels - m, channels, y, y_stride);
+  }
+}
+
+/// Requantized accumulators [pixels][NV * lanes].
+template <class V, int NV>
+LAPIDARY_INLINE void requantize(const ConvS8Args& p, const PackedS8View& packed, int64_t at,
+                                int64_t pixels, int64_t channels, const int32_t* acc, uint8_t* y,
+                                int64_t y_stride) {
+  typename V::F multipliers[NV];
+#pragma GCC unroll 4
+  for (int v = 0; v < NV; ++v) multipliers[v] = V::load(packed.multipliers + at + v * V::kLanes);
+  const auto scaled = [&](int64_t m, int v) __attribute__((always_inline)) {
+    return V::mul(V::to_float(V::load(acc + (m * NV + v) * V::kLanes)), multipliers[v]);
+  };
+  if (packed.head->small_multipliers != 0) {  // int32 holds the product: saturation does the rest
+    store_bytes<V, NV>(
+        pixels, channels, p.y_zero, p.lo, p.hi, y,
+        y_stride, [&](int64_t m, int v) __attribute__((always_inline)) {
+          return V::to_int(scaled(m, v));
+        });
+    return;
+  }
+  const auto lo = V::set(static_cast<float>(p.lo - p.y_zero)),
+             hi = V::set(static_cast<float>(p.hi - p.y_zero));
+  store_bytes<V, NV>(
+      pixels, channels, p.y_zero, p.lo, p.hi, y,
+      y_stride, [&](int64_t m, int v) __attribute__((always_inline)) {
+        return V::to_int(V::min(V::max(scaled(m, v), lo), hi));
+      });
+}
+
+/// QLinearAdd of `bytes` [pixels][NV * lanes] and the residual.
+template <class V, int NV, bool kConvIsA>
+LAPIDARY_INLINE void add_residual(const ConvS8Args& p, const IgemmTile& t, int64_t pixels,
+                                  const uint8_t* bytes, uint8_t* y, int64_t y_stride) {
+  const AddU8& add = p.residual.add;
+  const int64_t stride = p.residual.stride > 0 ? p.residual.stride : p.shape.out_c;
+  const uint8_t* other = p.residual.data + t.pixel * stride + t.channel;
+  const auto ra = V::set(add.ra), rb = V::set(add.rb), f = V::set(add.f);
+  const auto sum = [&](int64_t m, int v) __attribute__((always_inline)) {
+    m = at_most(m, pixels - 1);
+    const auto own = V::to_float(V::load_u8(bytes + (m * NV + v) * V::kLanes));
+    const auto its = V::to_float(V::load_u8(other + m * stride + v * V::kLanes));
+    return V::fma(kConvIsA ? own : its, ra, V::fma(kConvIsA ? its : own, rb, f));
+  };
+  // Below 2^30 int32 holds every sum, and saturation does the rest.
+  if (255.0f * (std::fabs(add.ra) + std::fabs(add.rb)) + std::fabs(add.f) < 1073741824.0f) {
+    store_bytes<V, NV>(
+        pixels, t.channels, 0, add.lo, add.hi, y,
+        y_stride, [&](int64_t m, int v) __attribute__((always_inline)) {
+          return V::to_int(sum(m, v));
+        });
+    return;
+  }
+  const auto lo = V::set(static_cast<float>(add.lo)), hi = V::set(static_cast<float>(add.hi));
+  store_bytes<V, NV>(
+      pixels, t.channels, 0, add.lo, add.hi, y,
+      y_stride, [&](int64_t m, int v) __attribute__((always_inline)) {
+        return V::to_int(V::min(V::max(sum(m, v), lo), hi));
+      });
+}
+
+/// What follows requantization, over the tile's bytes [pixels][NV * lanes].
+template <class V, int NV>
+__attribute__((noinline)) void finish_bytes(const ConvS8Args& p, const IgemmTile& t, int64_t pixels,
+                                            uint8_t* bytes, uint8_t* y, int64_t y_stride) {
+  constexpr int64_t kRow = NV * V::kLanes;
+  if (p.table != nullptr) lut_row<V>(bytes, bytes, pixels * kRow, p.table);
+  if (p.residual.data == nullptr) {
+    for (int64_t m = 0; m < pixels; m += 4 / NV)
+      store_group<V, NV>(V::load_raw(bytes + m * kRow), pixels - m, t.channels, y + m * y_stride,
+                         y_stride);
+  } else if (p.residual.conv_is_a) {
+    add_residual<V, NV, true>(p, t, pixels, bytes, y, y_stride);
+  } else {
+    add_residual<V, NV, false>(p, t, pixels, bytes, y, y_stride);
+  }
+}
 
 /// One accumulator after another, for int32 and float results.
 template <class V>
@@ -114,22 +218,35 @@ __attribute__((noinline)) void store_words(const ConvS8Args& p, const IgemmTile&
   }
 }
 
-template <class V, int MR, int NV>
-LAPIDARY_INLINE void finish_s8(const IgemmTile& t, typename V::I (&acc)[MR][NV]) {
+/// What becomes of accumulators [pixels][NV * lanes], read in whole groups of four vectors.
+template <class V, int NV>
+__attribute__((noinline)) void finish_sums(const IgemmTile& t, int64_t pixels, const int32_t* acc) {
   const auto& p = *static_cast<const ConvS8Args*>(t.args);
   const int64_t y_stride = p.y_stride > 0 ? p.y_stride : p.shape.out_c;
-  if (p.output == ConvS8Output::kU8) {
-    uint8_t* y = static_cast<uint8_t*>(p.y) + t.pixel * y_stride + t.channel;
-    StoreU8<V, NV>(p, t.at, t.channels, y_stride)(y, acc);
-    if (p.table != nullptr || p.residual.data != nullptr) after_u8<V>(p, t, MR, y, y_stride);
+  if (p.output != ConvS8Output::kU8) return store_words<V>(p, t, pixels, NV, y_stride, acc);
+  const PackedS8View packed = view_packed(p.packed);
+  uint8_t* y = static_cast<uint8_t*>(p.y) + t.pixel * y_stride + t.channel;
+  if (p.table == nullptr && p.residual.data == nullptr) {
+    requantize<V, NV>(p, packed, t.at, pixels, t.channels, acc, y, y_stride);
     return;
   }
-  alignas(64) int32_t words[MR * NV * V::kLanes];
+  constexpr int64_t kRow = NV * V::kLanes;
+  alignas(64) uint8_t bytes[2 * kHalfTile * kRow + 64];
+  requantize<V, NV>(p, packed, t.at, pixels, kRow, acc, bytes, kRow);
+  finish_bytes<V, NV>(p, t, pixels, bytes, y, y_stride);
+}
+
+template <class V, int MR, int NV>
+LAPIDARY_INLINE void finish_s8(const IgemmTile& t, typename V::I (&acc)[MR][NV]) {
+  constexpr int kVectors = (MR * NV + 3) / 4 * 4;
+  alignas(64) int32_t sums[kVectors * V::kLanes];
 #pragma GCC unroll 14
   for (int m = 0; m < MR; ++m)
 #pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) V::store(words + (m * NV + v) * V::kLanes, acc[m][v]);
-  store_words<V>(p, t, MR, NV, y_stride, words);
+    for (int v = 0; v < NV; ++v) V::store(sums + (m * NV + v) * V::kLanes, acc[m][v]);
+#pragma GCC unroll 4
+  for (int i = MR * NV; i < kVectors; ++i) V::store(sums + i * V::kLanes, V::set(0));
+  finish_sums<V, NV>(t, MR, sums);
 }
 
 /// u8 inputs as they are.
@@ -144,6 +261,7 @@ struct BytesSource {
   }
 };
 
+#if defined(__AVX2__)
 /// u8 inputs widened to s16.
 struct WordsSource {
   using Source = uint8_t;
@@ -160,12 +278,13 @@ struct WordsSource {
     for (int64_t i = 0; i < count; ++i) to[i] = value;
   }
 };
+#endif
 
 template <class V, class Source>
 struct PolicyS8 : Source {
   using Vec = typename V::I;
   static constexpr IgemmTraits kTraits = {.lanes = V::kLanes,
-                                          .registers = V::kLanes == 16 ? 32 : 16,
+                                          .registers = V::kLanes == 8 ? 16 : 32,
                                           .unit = 4 / sizeof(typename Source::Element),
                                           .source_bytes = 1,
                                           .element_bytes = sizeof(typename Source::Element)};

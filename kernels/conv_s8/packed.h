@@ -10,10 +10,13 @@ namespace lapidary::kernels {
 /// Weights are kept as s8: u8 ones, and their zero points, less 128.
 struct PackedS8 {
   int64_t groups = 1;
-  int64_t group_c = 0;          ///< OC / G
-  int64_t group_stride = 0;     ///< group_c rounded up to the row's block, a multiple of 16
-  int64_t has_zero_points = 0;  ///< 1 where some weight zero point (as s8) is not 0
-  int64_t reserved[4] = {};
+  int64_t group_c = 0;            ///< OC / G
+  int64_t group_stride = 0;       ///< group_c rounded up to the row's block, a multiple of 16
+  int64_t has_zero_points = 0;    ///< 1 where some weight zero point (as s8) is not 0
+  int64_t small_multipliers = 0;  ///< 1 where all |multipliers| < 1: acc * m stays within int32
+  int64_t input_shift = 0;        ///< the row multiplies x - input_shift by the weights
+  int64_t filter_size = 0;        ///< weights of an output channel; where input_shift is not 0
+  int64_t reserved[1] = {};
 };
 static_assert(sizeof(PackedS8) == 64);
 
@@ -46,6 +49,10 @@ void pack_s8_head(const ConvShape& shape, const ConvS8Weights& weights,
 size_t packed_s8_igemm_bytes(const ConvShape& shape, const IgemmTraits& traits);
 void pack_s8_igemm(const ConvShape& shape, const ConvS8Weights& weights, const IgemmTraits& traits,
                    void* packed);
+
+/// For rows that multiply x - input_shift: after either packing. x_zero and sums of inputs stay
+/// what they are elsewhere.
+void shift_inputs(const ConvShape& shape, int64_t input_shift, void* packed);
 
 namespace {
 

@@ -1,24 +1,30 @@
 #pragma once
 
+#include "kernels/depthwise/square.h"
 #include "kernels/igemm/run.h"
 
 // The loops of a depthwise convolution, for ISA files: lines of output, blocks of kLanes channels,
 // tiles of up to four neighbouring outputs. A policy P gives
 //   Source, Element, kTraits, convert, fill   as for run_igemm
-//   block_bytes(shape)                        weights of one block of channels
-//   square<K, S>(line, tile)   line.pixels outputs of a K x K filter with column step S, undilated
+//   block_bytes(shape)         weights of one block of channels
+//   lanes_of<K>(channels)      channels, a multiple of kLanes, that a tile over so many takes
+//   square<K, S>(line, tile)   line.pixels outputs of a K x K filter with column step S
 //   any<T>(taps, tile)         T outputs of any filter, over padded input
+//   finish_line(args, pixel, pixels)   what is left once all channels of those outputs are there
 namespace lapidary::kernels {
 namespace {
 
 /// A run of outputs of one line: the input lines of the filter's lines, from column 0 of the image.
-/// Lines outside the image are blank; columns outside it are not read.
+/// Lines outside the image are blank; columns outside it are not read. Where the filter is dilated
+/// by d, the run is every d-th output, so that its windows share columns as those of a dense filter
+/// do.
 struct DwLine {
   const char* lines[5] = {};  ///< K of them, at the block's channels
   int64_t pixel_bytes = 0;    ///< between input columns
   int64_t in_w = 0;
   int64_t ix = 0;      ///< input column of the first tap of the first output
   int64_t pixels = 0;  ///< outputs
+  int64_t step = 1;    ///< d: columns between taps, pixels between outputs
   int fill = 0;        ///< what stands outside the image
 };
 
@@ -31,11 +37,6 @@ struct DwTaps {
 
 /// Outputs done for all channels before the next ones, so that their input lines stay in L1.
 constexpr int64_t kDwSegmentBytes = 12 * 1024;
-
-constexpr bool dw_is_square(const ConvShape& s) {
-  return s.kernel_h == s.kernel_w && s.dilation_w == 1 && (s.kernel_w == 3 || s.kernel_w == 5) &&
-         s.stride_w <= 2;
-}
 
 /// A blank line for the square filters, or the chunks of the others.
 [[maybe_unused]] constexpr size_t dw_scratch_bytes(const ConvShape& s, const IgemmTraits& t) {
@@ -57,11 +58,13 @@ void run_dw_square(const ConvShape& s, const WorkRange& range, const IgemmOperan
     const int64_t n = row / s.out_h, iy = row % s.out_h * s.stride_h - s.pad_top;
     const char* image = static_cast<const char*>(o.x) + n * s.in_h * line_bytes;
     for (int64_t ox = 0; ox < s.out_w; ox += segment) {
-      for (int64_t channel = 0; channel < s.in_c; channel += P::kTraits.lanes) {
+      const int64_t pixels = at_most(segment, s.out_w - ox);
+      IgemmTile t;
+      t.args = o.args;
+      for (int64_t channel = 0; channel < s.in_c; channel += t.channels) {
         DwLine line = {.pixel_bytes = pixel_bytes,
                        .in_w = s.in_w,
-                       .ix = ox * S - s.pad_left,
-                       .pixels = at_most(segment, s.out_w - ox),
+                       .step = s.dilation_w,
                        .fill = static_cast<int>(fill)};
         for (int ky = 0; ky < K; ++ky) {
           const int64_t y = iy + ky * s.dilation_h;
@@ -69,14 +72,17 @@ void run_dw_square(const ConvShape& s, const WorkRange& range, const IgemmOperan
           line.lines[ky] = (inside ? image + y * line_bytes : static_cast<const char*>(o.scratch)) +
                            channel * kBytes;
         }
-        IgemmTile t;
         t.w = o.weights + channel / P::kTraits.lanes * P::block_bytes(s);
         t.channel = t.at = channel;
-        t.channels = at_most(P::kTraits.lanes, s.in_c - channel);
-        t.pixel = row * s.out_w + ox;
-        t.args = o.args;
-        P::template square<K, S>(line, t);
+        t.channels = at_most(P::template lanes_of<K>(s.in_c - channel), s.in_c - channel);
+        for (int64_t first = 0; first < at_most(line.step, pixels); ++first) {
+          line.ix = (ox + first) * S - s.pad_left;
+          line.pixels = up_to(pixels - first, line.step);
+          t.pixel = row * s.out_w + ox + first;
+          P::template square<K, S>(line, t);
+        }
       }
+      P::finish_line(o.args, row * s.out_w + ox, pixels);
     }
   }
 }
@@ -129,8 +135,8 @@ void run_dw(const ConvShape& s, const WorkRange& range, const IgemmOperands& o,
 template <int K, int S, class Tile>
 LAPIDARY_INLINE void each_dw_tile(const DwLine& line, const Tile& tile) {
   for (int64_t m = 0; m < line.pixels; m += 4) {
-    const int64_t count = at_most(4, line.pixels - m), ix = line.ix + m * S;
-    const bool edge = ix < 0 || ix + (count - 1) * S + K > line.in_w;
+    const int64_t count = at_most(4, line.pixels - m), ix = line.ix + m * S * line.step;
+    const bool edge = ix < 0 || ix + ((count - 1) * S + K - 1) * line.step >= line.in_w;
     if (count == 4 && !edge)
       tile.template operator()<4, false>(m);
     else if (count == 4)

@@ -14,6 +14,11 @@ struct DwPolicyF32 : PolicyF32<V, ConvTileF32<V>> {
   using Vec = typename V::F;
 
   static int64_t block_bytes(const ConvShape& s) { return s.kernel_h * s.kernel_w * V::kLanes * 4; }
+  template <int K>
+  static constexpr int64_t lanes_of(int64_t) {
+    return V::kLanes;
+  }
+  static void finish_line(const void*, int64_t, int64_t) {}
 
   template <int K, int S>
   static void square(const DwLine& line, const IgemmTile& t) {
@@ -28,8 +33,9 @@ struct DwPolicyF32 : PolicyF32<V, ConvTileF32<V>> {
 #pragma GCC unroll 4
       for (int o = 0; o < T; ++o) {
         if (tile.residual != nullptr)
-          acc[o] = V::add(acc[o], V::load(tile.residual + (m + o) * tile.residual_stride));
-        float* y = tile.y + (m + o) * tile.y_stride;
+          acc[o] =
+              V::add(acc[o], V::load(tile.residual + (m + o) * line.step * tile.residual_stride));
+        float* y = tile.y + (m + o) * line.step * tile.y_stride;
         if (t.channels == V::kLanes)
           V::store(y, act(acc[o]));
         else
@@ -60,12 +66,12 @@ struct DwPolicyF32 : PolicyF32<V, ConvTileF32<V>> {
   /// Each column of a line is loaded once and serves every output whose window holds it.
   template <int K, int S, int T, bool kEdge>
   LAPIDARY_INLINE void accumulate(const DwLine& line, int64_t m, const float* w, Vec (&acc)[T]) {
-    const int64_t ix = line.ix + m * S;
+    const int64_t ix = line.ix + m * S * line.step;
 #pragma GCC unroll 5
     for (int ky = 0; ky < K; ++ky, w += K * V::kLanes) {
 #pragma GCC unroll 16
       for (int column = 0; column < (T - 1) * S + K; ++column) {
-        const int64_t at = ix + column;
+        const int64_t at = ix + column * line.step;
         const bool outside = kEdge && (at < 0 || at >= line.in_w);
         const Vec x =
             outside

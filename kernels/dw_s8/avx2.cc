@@ -5,7 +5,7 @@ namespace lapidary::kernels {
 namespace {
 
 /// Two lines at a time, widened to s16: word 2c + r of the column is channel c of line r.
-struct Dot2 {
+struct Dot2 : DwColumns {
   static constexpr int kTaps = 2;
 
   template <int R>
@@ -18,6 +18,7 @@ struct Dot2 {
   LAPIDARY_INLINE __m256i dot(__m256i acc, __m256i x, __m256i w) {
     return _mm256_add_epi32(acc, _mm256_madd_epi16(x, w));
   }
+  LAPIDARY_INLINE __m256i sum(__m256i acc, __m256i x) { return dot(acc, x, every(1)); }
   LAPIDARY_INLINE __m256i every(int x) { return _mm256_set1_epi16(static_cast<int16_t>(x)); }
 };
 using Rows = DwS8<Avx2, Dot2>;

@@ -5,7 +5,7 @@ namespace lapidary::kernels {
 namespace {
 
 /// Two lines at a time, widened to s16: word 2c + r of the column is channel c of line r.
-struct Dot2 {
+struct Dot2 : DwColumns {
   static constexpr int kTaps = 2;
 
   template <int R>
@@ -19,6 +19,7 @@ struct Dot2 {
   LAPIDARY_INLINE __m512i dot(__m512i acc, __m512i x, __m512i w) {
     return _mm512_add_epi32(acc, _mm512_madd_epi16(x, w));
   }
+  LAPIDARY_INLINE __m512i sum(__m512i acc, __m512i x) { return dot(acc, x, every(1)); }
   LAPIDARY_INLINE __m512i every(int x) { return _mm512_set1_epi16(static_cast<int16_t>(x)); }
 };
 using Rows = DwS8<Avx512, Dot2>;

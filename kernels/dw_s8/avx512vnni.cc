@@ -1,12 +1,24 @@
 #if defined(__x86_64__)
 #include "kernels/dw_s8/generic.h"
+#include "kernels/dw_s8/wide.h"
 
 namespace lapidary::kernels {
 namespace {
 
 /// Four lines at a time: byte 4c + r of the column is channel c of line r.
-struct Dot4 {
+struct Dot4 : DwColumns {
   static constexpr int kTaps = 4;
+  static constexpr int64_t kWide = DwWide::kChannels;
+
+  template <int K, int S>
+  static void wide(const DwLine& line, const IgemmTile& t) {
+    DwWide::square<K, S>(line, t);
+  }
+  static constexpr bool is_narrow(const ConvShape& s) { return dw_is_narrow(s, kWide); }
+  static size_t narrow_scratch_bytes(const ConvShape& s) { return DwWide::narrow_scratch_bytes(s); }
+  static void narrow(const ConvShape& s, const WorkRange& range, const IgemmOperands& o, int fill) {
+    DwWide::narrow(s, range, o, fill);
+  }
 
   template <int R>
   LAPIDARY_INLINE __m512i column(const char* const* lines, int64_t at) {
@@ -20,6 +32,7 @@ struct Dot4 {
   LAPIDARY_INLINE __m512i dot(__m512i acc, __m512i x, __m512i w) {
     return _mm512_dpbusd_epi32(acc, x, w);
   }
+  LAPIDARY_INLINE __m512i sum(__m512i acc, __m512i x) { return dot(acc, x, every(1)); }
   LAPIDARY_INLINE __m512i every(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }
 
  private:

@@ -1,6 +1,9 @@
 #include "kernels/dw_s8/dw_s8.h"
 
+#include <vector>
+
 #include "kernels/conv_s8/scalar.h"
+#include "kernels/depthwise/square.h"
 #include "kernels/dw_s8/pack.h"
 #include "kernels/work.h"
 #include "src/base/fail.h"
@@ -9,40 +12,74 @@ namespace lapidary::kernels {
 
 namespace {
 
-PackedS8Layout vector_layout(const ConvShape& s, int64_t lanes, int64_t taps) {
-  const int64_t block_bytes = s.kernel_w * ceil_div(s.kernel_h, taps) * lanes * 4;
+PackedS8Layout vector_layout(const ConvShape& s, const DwPacking& p) {
+  const int64_t block_bytes = s.kernel_w * ceil_div(s.kernel_h, p.taps) * p.lanes * 4;
+  const int64_t channels = round_up(s.out_c, p.wide > 0 ? p.wide : p.lanes);
+  const int64_t blocks = channels / p.lanes + (p.wide > 0 ? 4 : 0);
   return {.groups = 1,
-          .group_stride = round_up(s.out_c, 16),
-          .weight_bytes = static_cast<size_t>(ceil_div(s.out_c, lanes) * block_bytes)};
+          .group_stride = round_up(channels, 16),
+          .weight_bytes = static_cast<size_t>(blocks * block_bytes)};
+}
+
+/// The channel, in its block, of each lane of each part.
+std::vector<std::vector<int64_t>> block_channels(int64_t lanes, bool wide) {
+  std::vector<std::vector<int64_t>> parts(wide ? 4 : 1);
+  for (size_t j = 0; j < parts.size(); ++j)
+    for (int64_t lane = 0; lane < lanes; ++lane)
+      parts[j].push_back(wide ? lane / 4 * 16 + static_cast<int64_t>(j) * 4 + lane % 4 : lane);
+  return parts;
+}
+
+/// One block; channel_of(c): that of the weights, or past the last.
+template <class T, class ChannelOf>
+T* pack_block(const ConvShape& s, const WeightS8Reader& weight, const DwPacking& packing,
+              const std::vector<std::vector<int64_t>>& parts, const ChannelOf& channel_of, T* to) {
+  const bool by_tap = packing.order == UnitOrder::kElements;
+  const int64_t lane_step = by_tap ? 1 : packing.taps, tap_step = by_tap ? packing.lanes : 1;
+  for (int64_t kx = 0; kx < s.kernel_w; ++kx)
+    for (int64_t ky = 0; ky < s.kernel_h; ky += packing.taps)
+      for (const std::vector<int64_t>& part : parts) {
+        for (int64_t lane = 0; lane < packing.lanes; ++lane)
+          for (int64_t tap = 0; tap < packing.taps; ++tap)
+            if (const int64_t c = channel_of(part[static_cast<size_t>(lane)]);
+                c < s.out_c && ky + tap < s.kernel_h)
+              to[lane * lane_step + tap * tap_step] = weight(c, 0, ky + tap, kx);
+        to += packing.lanes * packing.taps;
+      }
+  return to;
 }
 
 template <class T>
-void pack_vectors(const ConvShape& s, const WeightS8Reader& weight, int64_t lanes, int64_t taps,
-                  T* to) {
-  for (int64_t c = 0; c < s.out_c; c += lanes)
-    for (int64_t kx = 0; kx < s.kernel_w; ++kx)
-      for (int64_t ky = 0; ky < s.kernel_h; ky += taps)
-        for (int64_t lane = 0; lane < lanes; ++lane)
-          for (int64_t tap = 0; tap < taps; ++tap, ++to)
-            if (c + lane < s.out_c && ky + tap < s.kernel_h)
-              *to = weight(c + lane, 0, ky + tap, kx);
+void pack_vectors(const ConvShape& s, const WeightS8Reader& weight, const DwPacking& p, T* to) {
+  for (int64_t c = 0; c < s.out_c;) {
+    const bool is_wide = p.wide > 0 && 2 * (s.out_c - c) > p.wide;
+    to = pack_block(
+        s, weight, p, block_channels(p.lanes, is_wide), [&](int64_t lane) { return c + lane; }, to);
+    c += is_wide ? p.wide : p.lanes;
+  }
 }
 
 }  // namespace
 
-size_t packed_dw_s8_bytes(const ConvShape& s, int64_t lanes, int64_t taps) {
-  return packed_s8_bytes(vector_layout(s, lanes, taps));
+size_t packed_dw_s8_bytes(const ConvShape& s, const DwPacking& p) {
+  return packed_s8_bytes(vector_layout(s, p));
 }
 
-void pack_dw_s8(const ConvShape& s, const ConvS8Weights& w, int64_t lanes, int64_t taps,
+void pack_dw_s8(const ConvShape& s, const ConvS8Weights& w, const DwPacking& packing,
                 void* packed) {
-  pack_s8_head(s, w, vector_layout(s, lanes, taps), packed);
-  int8_t* to = view_packed(packed).weights;
+  DwPacking p = packing;
+  pack_s8_head(s, w, vector_layout(s, p), packed);
+  const PackedS8View view = view_packed(packed);
+  if (view.head->has_zero_points != 0 || !dw_is_square(s) || s.kernel_w != 3) p.wide = 0;
   const WeightS8Reader weight(s, w);
-  if (taps == 4)
-    pack_vectors(s, weight, lanes, taps, to);
+  if (p.wide > 0 && dw_is_narrow(s, p.wide))
+    pack_block(
+        s, weight, p, block_channels(p.lanes, true), [&](int64_t lane) { return lane % s.out_c; },
+        view.weights + dw_s8_narrow_at(s, p));
+  if (p.taps == 4)
+    pack_vectors(s, weight, p, view.weights);
   else
-    pack_vectors(s, weight, lanes, taps, reinterpret_cast<int16_t*>(to));
+    pack_vectors(s, weight, p, reinterpret_cast<int16_t*>(view.weights));
 }
 
 namespace {

@@ -73,12 +73,31 @@ __attribute__((target("avx512vbmi"))) void lut_row_vbmi(const uint8_t* x, uint8_
 }
 #endif
 
+#if defined(__aarch64__)
+/// The 16 values of x in quarters of the table: an index outside a quarter changes nothing.
+LAPIDARY_INLINE uint8x16_t look_up(const uint8x16x4_t (&quarters)[4], uint8x16_t x) {
+  const uint8x16_t size = vdupq_n_u8(64);
+  uint8x16_t y = vqtbl4q_u8(quarters[0], x);
+  y = vqtbx4q_u8(y, quarters[1], x = vsubq_u8(x, size));
+  y = vqtbx4q_u8(y, quarters[2], x = vsubq_u8(x, size));
+  return vqtbx4q_u8(y, quarters[3], vsubq_u8(x, size));
+}
+#endif
+
 template <class V>
 void lut_row(const uint8_t* x, uint8_t* y, int64_t n, const uint8_t* table) {
 #if defined(__AVX512VNNI__)
   if (__builtin_cpu_supports("avx512vbmi")) return lut_row_vbmi(x, y, n, table);
 #endif
-  for (int64_t i = 0; i < n; ++i) y[i] = table[x[i]];
+  int64_t i = 0;
+#if defined(__aarch64__)
+  if (n >= 64) {  // below, loading the table is most of the work
+    const uint8x16x4_t quarters[4] = {vld1q_u8_x4(table), vld1q_u8_x4(table + 64),
+                                      vld1q_u8_x4(table + 128), vld1q_u8_x4(table + 192)};
+    for (; i + 16 <= n; i += 16) vst1q_u8(y + i, look_up(quarters, vld1q_u8(x + i)));
+  }
+#endif
+  for (; i < n; ++i) y[i] = table[x[i]];
 }
 
 /// Rows one by one, or one long row where nothing lies between them.

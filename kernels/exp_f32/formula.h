@@ -30,5 +30,18 @@ struct ErfConstants {
                                  -1.12958026e+00f, 1.88467791e-04f};
 };
 
+// gelu(x) = x Phi(x), Phi(-a) = e^R(a), Phi(a) = 1 - e^R(a) for a >= 0. R ~ ln(erfc(a / sqrt 2) /
+// 2) on [0, 6], a fit of this project (Lawson's iteration on Chebyshev nodes, error weighted by
+// max(Phi(-a), 0.02)), highest power first; it falls on behind 6, so that e^R goes to 0.
+// tanh gelu: x / (1 + e^-u), u = x (kTanhLinear + kTanhCube x^2) = 2 sqrt(2 / pi) (x + 0.044715
+// x^3).
+struct GeluConstants {
+  static constexpr float kR[] = {-1.25696662e-08f, 4.05848198e-07f,  -5.58713964e-06f,
+                                 4.14307651e-05f,  -1.54979774e-04f, -7.77419846e-05f,
+                                 4.90551908e-03f,  -3.64066586e-02f, -3.18290263e-01f,
+                                 -7.97886550e-01f, -6.93147123e-01f};
+  static constexpr float kTanhLinear = 1.59576912f, kTanhCube = 7.13548163e-02f;
+};
+
 }  // namespace
 }  // namespace lapidary::kernels

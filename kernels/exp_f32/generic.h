@@ -27,6 +27,22 @@ LAPIDARY_INLINE typename V::F exp_vector(typename V::F x) {
   return V::where_nan(x, x, y);
 }
 
+/// For x <= 0 and NaN.
+template <class V>
+LAPIDARY_INLINE typename V::F exp_of_negative_vector(typename V::F x) {
+  using C = ExpConstants;
+  using F = typename V::F;
+  const F low = V::set(C::kLow);
+  const F v = V::max(low, x);  // NaN is kept: it stands second
+  const auto n = V::to_int(V::mul(v, V::set(C::kLog2e)));
+  const F whole = V::to_float(n);
+  const F r = V::fma(whole, V::set(-C::kLn2Low), V::fma(whole, V::set(-C::kLn2High), v));
+  F p = V::set(C::kP[0]);
+  for (int i = 1; i < 6; ++i) p = V::fma(p, r, V::set(C::kP[i]));
+  const F e = V::add(V::fma(p, V::mul(r, r), r), V::set(1.0f));
+  return V::where_negative(V::sub(x, low), V::set(0.0f), V::times_power(e, n));
+}
+
 template <class V>
 LAPIDARY_INLINE typename V::F polynomial(const float (&c)[8], typename V::F x) {
   typename V::F p = V::set(c[0]);
@@ -47,10 +63,34 @@ LAPIDARY_INLINE typename V::F erf_vector(typename V::F x) {
   return V::where_nan(x, x, V::where_negative(V::sub(a, V::set(C::kSplit)), near, far));
 }
 
+template <class V>
+LAPIDARY_INLINE typename V::F logistic_vector(typename V::F x) {
+  const auto one = V::set(1.0f);
+  return V::div(one, V::add(one, exp_vector<V>(V::sub(V::set(0.0f), x))));
+}
+
+template <class V>
+LAPIDARY_INLINE typename V::F gelu_vector(typename V::F x) {
+  using F = typename V::F;
+  const F a = V::max(V::sub(V::set(0.0f), x), x);
+  F r = V::set(GeluConstants::kR[0]);
+  for (int i = 1; i < 11; ++i) r = V::fma(r, a, V::set(GeluConstants::kR[i]));
+  const F tail = exp_of_negative_vector<V>(r);
+  return V::mul(x, V::where_negative(x, tail, V::sub(V::set(1.0f), tail)));
+}
+
+template <class V>
+LAPIDARY_INLINE typename V::F tanh_gelu_vector(typename V::F x) {
+  using C = GeluConstants;
+  const auto gate = V::fma(V::mul(x, x), V::set(C::kTanhCube), V::set(C::kTanhLinear));
+  return V::mul(x, logistic_vector<V>(V::mul(x, gate)));
+}
+
 template <class V, class Value>
 LAPIDARY_INLINE void map_vectors(const ExpF32Args& p, Value value) {
-  for (int64_t i = 0; i < p.count; i += V::kLanes)
-    V::store(p.y + i, value(V::load(p.x + i)), p.count - i);
+  int64_t i = 0;
+  for (; i + V::kLanes <= p.count; i += V::kLanes) V::store(p.y + i, value(V::load(p.x + i)));
+  if (i < p.count) V::store(p.y + i, value(V::load(p.x + i)), p.count - i);
 }
 
 template <class V>
@@ -62,19 +102,19 @@ struct ExpF32 {
     map_vectors<V>(p, [shift](F x) { return exp_vector<V>(V::sub(x, shift)); });
   }
   static void sigmoid(const ExpF32Args& p) {
-    map_vectors<V>(p, [](F x) { return logistic(x); });
+    map_vectors<V>(p, [](F x) { return logistic_vector<V>(x); });
   }
   static void silu(const ExpF32Args& p) {
-    map_vectors<V>(p, [](F x) { return V::mul(x, logistic(x)); });
+    map_vectors<V>(p, [](F x) { return V::mul(x, logistic_vector<V>(x)); });
   }
   static void erf(const ExpF32Args& p) {
     map_vectors<V>(p, [](F x) { return erf_vector<V>(x); });
   }
-
- private:
-  LAPIDARY_INLINE F logistic(F x) {
-    const F one = V::set(1.0f);
-    return V::div(one, V::add(one, exp_vector<V>(V::sub(V::set(0.0f), x))));
+  static void gelu(const ExpF32Args& p) {
+    map_vectors<V>(p, [](F x) { return gelu_vector<V>(x); });
+  }
+  static void tanh_gelu(const ExpF32Args& p) {
+    map_vectors<V>(p, [](F x) { return tanh_gelu_vector<V>(x); });
   }
 };
 

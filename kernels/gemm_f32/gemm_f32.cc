@@ -74,10 +74,10 @@ std::span<const GemmF32Kernel> gemm_f32_kernels() {
 Choice<GemmF32Kernel> select_gemm_f32(const GemmF32Shape&) { return choose(gemm_f32_kernels()); }
 
 void run_gemm_f32(const GemmF32Kernel& kernel, const GemmF32Args& args, int threads) {
-  const int count = threads > 0 ? threads : thread_count();
+  const ConvShape shape = gemm_shape(args.shape.m, args.shape.k, args.shape.n);
+  const int count = threads_worth(shape, threads);
   const int64_t blocks = kernel.call->blocks(args.shape);
-  const bool by_blocks =
-      split_by_blocks(gemm_shape(args.shape.m, args.shape.k, args.shape.n), blocks, count);
+  const bool by_blocks = split_by_blocks(shape, blocks, count);
   const auto body = [&](int64_t begin, int64_t end, int) {
     GemmF32Args part = args;
     (by_blocks ? part.block_begin : part.m_begin) = begin;

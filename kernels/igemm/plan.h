@@ -9,8 +9,18 @@
 // The filter is cut into segments that are contiguous in the input: whole filter lines of KW*IC
 // elements, or single taps of IC/G elements where lines are dilated or channels grouped. A segment
 // is walked in units of 4 bytes (4 u8, 2 s16 or 1 f32), rounded up; the weights past its end are
-// zero. Weights: [group][block][segment][unit][NR lanes of weight_bytes], NR = NV * lanes.
+// zero. Weights: [group][block][segment][unit][NR lanes of weight_bytes], NR = NV * lanes, the
+// weights of a vector's lanes as UnitOrder says.
 namespace lapidary::kernels {
+
+/// Where element e of a unit of lane l is in a vector of weights of L lanes, units of U elements.
+enum class UnitOrder {
+  kLanes,     ///< l * U + e
+  kElements,  ///< e * L + l
+  /// Units two by two: the first one's vector holds [l][e] of lanes 0 .. L/2-1, the second one's of
+  /// the others, e over the elements of both.
+  kPairs,
+};
 
 /// What a row's instruction set makes of it.
 struct IgemmTraits {
@@ -21,7 +31,23 @@ struct IgemmTraits {
   int64_t element_bytes = 1;  ///< of an input element as the tiles read it; other than
                               ///< source_bytes: every line is converted into scratch first
   int64_t weight_bytes = 4;   ///< of a unit's weights for one channel
+  UnitOrder order = UnitOrder::kLanes;
 };
+
+/// Element e of a segment, of lane `lane` of nr, is at unit_offset + lane_offset of the segment's
+/// weights.
+constexpr int64_t unit_offset(const IgemmTraits& t, int64_t nr, int64_t e) {
+  if (t.order == UnitOrder::kElements) return e / t.unit * nr * t.unit + e % t.unit * t.lanes;
+  const int64_t elements = t.order == UnitOrder::kPairs ? 2 * t.unit : t.unit;
+  return e / elements * nr * elements + e % elements;
+}
+constexpr int64_t lane_offset(const IgemmTraits& t, int64_t nr, int64_t lane) {
+  const int64_t vector = lane / t.lanes * t.lanes, l = lane % t.lanes, half = t.lanes / 2;
+  if (t.order == UnitOrder::kElements) return vector * t.unit + l;
+  if (t.order == UnitOrder::kPairs)
+    return (l / half * nr + vector) * t.unit + l % half * 2 * t.unit;
+  return lane * t.unit;
+}
 
 /// Everything that follows from shape and traits.
 struct IgemmPlan {
@@ -43,6 +69,8 @@ struct IgemmPlan {
 namespace {
 
 constexpr int64_t kChunkBytes = 192 * 1024;
+/// Bytes of K up to which storing results costs most: blocks as wide as a cache line of u8 then.
+constexpr int64_t kShortK = 512;
 
 constexpr int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
 constexpr int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -50,7 +78,7 @@ constexpr int64_t up_to(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /// Accumulators of a tile that leave registers for the weights and a broadcast.
 constexpr int64_t tile_pixels(const IgemmTraits& t, int64_t nv) {
-  if (t.registers == 16) return 6;
+  if (t.registers == 16 || t.lanes == 4) return 6;
   return nv == 4 ? 7 : 14;
 }
 
@@ -64,7 +92,11 @@ constexpr int64_t input_lines(const ConvShape& s, int64_t rows) {
   p.group_c = s.out_c / s.groups;
   p.line_pixels = is_flat(s) ? s.batch * s.out_h * s.out_w : s.out_w;
   p.nv = p.group_c <= t.lanes ? 1 : 2;
-  if (t.registers == 32 && p.line_pixels <= 7 && p.group_c > 2 * t.lanes) p.nv = 4;
+  const bool one_line = is_flat(s) || s.out_h == 1;
+  const bool narrow = t.lanes == 4 || (one_line && p.line_pixels <= 7);
+  if (t.registers == 32 && narrow && p.group_c > 2 * t.lanes) p.nv = 4;
+  const int64_t k_bytes = s.kernel_h * s.kernel_w * (s.in_c / s.groups) * 4 / t.unit;
+  if (t.registers == 32 && p.group_c % (4 * t.lanes) == 0 && k_bytes <= kShortK) p.nv = 4;
   p.mr = tile_pixels(t, p.nv);
   p.group_blocks = up_to(p.group_c, p.nv * t.lanes);
   p.group_stride = p.group_blocks * p.nv * t.lanes;
@@ -74,6 +106,7 @@ constexpr int64_t input_lines(const ConvShape& s, int64_t rows) {
   p.segments_x = lines ? 1 : s.kernel_w;
   p.segment_elements = lines ? s.kernel_w * s.in_c : s.in_c / s.groups;
   p.units = up_to(p.segment_elements, t.unit);
+  if (t.order == UnitOrder::kPairs) p.units += p.units % 2;
   p.block_bytes = p.segments_y * p.segments_x * p.units * p.nv * t.lanes * t.weight_bytes;
 
   p.copies = t.element_bytes != t.source_bytes || is_padded(s);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstring>
+#include <utility>
 
 #include "kernels/igemm/plan.h"
 #include "kernels/simd.h"
@@ -12,17 +13,21 @@
 //   dot(acc, x, w)              acc + the products of a unit
 //   start<MR, NV>(tile, acc), finish<MR, NV>(tile, acc)
 //   convert(to, from, count), fill(to, value, count)
+// and, where units are not multiplied one by one (quads.h), multiply_tile<MR, NV>(tile, acc).
 namespace lapidary::kernels {
 namespace {
 
 struct IgemmTile {
-  const char* a = nullptr;  ///< first unit of pixel 0
-  int64_t a_pixel = 0;      ///< bytes between the tile's pixels
+  const char* a = nullptr;       ///< first unit of pixel 0
+  const char* a_high = nullptr;  ///< and of pixel 7: on the same output row or on the next
+  int64_t a_pixel = 0;           ///< bytes between the tile's pixels
   int64_t segments_y = 1, segments_x = 1;
   int64_t segment_y = 0, segment_x = 0;  ///< bytes between segments
   int64_t units = 0;
   const char* w = nullptr;
   int64_t w_step = 0;             ///< bytes between units of weights
+  const char* ahead = nullptr;    ///< weights to be brought into the cache meanwhile
+  int64_t ahead_step = 0;         ///< bytes of them per unit
   int64_t channels = 0;           ///< valid ones, from `channel`
   int64_t channel = 0;            ///< of the output
   int64_t at = 0;                 ///< of the packed arrays
@@ -31,101 +36,132 @@ struct IgemmTile {
   const void* args = nullptr;
 };
 
+/// Pixels of a tile that are addressed from each of its two bases.
+constexpr int64_t kHalfTile = 7;
+
+/// A policy that multiplies a whole tile; its tiles lie on one output row.
 template <class P, int MR, int NV>
-void igemm_tile(const IgemmTile& t) {
-  typename P::Vec acc[MR][NV];
-  P::template start<MR, NV>(t, acc);
-  // Seven pixels from each base: 0, 1, 2, 3, 4, 5, 6 times `step` by scaled index registers.
+concept MultipliesTiles = requires(const IgemmTile& t, typename P::Vec (&acc)[MR][NV]) {
+  P::template multiply_tile<MR, NV>(t, acc);
+};
+
+/// acc += all products of the tile, unit by unit.
+template <class P, int MR, int NV>
+LAPIDARY_INLINE void multiply_by_units(const IgemmTile& t, typename P::Vec (&acc)[MR][NV]) {
+  // 0, 1, 2, 3, 4, 5, 6 times `step` by scaled index registers.
   const int64_t step = t.a_pixel, step3 = 3 * step, step5 = 5 * step;
-  const int64_t offsets[7] = {0, step, 2 * step, step3, 4 * step, step5, 2 * step3};
+  const int64_t offsets[kHalfTile] = {0, step, 2 * step, step3, 4 * step, step5, 2 * step3};
+  const int64_t high_from_low = t.a_high - t.a, w_step = t.w_step, ahead_step = t.ahead_step;
+  const bool two_lines = ahead_step > 16;
   const char* w = t.w;
+  const char* ahead = t.ahead;
   for (int64_t sy = 0; sy < t.segments_y; ++sy) {
     for (int64_t sx = 0; sx < t.segments_x; ++sx) {
       const char* low = t.a + sy * t.segment_y + sx * t.segment_x;
-      const char* high = low + 7 * step;
-      for (int64_t u = 0; u < t.units; ++u, low += 4, high += 4, w += t.w_step) {
+      const char* high = low + high_from_low;
+      for (int64_t u = t.units; u > 0; --u, low += 4, high += 4, w += w_step) {
+        // Loads are what a tile has least of: one in four steps asks for weights.
+        if (NV > 1 && u % 4 == 0) {
+          __builtin_prefetch(ahead, 0, 2);
+          if (two_lines) __builtin_prefetch(ahead + 64, 0, 2);
+          ahead += 4 * ahead_step;
+        }
         typename P::Vec weights[NV];
 #pragma GCC unroll 4
         for (int v = 0; v < NV; ++v)
           weights[v] = P::load(w + v * P::kTraits.lanes * P::kTraits.weight_bytes);
 #pragma GCC unroll 14
         for (int m = 0; m < MR; ++m) {
-          const auto x = P::broadcast((m < 7 ? low : high) + offsets[m % 7]);
+          const auto x = P::broadcast((m < kHalfTile ? low : high) + offsets[m % kHalfTile]);
 #pragma GCC unroll 4
           for (int v = 0; v < NV; ++v) acc[m][v] = P::dot(acc[m][v], x, weights[v]);
         }
       }
     }
   }
+}
+
+template <class P, int MR, int NV>
+__attribute__((noinline)) void igemm_tile(const IgemmTile& t) {
+  typename P::Vec acc[MR][NV];
+  P::template start<MR, NV>(t, acc);
+  if constexpr (MultipliesTiles<P, MR, NV>)
+    P::template multiply_tile<MR, NV>(t, acc);
+  else
+    multiply_by_units<P, MR, NV>(t, acc);
   P::template finish<MR, NV>(t, acc);
 }
 
+using IgemmTileFunction = void (*)(const IgemmTile&);
+
+/// igemm_tile of 1, 2, .. pixels.
+template <class P, int NV, class Pixels>
+struct IgemmTiles;
+template <class P, int NV, int... M>
+struct IgemmTiles<P, NV, std::integer_sequence<int, M...>> {
+  static constexpr IgemmTileFunction kOf[] = {igemm_tile<P, M + 1, NV>...};
+};
+
+/// Output pixels that one chunk of work covers, and where their input is.
+struct IgemmChunk {
+  const char* a = nullptr;  ///< of the first output pixel
+  int64_t a_pixel = 0, a_line = 0,
+          a_row = 0;             ///< bytes between output pixels, input lines, output rows
+  int64_t rows = 0, pixels = 0;  ///< lines of tiles, and pixels on each
+  int64_t pixel = 0;             ///< the first
+};
+
+/// True where a tile holds half of its pixels from each of two output rows.
+constexpr bool joins_rows(int64_t pixels, int64_t rows, int64_t most) {
+  return most == 2 * kHalfTile && pixels == kHalfTile && rows > 1;
+}
+
+/// Tiles of at most `most` pixels on all lines of the chunk.
+constexpr int64_t tile_count(const IgemmChunk& c, int64_t most) {
+  return joins_rows(c.pixels, c.rows, most) ? up_to(c.rows, 2) : c.rows * up_to(c.pixels, most);
+}
+
+/// The chunk's pixels by NV vectors of channels, in tiles of even size. `a` and `sums` of the tile
+/// are those of the chunk's first pixel.
 template <class P, int NV>
-void igemm_tile_of(const IgemmTile& t, int64_t pixels) {
-  constexpr int kMost = static_cast<int>(tile_pixels(P::kTraits, NV));
-  switch (pixels) {
-    case 1:
-      return igemm_tile<P, 1, NV>(t);
-    case 2:
-      return igemm_tile<P, 2, NV>(t);
-    case 3:
-      return igemm_tile<P, 3, NV>(t);
-    case 4:
-      return igemm_tile<P, 4, NV>(t);
-    case 5:
-      return igemm_tile<P, 5, NV>(t);
-    case 6:
-      return igemm_tile<P, 6, NV>(t);
-    default:
-      break;
-  }
-  if constexpr (kMost > 6)
-    if (pixels == 7) return igemm_tile<P, 7, NV>(t);
-  if constexpr (kMost > 7) {
-    switch (pixels) {
-      case 8:
-        return igemm_tile<P, 8, NV>(t);
-      case 9:
-        return igemm_tile<P, 9, NV>(t);
-      case 10:
-        return igemm_tile<P, 10, NV>(t);
-      case 11:
-        return igemm_tile<P, 11, NV>(t);
-      case 12:
-        return igemm_tile<P, 12, NV>(t);
-      case 13:
-        return igemm_tile<P, 13, NV>(t);
-      default:
-        return igemm_tile<P, 14, NV>(t);
+void igemm_vectors(const IgemmTile& block, const IgemmChunk& c) {
+  constexpr int64_t kMost = tile_pixels(P::kTraits, NV);
+  using Tiles = IgemmTiles<P, NV, std::make_integer_sequence<int, int{kMost}>>;
+  IgemmTile t = block;
+  const int64_t ahead = t.segments_y * t.segments_x * t.units * t.ahead_step;
+  const bool joined = joins_rows(c.pixels, c.rows, kMost);
+  const int64_t size = up_to(c.pixels, up_to(c.pixels, kMost));
+  for (int64_t r = 0; r < c.rows; ++r) {
+    const bool two = joined && r + 1 < c.rows;
+    for (int64_t m = 0; m < c.pixels; m += size) {
+      t.a = block.a + r * c.a_row + m * c.a_pixel;
+      t.a_high = t.a + (two ? c.a_row : kHalfTile * c.a_pixel);
+      const int64_t first = r * c.pixels + m;
+      t.pixel = c.pixel + first;
+      if (block.sums != nullptr) t.sums = block.sums + first;
+      Tiles::kOf[(two ? 2 * kHalfTile : at_most(size, c.pixels - m)) - 1](t);
+      t.ahead += ahead;
     }
+    r += two;
   }
 }
 
-/// A line of `pixels` by the channels of one block, in tiles of even size. A ragged block is cut so
-/// that no vector lies wholly past its last channel.
+/// The chunk's pixels by the channels of one block. A ragged block is cut so that no vector lies
+/// wholly past its last channel.
 template <class P>
-void igemm_line(const IgemmTile& line, int64_t pixels, int64_t nv) {
+void igemm_block(const IgemmTile& block, const IgemmChunk& c, int64_t nv) {
   constexpr int64_t kLanes = P::kTraits.lanes;
-  IgemmTile t = line;
-  for (int64_t left = line.channels; left > 0;) {
+  IgemmTile t = block;
+  for (int64_t left = block.channels; left > 0;) {
     const int64_t vectors = up_to(left, kLanes);
     const int64_t take = vectors >= nv ? nv : (vectors >= 2 ? 2 : 1);
     t.channels = at_most(left, take * kLanes);
-    const int64_t most = tile_pixels(P::kTraits, take);
-    const int64_t size = up_to(pixels, up_to(pixels, most));
-    for (int64_t m = 0; m < pixels; m += size) {
-      IgemmTile tile = t;
-      tile.a += m * t.a_pixel;
-      tile.pixel += m;
-      if (t.sums != nullptr) tile.sums += m;
-      const int64_t count = at_most(size, pixels - m);
-      if (take == 1)
-        igemm_tile_of<P, 1>(tile, count);
-      else if (take == 2)
-        igemm_tile_of<P, 2>(tile, count);
-      else if constexpr (P::kTraits.registers == 32)
-        igemm_tile_of<P, 4>(tile, count);
-    }
+    if (take == 1)
+      igemm_vectors<P, 1>(t, c);
+    else if (take == 2)
+      igemm_vectors<P, 2>(t, c);
+    else if constexpr (P::kTraits.registers == 32)
+      igemm_vectors<P, 4>(t, c);
     left -= t.channels;
     t.w += take * kLanes * P::kTraits.weight_bytes;
     t.at += t.channels;
@@ -164,15 +200,6 @@ void copy_lines(const ConvShape& s, const typename P::Source* x, int64_t x_c, in
     P::fill(to + (left + middle) * s.in_c, fill, right * s.in_c);
   }
 }
-
-/// Output rows that one chunk of work covers, and where their input is.
-struct IgemmChunk {
-  const char* a = nullptr;  ///< of the first output pixel
-  int64_t a_pixel = 0, a_line = 0,
-          a_row = 0;             ///< bytes between output pixels, input lines, output rows
-  int64_t rows = 0, pixels = 0;  ///< lines of tiles, and pixels on each
-  int64_t pixel = 0;             ///< the first
-};
 
 /// The chunk that starts at work row `row`; x has x_channels (0: s.in_c), others than s.in_c only
 /// where lines are copied.
@@ -233,6 +260,21 @@ void sum_inputs(const ConvShape& s, const IgemmPlan& p, const IgemmChunk& c, int
   }
 }
 
+/// Weights for the tiles of a block to bring into the cache: the next block's, spread over all
+/// steps of all tiles; where the block has one tile, those it comes to itself.
+[[maybe_unused]] inline void look_ahead(const IgemmPlan& p, int64_t tiles, bool more,
+                                        IgemmTile& t) {
+  constexpr int64_t kDistance = 4096;
+  t.ahead = t.w;
+  if (tiles == 1) {
+    t.ahead += kDistance;
+    t.ahead_step = t.w_step;
+  } else if (more) {
+    t.ahead += p.block_bytes;
+    t.ahead_step = up_to(t.w_step, tiles);
+  }
+}
+
 /// What run_igemm needs beside shape and range.
 struct IgemmOperands {
   const void* x = nullptr;
@@ -263,6 +305,7 @@ void run_igemm(const ConvShape& s, const WorkRange& range, const IgemmOperands& 
       if (o.needs_sums && g != summed_group) sum_inputs<P>(s, p, c, group_offset, sums);
       summed_group = g;
       IgemmTile t;
+      t.a = c.a + group_offset;
       t.a_pixel = c.a_pixel;
       t.segments_y = p.segments_y;
       t.segments_x = p.segments_x;
@@ -274,13 +317,10 @@ void run_igemm(const ConvShape& s, const WorkRange& range, const IgemmOperands& 
       t.channels = at_most(p.nv * P::kTraits.lanes, p.group_c - first);
       t.channel = g * p.group_c + first;
       t.at = g * p.group_stride + first;
+      t.sums = o.needs_sums ? sums : nullptr;
       t.args = o.args;
-      for (int64_t r = 0; r < c.rows; ++r) {
-        t.a = c.a + group_offset + r * c.a_row;
-        t.pixel = c.pixel + r * c.pixels;
-        t.sums = o.needs_sums ? sums + r * c.pixels : nullptr;
-        igemm_line<P>(t, c.pixels, p.nv);
-      }
+      look_ahead(p, tile_count(c, p.mr), block + 1 < block_end, t);
+      igemm_block<P>(t, c, p.nv);
     }
     row += is_flat(s) ? c.pixels : c.rows;
   }

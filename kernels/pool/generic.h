@@ -26,9 +26,19 @@ void each_window(const PoolArgs& p, const Body& body) {
   const ConvShape& s = p.shape;
   const int64_t y_stride = p.y_stride > 0 ? p.y_stride : s.out_c;
   const int64_t row_end = p.row_end < 0 ? s.batch * s.out_h : p.row_end;
-  for (int64_t row = p.row_begin; row < row_end; ++row)
-    for (int64_t ox = 0; ox < s.out_w; ++ox)
-      body(window_at(s, row % s.out_h, ox), row / s.out_h, (row * s.out_w + ox) * y_stride);
+  const int64_t span = (s.kernel_w - 1) * s.dilation_w;
+  for (int64_t row = p.row_begin; row < row_end; ++row) {
+    const int64_t n = row / s.out_h;
+    Window w = window_at(s, row - n * s.out_h, 0);
+    w.ix = -s.pad_left;
+    for (int64_t ox = 0; ox < s.out_w; ++ox, w.ix += s.stride_w) {
+      w.kx_begin = 0;
+      w.kx_end = s.kernel_w;
+      if (w.ix < 0 || w.ix + span >= s.in_w)
+        clip_taps(w.ix, s.dilation_w, s.kernel_w, s.in_w, &w.kx_begin, &w.kx_end);
+      body(w, n, (row * s.out_w + ox) * y_stride);
+    }
+  }
 }
 
 template <class V>

@@ -5,7 +5,7 @@ namespace lapidary::kernels {
 
 using Rows = Quantize<Avx512>;
 extern const QuantizeFunctions quantize_avx512;
-const QuantizeFunctions quantize_avx512 = {Rows::quantize, Rows::dequantize};
+const QuantizeFunctions quantize_avx512 = {Rows::quantize, Rows::dequantize, Rows::requantize};
 
 }  // namespace lapidary::kernels
 #endif

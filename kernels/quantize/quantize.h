@@ -10,6 +10,8 @@ namespace lapidary::kernels {
 /// (NCHW to NHWC: rows = C, cols = H*W).
 struct QuantizeArgs {
   int64_t batch = 1, rows = 1, cols = 0;
+  int64_t x_row =
+      0;  ///< elements between rows of x, where these are some columns of one matrix; 0: cols
   int64_t batch_begin = 0, batch_end = -1;
   bool transpose = false;
   const float* x = nullptr;
@@ -30,9 +32,20 @@ struct DequantizeArgs {
   int zero = 0;
 };
 
+/// y[i] = byte(rint(min(max(x[i] * multiplier, 0 - zero), 255 - zero)) + zero), half to even; NaN
+/// gives 0: what conv_s8 makes of its accumulators, from sums that floats hold exactly.
+struct RequantizeArgs {
+  int64_t count = 0;
+  const float* x = nullptr;
+  uint8_t* y = nullptr;
+  float multiplier = 1;
+  int zero = 0;
+};
+
 struct QuantizeFunctions {
   void (*quantize)(const QuantizeArgs&);
   void (*dequantize)(const DequantizeArgs&);
+  void (*requantize)(const RequantizeArgs&);
 };
 struct QuantizeKernel {
   RowInfo row;

@@ -45,6 +45,7 @@ class BinCounter {
   }
 #else
   static constexpr bool kZerosApart = false;
+#if defined(__AVX2__)
   int64_t take(const float* x, int64_t n) {
     if (n < V::kLanes) return take_singly(x, n);
     const __m256 v = _mm256_loadu_ps(x);
@@ -55,6 +56,16 @@ class BinCounter {
     return __builtin_popcount(static_cast<unsigned>(
         _mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_EQ_OQ))));
   }
+#elif defined(__aarch64__)
+  int64_t take(const float* x, int64_t n) {
+    if (n < V::kLanes) return take_singly(x, n);
+    const float32x4_t v = vld1q_f32(x);
+    const int32x4_t floor = vcvtmq_s32_f32(vmulq_n_f32(v, p_.inverse_width));
+    V::store(index_ + held_, V::sub(floor, V::set(p_.first)));
+    held_ += V::kLanes;
+    return vaddvq_u32(vshrq_n_u32(vceqzq_f32(v), 31));
+  }
+#endif
   int64_t take_singly(const float* x, int64_t n) {
     int64_t zeros = 0;
     for (int64_t i = 0; i < n; ++i) {

@@ -8,6 +8,7 @@
 namespace lapidary::kernels {
 namespace {
 
+#if defined(__x86_64__)
 /// y[c * y_row + r] = x[r * x_row + c] for 16 x 16 bytes: four rounds of interleaving halves.
 [[maybe_unused]] inline void transpose_16x16(const uint8_t* x, int64_t x_row, uint8_t* y,
                                              int64_t y_row) {
@@ -43,24 +44,57 @@ namespace {
     _mm256_storeu_ps(y + (i + 4) * y_row, _mm256_permute2f128_ps(v[i], v[i + 4], 0x31));
   }
 }
+#elif defined(__aarch64__)
+[[maybe_unused]] inline void transpose_16x16(const uint8_t* x, int64_t x_row, uint8_t* y,
+                                             int64_t y_row) {
+  uint8x16_t v[16], u[16];
+  for (int i = 0; i < 16; ++i) v[i] = vld1q_u8(x + i * x_row);
+  for (int round = 0; round < 4; ++round) {  // perfect shuffle of rows i and i + 8
+    for (int i = 0; i < 8; ++i) {
+      u[2 * i] = vzip1q_u8(v[i], v[i + 8]);
+      u[2 * i + 1] = vzip2q_u8(v[i], v[i + 8]);
+    }
+    for (int i = 0; i < 16; ++i) v[i] = u[i];
+  }
+  for (int i = 0; i < 16; ++i) vst1q_u8(y + i * y_row, v[i]);
+}
+
+/// 8 x 8 words as four of 4 x 4: two rounds of the same shuffle.
+[[maybe_unused]] inline void transpose_8x8(const float* x, int64_t x_row, float* y, int64_t y_row) {
+  for (int r = 0; r < 8; r += 4) {
+    for (int c = 0; c < 8; c += 4) {
+      float32x4_t v[4];
+      for (int i = 0; i < 4; ++i) v[i] = vld1q_f32(x + (r + i) * x_row + c);
+      const float32x4_t a = vzip1q_f32(v[0], v[2]), b = vzip2q_f32(v[0], v[2]);
+      const float32x4_t d = vzip1q_f32(v[1], v[3]), e = vzip2q_f32(v[1], v[3]);
+      float* to = y + c * y_row + r;
+      vst1q_f32(to, vzip1q_f32(a, d));
+      vst1q_f32(to + y_row, vzip2q_f32(a, d));
+      vst1q_f32(to + 2 * y_row, vzip1q_f32(b, e));
+      vst1q_f32(to + 3 * y_row, vzip2q_f32(b, e));
+    }
+  }
+}
+#endif
 
 /// Whole tiles by `tile`, the rest one by one.
 template <class T, int64_t kTile, class Tile>
 void transpose_tiles(const TransposeArgs& p, const Tile& tile) {
   const int64_t size = p.rows * p.cols;
   const int64_t end = p.batch_end < 0 ? p.batch : p.batch_end;
+  const int64_t x_row = p.x_row > 0 ? p.x_row : p.cols, y_row = p.y_row > 0 ? p.y_row : p.rows;
   const int64_t whole_rows = p.rows / kTile * kTile, whole_cols = p.cols / kTile * kTile;
   for (int64_t b = p.batch_begin; b < end; ++b) {
     const T* x = static_cast<const T*>(p.x) + b * size;
     T* y = static_cast<T*>(p.y) + b * size;
     for (int64_t c = 0; c < whole_cols; c += kTile) {
       for (int64_t r = 0; r < whole_rows; r += kTile)
-        tile(x + r * p.cols + c, p.cols, y + c * p.rows + r, p.rows);
+        tile(x + r * x_row + c, x_row, y + c * y_row + r, y_row);
       for (int64_t i = c; i < c + kTile; ++i)
-        for (int64_t r = whole_rows; r < p.rows; ++r) y[i * p.rows + r] = x[r * p.cols + i];
+        for (int64_t r = whole_rows; r < p.rows; ++r) y[i * y_row + r] = x[r * x_row + i];
     }
     for (int64_t c = whole_cols; c < p.cols; ++c)
-      for (int64_t r = 0; r < p.rows; ++r) y[c * p.rows + r] = x[r * p.cols + c];
+      for (int64_t r = 0; r < p.rows; ++r) y[c * y_row + r] = x[r * x_row + c];
   }
 }
 

@@ -8,11 +8,12 @@ template <class T>
 void transpose(const TransposeArgs& p) {
   const int64_t size = p.rows * p.cols;
   const int64_t end = p.batch_end < 0 ? p.batch : p.batch_end;
+  const int64_t x_row = p.x_row > 0 ? p.x_row : p.cols, y_row = p.y_row > 0 ? p.y_row : p.rows;
   for (int64_t b = p.batch_begin; b < end; ++b) {
     const T* x = static_cast<const T*>(p.x) + b * size;
     T* y = static_cast<T*>(p.y) + b * size;
     for (int64_t c = 0; c < p.cols; ++c)
-      for (int64_t r = 0; r < p.rows; ++r) y[c * p.rows + r] = x[r * p.cols + c];
+      for (int64_t r = 0; r < p.rows; ++r) y[c * y_row + r] = x[r * x_row + c];
   }
 }
 

@@ -7,6 +7,7 @@
 #include "lapidary/exec.h"
 #include "quantize/ptq/subgraph.h"
 #include "src/base/fail.h"
+#include "src/data/batches.h"
 
 namespace lapidary {
 
@@ -157,12 +158,7 @@ void Lockstep::load(int64_t samples, const Segment& first) {
           ? feeder.fixed_batch()
           : std::clamp<int64_t>(static_cast<int64_t>(kBatchBytes / largest), 1, kMaxBatch);
   Executor executor(part(first), {.threads = threads_});
-  int64_t next = 0;
-  while (next < samples) {
-    const int64_t begin = next;
-    const Batch held = data_.batch(begin, std::min(batch, samples - begin));
-    next = held.next;
-    if (held.size() == 0) continue;
+  for_batches(data_, 0, samples, batch, [&](const Batch& held, int64_t) {
     const auto fed = feeder.inputs(held);
     Executor::Values inputs;
     for (const ValueId id : first.inputs)
@@ -172,7 +168,7 @@ void Lockstep::load(int64_t samples, const Segment& first) {
       frontier_[id].push_back(std::move(made.at(graph.value(id).name)));
     for (const ValueId id : held_inputs_) frontier_[id].push_back(fed.at(graph.value(id).name));
     rows_.push_back({feeder.fixed_batch() > 0 ? batch : held.size(), held.size()});
-  }
+  });
   if (rows_.empty()) fail_usage("no sample could be held for bias correction");
 }
 

@@ -10,6 +10,7 @@
 #include "lapidary/exec.h"
 #include "src/base/fail.h"
 #include "src/base/parallel.h"
+#include "src/data/batches.h"
 
 namespace lapidary {
 
@@ -212,13 +213,10 @@ RangeMap search_ranges(const Graph& graph, const Placement& placement, const Sta
     trials.at(std::string(view.value)).see(Tensor::of<float>(shape, std::span(x, count)));
   });
   const Feeder feeder(graph, data);
-  // Chunks spread over the data: samples at its start may be alike.
   const int64_t batch = std::min<int64_t>({suitable_batch(graph, data), samples, kChunk});
-  const int64_t chunks = (samples + batch - 1) / batch;
-  for (int64_t chunk = 0; chunk < chunks && !names.empty(); ++chunk) {
-    const Batch held = data.batch(chunk * data.size() / chunks, batch);
-    if (held.size() > 0) executor.run(feeder.inputs(held));
-  }
+  if (!names.empty())
+    for_spread_batches(data, samples, batch,
+                       [&](const Batch& held) { executor.run(feeder.inputs(held)); });
   RangeMap ranges;
   for (const Group& group : groups) ranges.emplace(group.root, pick(group.candidates).range);
   return ranges;

@@ -1,7 +1,10 @@
 #include "quantize/ptq/refine.h"
 
+#include <algorithm>
+
 #include "calibrate/run.h"
 #include "quantize/ptq/bias_correction.h"
+#include "quantize/ptq/output_error.h"
 #include "quantize/ptq/skip_means.h"
 #include "src/base/fail.h"
 
@@ -36,6 +39,24 @@ void add_skip_error(const Graph& graph, const QdqLayer& layer, const Lockstep& l
   for (size_t c = 0; c < bias.size(); ++c) bias[c] += error[c];
 }
 
+/// Means are right behind every corrected layer, yet errors that cancelled out by chance need not
+/// do so any more (noise that a Relu rectifies against a shift by the weights): whether the outputs
+/// are further from the float model's than without any correction.
+bool nearer_without(const Graph& form, const Graph& without, const Graph& with,
+                    const Dataset& samples, const QuantizeOptions& options) {
+  constexpr int64_t kSamples = 32;
+  constexpr double kClearlyDb = 0.5;  // smaller differences are those of the few samples
+  const Graph* const both[] = {&without, &with};
+  const auto db =
+      output_sqnr(form, both, samples, std::min(kSamples, samples.size()), options.threads);
+  if (!(db[0] > db[1] + kClearlyDb)) return false;
+  options.log.info(
+      fmt::format("bias correction left out: without it the outputs are nearer to the float "
+                  "model's ({:.1f} dB, with it {:.1f} dB)",
+                  db[0], db[1]));
+  return true;
+}
+
 }  // namespace
 
 void refine_layers(QdqGraph& qdq, const Graph& form, const Statistics& statistics,
@@ -46,6 +67,7 @@ void refine_layers(QdqGraph& qdq, const Graph& form, const Statistics& statistic
   const int64_t available = std::min(samples.size(), std::max<int64_t>(statistics.samples(), 1));
   const int64_t held = lockstep.fitting_samples(options.hold_mb * 1e6, available);
   const Statistics means = float_means(form, statistics, samples, held, options);
+  const QdqGraph before = qdq;
   const auto& wanted = means.impl().windows;
   int64_t done = 0;
   lockstep.run(held, [&](QdqLayer& layer, const Lockstep::Batches& input) {
@@ -66,6 +88,10 @@ void refine_layers(QdqGraph& qdq, const Graph& form, const Statistics& statistic
                       layer.key, *saturated, bias.size()));
   });
   log.correction_samples = held;
+  if (log.corrected_biases == 0 || !nearer_without(form, before.graph, qdq.graph, samples, options))
+    return;
+  qdq = before;
+  log.corrected_biases = 0;
 }
 
 }  // namespace lapidary

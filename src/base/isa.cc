@@ -6,6 +6,10 @@
 #include <cstdlib>
 #include <vector>
 
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
 #include "src/base/fail.h"
 #include "src/base/text.h"
 
@@ -98,6 +102,17 @@ bool cpu_has(Isa isa) {
       return cpu_has(Isa::kAvx512) && __builtin_cpu_supports("avx512vnni");
     case Isa::kAvx512Bf16:
       return cpu_has(Isa::kAvx512Vnni) && __builtin_cpu_supports("avx512bf16");
+    default:
+      return false;
+  }
+#elif defined(__aarch64__)
+  switch (isa) {
+    case Isa::kNeon:
+      return (getauxval(AT_HWCAP) & HWCAP_ASIMD) != 0;
+    case Isa::kNeonDot:
+      return cpu_has(Isa::kNeon) && (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+    case Isa::kNeonI8mm:
+      return cpu_has(Isa::kNeonDot) && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;
     default:
       return false;
   }

@@ -6,24 +6,46 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <vector>
 
 #include "src/base/fail.h"
+#include "src/base/team.h"
 
 namespace lapidary {
 
 namespace {
 
-int available_cpus() {
+int count_cpus() {
   cpu_set_t set;
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
   return std::max(1, CPU_COUNT(&set));
 }
 
+int available_cpus() {
+  static const int available = count_cpus();
+  return available;
+}
+
 std::atomic<int> chosen_threads = 0;  // 0: all there are
 
 thread_local int scope_threads = 0;
+
+thread_local Team* leads = nullptr;  // the team that waits for this thread's ranges
+thread_local bool in_range = false;  // this thread computes a range, or waits for one
+
+/// A variable's other value for as long as this lives.
+template <class T>
+class Restored {
+ public:
+  Restored(T& variable, T value) : variable_(variable), before_(variable) { variable = value; }
+  ~Restored() { variable_ = before_; }
+  Restored(const Restored&) = delete;
+  Restored& operator=(const Restored&) = delete;
+
+ private:
+  T& variable_;
+  T before_;
+};
 
 }  // namespace
 
@@ -35,9 +57,8 @@ ThreadScope::~ThreadScope() { scope_threads = before_; }
 
 int thread_count() {
   if (scope_threads > 0) return scope_threads;
-  static const int available = available_cpus();
   const int chosen = chosen_threads;
-  return chosen > 0 ? chosen : available;
+  return chosen > 0 ? chosen : available_cpus();
 }
 
 void set_thread_count(int threads) {
@@ -45,26 +66,45 @@ void set_thread_count(int threads) {
   chosen_threads = threads;
 }
 
-void parallel_for(int64_t count, int64_t grain,
-                  const std::function<void(int64_t, int64_t, int)>& body, int threads) {
-  if (count <= 0) return;
-  const int64_t wanted = threads > 0 ? threads : thread_count();
-  const int64_t parts = std::clamp<int64_t>(count / std::max<int64_t>(1, grain), 1, wanted);
-  if (parts == 1 || omp_in_parallel()) {
-    body(0, count, 0);
-    return;
-  }
-  std::vector<std::exception_ptr> errors(static_cast<size_t>(parts));
-#pragma omp parallel for num_threads(static_cast <int>(parts)) schedule(static, 1)
-  for (int64_t part = 0; part < parts; ++part) {
-    try {
-      body(count * part / parts, count * (part + 1) / parts, static_cast<int>(part));
-    } catch (...) {
-      errors[static_cast<size_t>(part)] = std::current_exception();
+void parallel_region(int threads, FunctionRef<void()> body) {
+  const int members = std::min(threads > 0 ? threads : thread_count(), available_cpus());
+  if (members <= 1 || leads != nullptr || in_range || omp_in_parallel()) return body();
+  Team team(members, std::max(threads, members));
+  std::exception_ptr error;
+#pragma omp parallel num_threads(members)
+  {
+    if (omp_get_thread_num() == 0) {
+      const Restored<Team*> leading(leads, &team);
+      try {
+        body();
+      } catch (...) {
+        error = std::current_exception();
+      }
+      team.dismiss();
+    } else {
+      const Restored<bool> serving(in_range, true);
+      team.serve(omp_get_thread_num());
     }
   }
-  for (const auto& error : errors)
-    if (error) std::rethrow_exception(error);
+  if (error) std::rethrow_exception(error);
+}
+
+void parallel_for(int64_t count, int64_t grain, RangeFn body, int threads) {
+  if (count <= 0) return;
+  const int64_t wanted = threads > 0 ? threads : thread_count();
+  const auto parts =
+      static_cast<int>(std::clamp<int64_t>(count / std::max<int64_t>(1, grain), 1, wanted));
+  const auto lead = [&](Team& team) {
+    const Restored<bool> leading(in_range, true);
+    team.run(count, parts, body);
+  };
+  if (parts == 1 || in_range || (leads == nullptr && omp_in_parallel())) return body(0, count, 0);
+  if (leads != nullptr) return lead(*leads);
+  parallel_region(parts, [&] {
+    if (leads != nullptr) return lead(*leads);
+    Team alone(1, parts);  // a single CPU: the same ranges, one after the other
+    lead(alone);
+  });
 }
 
 }  // namespace lapidary

@@ -6,6 +6,11 @@
 #include <vector>
 
 #include "src/base/file.h"
+#include "src/base/isa.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 namespace lapidary {
 
@@ -26,9 +31,63 @@ uint32_t load_big_endian(const uint8_t* p) {
   return uint32_t{p[0]} << 24 | uint32_t{p[1]} << 16 | uint32_t{p[2]} << 8 | uint32_t{p[3]};
 }
 
+#if defined(__x86_64__)
+
+bool cpu_has_sha() {
+  static const bool kHas = [] {
+    unsigned a = 7, b = 0, c = 0, d = 0;  // CPUID.(7,0):EBX[29]
+    __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    return (b >> 29 & 1u) != 0;
+  }();
+  return kHas;
+}
+
+/// Two rounds an instruction on the state as ABEF and CDGH (A and C in the highest lane), four
+/// words of the message schedule at a time.
+__attribute__((target("sha,sse4.1"))) void compress_sha(std::array<uint32_t, 8>& state,
+                                                        const uint8_t* blocks, size_t count) {
+  const auto* words = reinterpret_cast<const __m128i*>(kRoundConstants.data());
+  auto* stored = reinterpret_cast<__m128i*>(state.data());
+  const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+  const __m128i badc = _mm_shuffle_epi32(_mm_loadu_si128(stored), 0xB1);
+  const __m128i hgfe = _mm_shuffle_epi32(_mm_loadu_si128(stored + 1), 0x1B);
+  __m128i abef = _mm_alignr_epi8(badc, hgfe, 8);
+  __m128i cdgh = _mm_blend_epi16(hgfe, badc, 0xF0);
+  for (; count > 0; --count, blocks += 64) {
+    const __m128i abef_before = abef, cdgh_before = cdgh;
+    __m128i w[4] = {};  // words t - 16 to t - 1
+    for (int group = 0; group < 16; ++group) {
+      __m128i next;
+      if (group < 4) {
+        const auto* at = reinterpret_cast<const __m128i*>(blocks) + group;
+        next = _mm_shuffle_epi8(_mm_loadu_si128(at), big_endian);
+      } else {
+        const __m128i sum =
+            _mm_add_epi32(_mm_sha256msg1_epu32(w[0], w[1]), _mm_alignr_epi8(w[3], w[2], 4));
+        next = _mm_sha256msg2_epu32(sum, w[3]);
+      }
+      w[0] = w[1], w[1] = w[2], w[2] = w[3], w[3] = next;
+      const __m128i keyed = _mm_add_epi32(next, _mm_loadu_si128(words + group));
+      cdgh = _mm_sha256rnds2_epu32(cdgh, abef, keyed);
+      abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(keyed, 0x0E));
+    }
+    abef = _mm_add_epi32(abef, abef_before);
+    cdgh = _mm_add_epi32(cdgh, cdgh_before);
+  }
+  const __m128i abef_reversed = _mm_shuffle_epi32(abef, 0x1B);
+  const __m128i ghcd = _mm_shuffle_epi32(cdgh, 0xB1);
+  _mm_storeu_si128(stored, _mm_blend_epi16(abef_reversed, ghcd, 0xF0));
+  _mm_storeu_si128(stored + 1, _mm_alignr_epi8(ghcd, abef_reversed, 8));
+}
+
+#endif
+
 }  // namespace
 
 void Sha256::compress(const uint8_t* blocks, size_t count) {
+#if defined(__x86_64__)
+  if (cpu_has_sha() && isa_enabled(Isa::kAvx2)) return compress_sha(state_, blocks, count);
+#endif
   std::array<uint32_t, 64> w;
   for (; count > 0; --count, blocks += 64) {
     for (size_t t = 0; t < 16; ++t) w[t] = load_big_endian(blocks + 4 * t);

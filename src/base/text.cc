@@ -88,7 +88,8 @@ std::vector<std::string> closest(std::string_view word, std::span<const std::str
   std::vector<std::pair<size_t, std::string>> near;
   for (const std::string& name : names) {
     if (name.size() > kLongestWord) continue;
-    const size_t distance = edit_distance(word, name);
+    const bool begins = word.size() >= 3 && name.starts_with(word);  // its end was left out
+    const size_t distance = begins ? 1 : edit_distance(word, name);
     if (distance <= std::max<size_t>(1, word.size() / 2)) near.emplace_back(distance, name);
   }
   std::sort(near.begin(), near.end());

@@ -9,9 +9,11 @@
 #include "src/base/parallel.h"
 #include "src/base/text.h"
 #include "src/exec/inputs.h"
+#include "src/exec/parts.h"
 #include "src/exec/plan.h"
 #include "src/exec/planner.h"
 #include "src/exec/prepare.h"
+#include "src/exec/samples.h"
 #include "src/exec/support.h"
 #include "src/ops/inline_functions.h"
 
@@ -21,10 +23,23 @@ using exec::Plan;
 
 namespace {
 
-/// A plan with the graph that its reference steps read.
+/// A plan with the graph that its reference steps read, and where its runs are: of the whole batch
+/// or of its parts.
 struct Bound {
   Graph graph;
   Plan plan;
+  std::optional<exec::StepRun> run;
+  std::optional<exec::BatchParts> parts;
+
+  std::vector<StepInfo> infos() const {
+    std::vector<StepInfo> out = plan.infos();
+    for (StepInfo& info : out) {
+      info.macs *= parts ? parts->parts() : 1;
+      info.bytes_moved *= parts ? parts->parts() : 1;
+    }
+    return out;
+  }
+  int64_t arena_bytes() const { return parts ? parts->arena_bytes() : plan.arena_bytes; }
 };
 
 /// Plans kept, the most recently used last: every length of a sequence is another plan.
@@ -53,11 +68,17 @@ class Executor::Impl {
 
   Values run(const Values& inputs) {
     const ThreadScope scope(options_.threads);
-    exec::check_inputs(graph_, inputs);
-    current_ = nullptr;  // may be the plan that makes room
-    current_ = &bound(shapes_of(inputs));
+    if (current_ == nullptr || !ran_with_types_of(inputs)) {
+      exec::check_inputs(graph_, inputs);
+      current_ = nullptr;  // may be the plan that makes room
+      types_ran_.clear();
+      current_ = &bound(shapes_of(inputs));
+      for (const auto& [name, tensor] : inputs)
+        types_ran_.push_back({name, tensor.dtype(), tensor.shape()});
+    }
     infos_.reset();
-    return exec::run_plan(current_->plan, inputs, arena_, tap_, options_.profile);
+    if (current_->parts) return current_->parts->run(inputs);
+    return exec::run_plan(current_->plan, *current_->run, inputs, arena_, tap_, options_.profile);
   }
 
   void tap(std::vector<std::string> values, TapFn fn) {
@@ -76,20 +97,34 @@ class Executor::Impl {
 
   const std::vector<StepInfo>& steps() {
     plan();
-    if (!infos_) infos_ = current_ ? current_->plan.infos() : std::vector<StepInfo>();
+    if (!infos_) infos_ = current_ ? current_->infos() : std::vector<StepInfo>();
     return *infos_;
   }
   /// The most recent plan, or that of the graph's own shapes; null where those are not known.
-  const Plan* plan() {
+  const Bound* plan() {
     const ThreadScope scope(options_.threads);
     if (current_ == nullptr)
       if (const auto shapes = own_shapes()) current_ = &bound(*shapes);
-    return current_ ? &current_->plan : nullptr;
+    return current_;
   }
   const Graph& graph() const { return graph_; }
 
  private:
   bool reference() const { return options_.executor == ExecutorKind::kReference; }
+
+  struct InputType {
+    std::string name;
+    DType dtype;
+    Shape shape;
+  };
+  /// True where current_ is the plan for such inputs, and they were found good.
+  bool ran_with_types_of(const Values& inputs) const {
+    return std::equal(inputs.begin(), inputs.end(), types_ran_.begin(), types_ran_.end(),
+                      [](const auto& given, const InputType& ran) {
+                        return given.second.dtype() == ran.dtype &&
+                               given.second.shape() == ran.shape && given.first == ran.name;
+                      });
+  }
 
   /// The shapes that the graph states, an unknown leading axis as 1.
   std::optional<exec::InputShapes> own_shapes() const {
@@ -117,6 +152,7 @@ class Executor::Impl {
     prepared_.clear();
     plans_.clear();
     current_ = nullptr;
+    types_ran_.clear();
     infos_.reset();
   }
 
@@ -157,8 +193,26 @@ class Executor::Impl {
     options.float_arithmetic = options_.float_arithmetic;
     options.taps = taps_;
     options.outputs = source.outputs;
+    const int64_t parts = part_of_batch(*made, options.threads);
     made->plan = exec::build_plan(made->graph, std::move(options));
+    if (parts > 1)
+      made->parts.emplace(made->plan, parts);
+    else
+      made->run.emplace(made->plan);
     return made;
+  }
+
+  /// The number of parts that a bound graph's batch is run in; binds the graph to one of them.
+  int64_t part_of_batch(Bound& made, int threads) const {
+    // Who looks at steps or values sees those of the whole batch.
+    if (reference() || !taps_.empty() || options_.keep_all_values || options_.profile) return 1;
+    const int64_t samples = exec::sample_count(made.graph);
+    const int64_t part = samples > 1 ? exec::part_size(samples, threads) : samples;
+    if (part == samples) return 1;
+    auto fewer = exec::with_fewer_samples(made.graph, samples, part);
+    if (!fewer) return 1;
+    made.graph = std::move(*fewer);
+    return samples / part;
   }
 
   using PlanKey = std::pair<exec::InputShapes, std::set<std::string>>;
@@ -170,6 +224,7 @@ class Executor::Impl {
   std::map<std::set<std::string>, exec::Prepared> prepared_;
   std::vector<std::pair<PlanKey, std::unique_ptr<Bound>>> plans_;
   Bound* current_ = nullptr;
+  std::vector<InputType> types_ran_;
   std::optional<std::vector<StepInfo>> infos_;
   Tensor arena_;
 };
@@ -200,12 +255,12 @@ void Executor::tap(std::vector<std::string> values, TapFn fn) {
 }
 const std::vector<StepInfo>& Executor::steps() const { return impl_->steps(); }
 int64_t Executor::arena_bytes() const {
-  const Plan* plan = impl_->plan();
-  return plan ? plan->arena_bytes : 0;
+  const Bound* bound = impl_->plan();
+  return bound ? bound->arena_bytes() : 0;
 }
 int64_t Executor::packed_bytes() const {
-  const Plan* plan = impl_->plan();
-  return plan ? plan->packed_bytes : 0;
+  const Bound* bound = impl_->plan();
+  return bound ? bound->plan.packed_bytes : 0;
 }
 const Graph& Executor::graph() const { return impl_->graph(); }
 

@@ -38,9 +38,6 @@ std::vector<StepInfo> Plan::infos() const {
   return out;
 }
 
-namespace {
-
-// Kernels read up to 64 bytes past the last element.
 Tensor with_slack(const Tensor& tensor) {
   if (!tensor.borrowed() || dtype_size(tensor.dtype()) == 0) return tensor;
   Tensor copy(tensor.dtype(), tensor.shape());
@@ -48,33 +45,46 @@ Tensor with_slack(const Tensor& tensor) {
   return copy;
 }
 
-}  // namespace
-
-StepRun::StepRun(const Plan& plan, const Executor::Values& inputs, Tensor& arena)
+StepRun::StepRun(const Plan& plan)
     : plan_(plan), pointers_(plan.storages.size()), heap_(plan.storages.size()) {
-  if (arena.size() < plan.arena_bytes) arena = Tensor(DType::kU8, {plan.arena_bytes});
-  char* base = arena.size() > 0 ? static_cast<char*>(arena.mutable_raw()) : nullptr;
   for (size_t i = 0; i < plan.storages.size(); ++i) {
-    const Storage& storage = plan.storages[i];
-    switch (storage.kind) {
+    const auto storage = static_cast<int>(i);
+    switch (plan.storages[i].kind) {
       case Storage::Kind::kArena:
-        pointers_[i] = base + storage.offset;
         break;
       case Storage::Kind::kConstant:
-        pointers_[i] = const_cast<void*>(storage.constant.raw());  // steps only read it
+        pointers_[i] = const_cast<void*>(plan.storages[i].constant.raw());  // steps only read it
         break;
       case Storage::Kind::kInput:
-        heap_[i] = with_slack(inputs.at(storage.name));
-        pointers_[i] = const_cast<void*>(heap_[i].raw());  // steps only read it
+        inputs_.push_back(storage);
         break;
       case Storage::Kind::kOutput:
-        heap_[i] = Tensor(storage.dtype, storage.shape);
-        pointers_[i] = heap_[i].mutable_raw();
+        outputs_.push_back(storage);
         break;
       case Storage::Kind::kHeap:
+        heaps_.push_back(storage);
         break;
     }
   }
+}
+
+void StepRun::bind_arena(void* base) {
+  if (base == arena_) return;
+  arena_ = base;
+  for (size_t i = 0; i < plan_.storages.size(); ++i)
+    if (plan_.storages[i].kind == Storage::Kind::kArena)
+      pointers_[i] = static_cast<char*>(base) + plan_.storages[i].offset;
+}
+
+void StepRun::bind(int storage, Tensor elements) {
+  const auto i = static_cast<size_t>(storage);
+  heap_[i] = std::move(elements);
+  pointers_[i] = const_cast<void*>(heap_[i].raw());  // steps only read inputs; outputs are ours
+}
+
+void StepRun::release() {
+  for (const std::vector<int>* storages : {&inputs_, &outputs_, &heaps_})
+    for (const int storage : *storages) free_heap(storage);
 }
 
 Tensor StepRun::tensor(const Operand& operand) const {
@@ -107,15 +117,25 @@ Tensor StepRun::take(const Operand& operand) const {
 }
 
 void StepRun::parallel(int64_t count, int64_t grain,
-                       const std::function<void(int64_t, int64_t)>& body) const {
+                       FunctionRef<void(int64_t, int64_t)> body) const {
   parallel_for(
       count, grain, [&](int64_t begin, int64_t end, int) { body(begin, end); }, threads());
 }
 
-Executor::Values run_plan(Plan& plan, const Executor::Values& inputs, Tensor& arena,
-                          const TapFn& tap, bool profile) {
+namespace {
+
+void run_step(const Step& step, const StepRun& run) {
+  try {
+    step.run(run);
+  } catch (const Error& error) {
+    if (step.info.kernel == "reference") throw;  // names the node itself
+    const auto& nodes = step.info.nodes;
+    throw error.within(nodes.empty() ? step.info.op : step.info.op + " '" + nodes[0] + "'");
+  }
+}
+
+void run_observed(Plan& plan, const StepRun& run, const TapFn& tap, bool profile) {
   using Clock = std::chrono::steady_clock;
-  const StepRun run(plan, inputs, arena);
   auto next_tap = plan.taps.begin();
   const auto call_taps = [&](int after) {
     for (; next_tap != plan.taps.end() && next_tap->after <= after; ++next_tap) {
@@ -130,21 +150,38 @@ Executor::Values run_plan(Plan& plan, const Executor::Values& inputs, Tensor& ar
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     Step& step = plan.steps[i];
     const auto start = profile ? Clock::now() : Clock::time_point();
-    if (step.info.kernel == "reference")
-      step.run(run);  // names the node itself
-    else
-      with_context(
-          [&] {
-            return step.info.nodes.empty() ? step.info.op
-                                           : step.info.op + " '" + step.info.nodes[0] + "'";
-          },
-          [&] { step.run(run); });
+    run_step(step, run);
     if (profile)
       step.info.milliseconds =
           std::chrono::duration<double, std::milli>(Clock::now() - start).count();
     call_taps(static_cast<int>(i));
     for (const int storage : step.frees) run.free_heap(storage);
   }
+}
+
+}  // namespace
+
+void run_steps(const Plan& plan, const StepRun& run) {
+  for (const Step& step : plan.steps) {
+    run_step(step, run);
+    for (const int storage : step.frees) run.free_heap(storage);
+  }
+}
+
+Executor::Values run_plan(Plan& plan, StepRun& run, const Executor::Values& inputs, Tensor& arena,
+                          const TapFn& tap, bool profile) {
+  const StepRun::Release release(run);
+  if (arena.size() < plan.arena_bytes) arena = Tensor(DType::kU8, {plan.arena_bytes});
+  if (plan.arena_bytes > 0) run.bind_arena(arena.mutable_raw());
+  const auto storage_at = [&](int i) -> const Storage& {
+    return plan.storages[static_cast<size_t>(i)];
+  };
+  for (const int i : run.inputs()) run.bind(i, with_slack(inputs.at(storage_at(i).name)));
+  for (const int i : run.outputs()) run.bind(i, Tensor(storage_at(i).dtype, storage_at(i).shape));
+  parallel_region(plan.threads, [&] {
+    if (plan.taps.empty() && !profile) return run_steps(plan, run);
+    run_observed(plan, run, tap, profile);
+  });
   Executor::Values outputs;
   for (const ValueAt& output : plan.outputs) outputs.emplace(output.name, run.take(output.operand));
   return outputs;

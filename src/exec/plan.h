@@ -7,6 +7,7 @@
 
 #include "lapidary/exec.h"
 #include "lapidary/graph.h"
+#include "src/base/function_ref.h"
 
 namespace lapidary::exec {
 
@@ -40,6 +41,9 @@ struct Operand {
   Layout layout = Layout::kRowMajor;
   bool biased = false;  ///< s8 elements stored as u8 with 128 added
   bool known = true;    ///< false: type known at run time only
+  /// A slice of the channels of what `storage` holds: only the Concat that it is part of may read
+  /// it.
+  bool slice = false;
 
   bool valid() const { return storage >= 0; }
   int64_t count() const { return element_count(shape); }
@@ -79,10 +83,33 @@ struct Plan {
   std::vector<StepInfo> infos() const;
 };
 
-/// Memory of a run, and where each storage is.
+/// Where each storage of a plan is, run after run: pointers into the arena and constants stay,
+/// those of inputs, outputs and the heap are a run's own.
 class StepRun {
  public:
-  StepRun(const Plan& plan, const Executor::Values& inputs, Tensor& arena);
+  /// `plan` must outlive it.
+  explicit StepRun(const Plan& plan);
+
+  // -- around a run
+  /// Plan::arena_bytes there, 64-byte aligned.
+  void bind_arena(void* base);
+  /// The elements of an input, or room for those of an output, 64 readable bytes behind them.
+  void bind(int storage, Tensor elements);
+  /// Lets go of inputs, outputs and heap.
+  void release();
+  /// Does so at the end of a run, however it ends.
+  class Release {
+   public:
+    explicit Release(StepRun& run) : run_(run) {}
+    ~Release() { run_.release(); }
+    Release(const Release&) = delete;
+    Release& operator=(const Release&) = delete;
+
+   private:
+    StepRun& run_;
+  };
+  const std::vector<int>& inputs() const { return inputs_; }
+  const std::vector<int>& outputs() const { return outputs_; }
 
   const Plan& plan() const { return plan_; }
   int threads() const { return plan_.threads; }
@@ -104,18 +131,25 @@ class StepRun {
   /// The tensor to return for an output.
   Tensor take(const Operand& operand) const;
   /// Calls body(begin, end) on ranges that cover [0, count), on up to the plan's threads.
-  void parallel(int64_t count, int64_t grain,
-                const std::function<void(int64_t, int64_t)>& body) const;
+  void parallel(int64_t count, int64_t grain, FunctionRef<void(int64_t, int64_t)> body) const;
 
  private:
   const Plan& plan_;
+  const void* arena_ = nullptr;
+  std::vector<int> inputs_, outputs_, heaps_;  // storages of those kinds
   mutable std::vector<void*> pointers_;
   mutable std::vector<Tensor> heap_;
 };
 
-/// Runs all steps. `inputs` were checked against the graph; `tap` may be empty. Where `profile`,
-/// each step's time is stored in its StepInfo.
-Executor::Values run_plan(Plan& plan, const Executor::Values& inputs, Tensor& arena,
+/// The tensor, or a copy of a borrowed one: kernels read up to 64 bytes past the last element.
+Tensor with_slack(const Tensor& tensor);
+
+/// All steps; what `run` needs is bound.
+void run_steps(const Plan& plan, const StepRun& run);
+
+/// Runs all steps in one parallel region. `inputs` were checked against the graph; `run` is of the
+/// same plan; `tap` may be empty. Where `profile`, each step's time is stored in its StepInfo.
+Executor::Values run_plan(Plan& plan, StepRun& run, const Executor::Values& inputs, Tensor& arena,
                           const TapFn& tap, bool profile);
 
 }  // namespace lapidary::exec

@@ -5,6 +5,7 @@
 #include "src/base/checked.h"
 #include "src/base/fail.h"
 #include "src/exec/arena.h"
+#include "src/exec/fusion.h"
 #include "src/exec/steps/convert.h"
 #include "src/exec/steps/reference.h"
 #include "src/exec/steps/steps.h"
@@ -52,8 +53,17 @@ Plan PlanBuilder::build() {
     if (lies.known) lies.shape = shape(id);
     define(id, lies);
   }
+  if (!options_.reference_only) {
+    for (const NodeId id : graph_.nodes())
+      if (with_context([&] { return node_label(graph_, id); }, [&] { return fold(id); }))
+        finish(id);
+    for (Fusion& fusion : find_fusions(*this)) {
+      fusions_.push_back(std::make_shared<const Fusion>(std::move(fusion)));
+      for (const NodeId id : fusions_.back()->nodes) fusion_of_[id.index] = fusions_.back().get();
+    }
+  }
   for (const NodeId id : graph_.nodes())
-    if (!done_.contains(id.index)) build_node(id);
+    if (!done_.contains(id.index) && !build_fused(id)) build_node(id);
   for (size_t i = 0; i < options_.outputs; ++i) {
     const ValueId id = graph_.outputs()[i];
     const Operand lies = operand(id).known ? row_major(id) : operand(id);
@@ -97,7 +107,6 @@ bool PlanBuilder::known_and_not_empty(NodeId id) const {
 void PlanBuilder::build_node(NodeId id) {
   with_context([&] { return node_label(graph_, id); },
                [&] {
-                 if (fold(id)) return finish(id);
                  const StepRule* rule = options_.reference_only
                                             ? nullptr
                                             : find_step_rule(node(id).domain, node(id).op);
@@ -107,10 +116,25 @@ void PlanBuilder::build_node(NodeId id) {
                });
 }
 
+bool PlanBuilder::build_fused(NodeId id) {
+  const auto found = fusion_of_.find(id.index);
+  if (found == fusion_of_.end()) return false;
+  const Fusion& fusion = *found->second;
+  if (id != fusion.nodes.back()) return true;
+  for (const NodeId part : fusion.nodes) fusion_of_.erase(part.index);
+  const bool ready = std::all_of(fusion.nodes.begin(), fusion.nodes.end(),
+                                 [&](NodeId part) { return known_and_not_empty(part); });
+  if (ready && with_context([&] { return node_label(graph_, id); },
+                            [&] { return fusion.build(*this, fusion); }))
+    return true;
+  for (const NodeId part : fusion.nodes)
+    if (!done_.contains(part.index)) build_node(part);
+  return true;
+}
+
 bool PlanBuilder::fold(NodeId id) {
   const ResolvedOp op = resolve_op(graph_, id);
-  if (options_.reference_only || !op || !op.def->foldable || !node(id).captures.empty())
-    return false;
+  if (!op || !op.def->foldable || !node(id).captures.empty()) return false;
   std::vector<const Tensor*> inputs;
   for (const ValueId v : node(id).inputs) {
     inputs.push_back(constant(v));
@@ -165,6 +189,7 @@ Operand PlanBuilder::get(ValueId id, Layout layout, bool biased) {
   const auto matches = [&](const Operand& form, Layout wanted) {
     return form.layout == wanted || layouts_coincide(form.shape);
   };
+  LAPIDARY_CHECK(!forms_.at(id.index).front().slice);
   for (Operand form : forms_.at(id.index))
     if (form.biased == biased && matches(form, layout)) {
       form.layout = layout;
@@ -191,6 +216,14 @@ void PlanBuilder::convert(const Operand& from, const Operand& to, ValueId id) {
 }
 
 Operand PlanBuilder::create(ValueId id, Layout layout, bool biased) {
+  const Operand* room = reserved(id);
+  const Operand lies = room ? *room : allocate(id, layout, biased);
+  LAPIDARY_CHECK(lies.layout == layout && lies.biased == biased);
+  created_.push_back({id, lies});
+  return lies;
+}
+
+Operand PlanBuilder::allocate(ValueId id, Layout layout, bool biased) {
   const TensorType& type = graph_.value(id).type;
   Operand lies{static_cast<int>(plan_.storages.size()), type.dtype, type.static_shape(), layout,
                biased};
@@ -205,6 +238,22 @@ Operand PlanBuilder::create(ValueId id, Layout layout, bool biased) {
     storage.shape = lies.shape;
   }
   plan_.storages.push_back(std::move(storage));
+  return lies;
+}
+
+const Operand& PlanBuilder::reserve(ValueId id) {
+  if (const Operand* room = reserved(id)) return *room;
+  return reserved_[id.index] = allocate(id, Layout::kChannelsLast, dtype(id) == DType::kI8);
+}
+
+const Operand* PlanBuilder::reserved(ValueId id) const {
+  const auto found = reserved_.find(id.index);
+  return found == reserved_.end() ? nullptr : &found->second;
+}
+
+Operand PlanBuilder::create_slice(ValueId id, const Operand& room) {
+  Operand lies{room.storage, dtype(id), shape(id), room.layout, room.biased};
+  lies.slice = true;
   created_.push_back({id, lies});
   return lies;
 }
@@ -298,7 +347,7 @@ Layout PlanBuilder::follow(NodeId id) {
 NodeId PlanBuilder::only_consumer(ValueId id) const {
   if (graph_.use_count(id) != 1 || graph_.value(id).uses.empty()) return {};
   const Use& use = graph_.value(id).uses[0];
-  return use.capture ? NodeId() : use.node;
+  return use.capture || in_fusion(use.node) ? NodeId() : use.node;
 }
 
 // -- steps

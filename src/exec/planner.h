@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -11,6 +12,8 @@
 #include "src/ops/opdef.h"
 
 namespace lapidary::exec {
+
+struct Fusion;
 
 /// What a step rule hands to the builder.
 struct StepSpec {
@@ -57,6 +60,9 @@ class PlanBuilder {
   /// behind DequantizeLinear, which passes leave as they are).
   const Tensor* constant(ValueId id) const;
 
+  /// True once a step computes the node.
+  bool built(NodeId id) const { return done_.contains(id.index); }
+
   // -- operands
   bool computed(ValueId id) const { return forms_.contains(id.index); }
   /// Where the value lies already (channels last preferred).
@@ -76,6 +82,12 @@ class PlanBuilder {
   Operand create_over(ValueId id, const Operand& from, std::span<const NodeId> nodes);
   /// True where only `nodes` still read those bytes, so that they may be written over.
   bool reusable(const Operand& operand, std::span<const NodeId> nodes);
+  /// Room, channels last, for a value that several steps write; `create` gives it to the last.
+  const Operand& reserve(ValueId id);
+  /// The room reserved for a value, or null.
+  const Operand* reserved(ValueId id) const;
+  /// A value that the next step writes into some channels of reserved room.
+  Operand create_slice(ValueId id, const Operand& room);
   /// `id` is the same bytes as `lies`, under its own shape.
   void alias(ValueId id, const Operand& lies, Layout layout);
   /// Bytes for one step's own use.
@@ -91,8 +103,11 @@ class PlanBuilder {
   Layout follow(NodeId id);
 
   // -- fusion
-  /// The only reader of a value that nobody else (caller, tap, subgraph) sees; none otherwise.
+  /// The only reader of a value that nobody else (caller, tap, subgraph) sees; none otherwise, and
+  /// none where it is in a fusion.
   NodeId only_consumer(ValueId id) const;
+  /// True for a node that waits to be built with others.
+  bool in_fusion(NodeId id) const { return fusion_of_.contains(id.index); }
 
   /// Appends the step. The written values now lie where it wrote them.
   void emit(StepSpec spec);
@@ -101,7 +116,10 @@ class PlanBuilder {
 
  private:
   void find_preferences();
+  /// Builds the node's fusion where it is the last of it; false where it is in none.
+  bool build_fused(NodeId id);
   void define(ValueId id, const Operand& operand);
+  Operand allocate(ValueId id, Layout layout, bool biased);
   void build_node(NodeId id);
   bool known_and_not_empty(NodeId id) const;
   bool fold(NodeId id);
@@ -116,12 +134,15 @@ class PlanBuilder {
   PlanOptions options_;
   Plan plan_;
   std::unordered_map<uint32_t, std::vector<Operand>> forms_;  // value -> where it lies
+  std::unordered_map<uint32_t, Operand> reserved_;
   std::unordered_map<uint32_t, Tensor> folded_;
   std::vector<std::pair<ValueId, Operand>> created_;       // by the step being built
   std::unordered_map<int, std::vector<ValueId>> sharers_;  // storage -> values in it
   std::unordered_map<uint32_t, int64_t> pending_;          // value -> reads not yet built
   std::unordered_set<uint32_t> prefers_, tapped_, returned_;
   std::unordered_set<uint32_t> done_;  // nodes
+  std::vector<std::shared_ptr<const Fusion>> fusions_;
+  std::unordered_map<uint32_t, const Fusion*> fusion_of_;  // node -> the fusion that it waits for
 };
 
 /// Bound graph -> plan.

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <unordered_set>
 
 #include "lapidary/graph.h"
 #include "src/base/fail.h"
@@ -55,7 +54,7 @@ std::string node_key(const Graph& graph, NodeId id) {
 }
 
 void Graph::verify() const {
-  std::unordered_set<uint32_t> made;
+  std::vector<bool> made(values_.size());
   size_t live = 0, uses = 0, listed_uses = 0;
   for (NodeId id : nodes()) {
     const Node& n = node(id);
@@ -66,7 +65,7 @@ void Graph::verify() const {
       ++listed_uses;
       const uint32_t at = positions.at(use.slot);
       LAPIDARY_CHECK(at < in.uses.size() && in.uses[at] == use);
-      LAPIDARY_CHECK(!in.producer || made.contains(v.index));
+      LAPIDARY_CHECK(!in.producer || made[v.index]);
     };
     for (uint32_t i = 0; i < n.inputs.size(); ++i)
       reads(n.inputs[i], {id, i, false}, slot(id).input_at);
@@ -76,7 +75,7 @@ void Graph::verify() const {
       if (!n.outputs[i]) continue;
       const Value& out = value(n.outputs[i]);
       LAPIDARY_CHECK(out.producer == id && out.producer_slot == i && !out.constant);
-      made.insert(n.outputs[i].index);
+      made[n.outputs[i].index] = true;
     }
   }
   LAPIDARY_CHECK(live == live_nodes_);

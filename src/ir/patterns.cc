@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <regex>
+#include <utility>
 
 #include "src/base/fail.h"
 #include "src/base/text.h"
@@ -31,18 +32,49 @@ std::vector<std::string> candidates(const Graph& graph, bool ops) {
   return names;
 }
 
-/// "; the nearest names are ...": of a pattern's letters, however far.
-std::string nearest_text(const std::string& pattern, std::vector<std::string> names) {
+/// The least number of insertions, deletions and replacements that make `word` a part of `text`.
+size_t part_distance(std::string_view word, std::string_view text) {
+  // Rows are the letters of `word`; a part may begin and end anywhere in `text`.
+  std::vector<size_t> last(text.size() + 1), row(text.size() + 1);
+  for (size_t i = 1; i <= word.size(); ++i) {
+    row[0] = i;
+    for (size_t j = 1; j <= text.size(); ++j)
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (word[i - 1] != text[j - 1])});
+    std::swap(last, row);
+  }
+  return *std::min_element(last.begin(), last.end());
+}
+
+/// What stands between a pattern's wildcards.
+std::vector<std::string> literal_parts(std::string_view pattern) {
+  std::vector<std::string> parts(1);
+  for (const char c : pattern) {
+    if (std::string_view("*?[]").find(c) == std::string_view::npos)
+      parts.back() += c;
+    else if (!parts.back().empty())
+      parts.emplace_back();
+  }
+  return parts;
+}
+
+/// "; the nearest names are ...": those that hold the pattern's parts with the fewest changes,
+/// however many.
+std::string nearest_text(const std::string& pattern, const std::vector<std::string>& names) {
   constexpr size_t kMost = 3;
-  std::string letters;
-  for (const char c : pattern)
-    if (std::string_view("*?[]").find(c) == std::string_view::npos) letters += c;
-  std::stable_sort(names.begin(), names.end(), [&](const auto& a, const auto& b) {
-    return edit_distance(letters, a) < edit_distance(letters, b);
-  });
-  names.resize(std::min(names.size(), kMost));
-  if (names.empty()) return {};
-  return fmt::format("; the nearest names are '{}'", fmt::join(names, "', '"));
+  const std::vector<std::string> parts = literal_parts(pattern);
+  std::vector<std::pair<size_t, std::string>> near;
+  for (const std::string& name : names) {
+    size_t distance = 0;
+    for (const std::string& part : parts) distance += part_distance(part, name);
+    near.emplace_back(distance, name);
+  }
+  std::stable_sort(near.begin(), near.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  near.resize(std::min(near.size(), kMost));
+  if (near.empty()) return {};
+  std::vector<std::string> shown;
+  for (auto& [distance, name] : near) shown.push_back(std::move(name));
+  return fmt::format("; the nearest names are '{}'", fmt::join(shown, "', '"));
 }
 
 /// "; did you mean ...?": a node's key, or `op:` and a type (that it begins so may have been

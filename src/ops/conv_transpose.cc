@@ -1,3 +1,5 @@
+#include "src/ops/conv_transpose.h"
+
 #include "src/base/checked.h"
 #include "src/ops/conv.h"
 #include "src/ops/elements.h"
@@ -9,10 +11,7 @@ namespace lapidary {
 
 namespace {
 
-/// One spatial axis, sizes known.
-struct Axis {
-  int64_t in = 1, out = 1, kernel = 1, stride = 1, dilation = 1, pad = 0;
-};
+using Axis = ConvTransposeAxis;
 
 struct Attributes {
   WindowAttrs window;
@@ -124,6 +123,17 @@ void infer_conv_transpose(InferContext& context) {
   context.set_type(0, context.dtype(0), std::move(out));
 }
 
+}  // namespace
+
+std::vector<Axis> conv_transpose_axes(const AttrView& attrs, const Shape& x, const Shape& w) {
+  const Attributes a = read_attributes(attrs, {w.begin() + 2, w.end()});
+  std::vector<Axis> axes;
+  for (size_t i = 0; i + 2 < x.size(); ++i) axes.push_back(resolve(a, i, x[i + 2]));
+  return axes;
+}
+
+namespace {
+
 struct Geometry {
   std::array<Axis, 3> axes;
   int64_t batch, in_channels, group_in, group_out;
@@ -132,9 +142,9 @@ struct Geometry {
 
 Geometry geometry_of(const EvalContext& context) {
   const Shape &x = context.input(0).shape(), &w = context.input(1).shape();
-  const size_t spatial = x.size() - 2;
+  const std::vector<Axis> axes = conv_transpose_axes(context.attrs(), x, w);
+  const size_t spatial = axes.size();
   if (spatial > 3) fail_unsupported("{} spatial axes; up to 3 are computed", spatial);
-  const Attributes a = read_attributes(context.attrs(), {w.begin() + 2, w.end()});
   const int64_t group = context.attrs().get_int("group", 1);
   Geometry g{.batch = x[0],
              .in_channels = x[1],
@@ -142,8 +152,8 @@ Geometry geometry_of(const EvalContext& context) {
              .group_out = w[1],
              .output = {x[0], w[1] * group}};
   for (size_t i = 0; i < spatial; ++i) {
-    g.axes[3 - spatial + i] = resolve(a, i, x[i + 2]);
-    g.output.push_back(g.axes[3 - spatial + i].out);
+    g.axes[3 - spatial + i] = axes[i];
+    g.output.push_back(axes[i].out);
   }
   return g;
 }

@@ -18,7 +18,7 @@ enum class RegionKind {
   kHardSwish,         ///< x clip(x + 3, 0, 6) / 6
   kMish,              ///< x tanh(log(1 + exp(x)))
   kSoftmax,           ///< softmax along an axis
-  kAttentionSoftmax,  ///< softmax(factor * scores + mask) between two MatMuls
+  kAttentionSoftmax,  ///< softmax(factor * scores + mask) between two products
 };
 std::string_view region_name(RegionKind kind);
 /// True for those that Q/DQ never cut; the others are a matter of the target.

@@ -120,6 +120,19 @@ void check_names(const Graph& model, const Map& given) {
                  fmt::join(names, ", "), did_you_mean(name, names));
 }
 
+/// Nothing is open to `batch`: the model fixes its first axes, or --shape and --input do.
+[[noreturn]] void refuse_batch(const Graph& model, int64_t batch) {
+  std::vector<std::string> inputs;
+  for (const ValueId id : model.inputs())
+    if (model.constant(id) == nullptr)
+      inputs.push_back(
+          fmt::format("{} {}", printable(model.value(id).name), model.value(id).type.text()));
+  fail_usage(
+      "a batch of {} fits no input: {} (the first axis has to be open, and bound by neither "
+      "--shape nor --input)",
+      batch, fmt::join(inputs, ", "));
+}
+
 double percentile(const std::vector<double>& sorted, double share) {
   const double at = share * static_cast<double>(sorted.size() - 1);
   const size_t low = static_cast<size_t>(at);
@@ -135,16 +148,28 @@ Executor::Values bench_inputs(const Graph& model, const BenchOptions& options) {
   check_names(model, options.constants);
   check_names(model, options.input_shapes);
   Executor::Values inputs = options.inputs;
+  bool batch_bound = false;
   for (ValueId id : model.inputs()) {
     const Value& v = model.value(id);
     if (model.constant(id) != nullptr || inputs.contains(v.name)) continue;
     const Shape shape = bind_shape(v, options);
+    batch_bound |=
+        !options.input_shapes.contains(v.name) && !shape.empty() && !(*v.type.shape)[0].known();
     const auto constant = options.constants.find(v.name);
     inputs.emplace(v.name, constant != options.constants.end()
                                ? filled(v, shape, constant->second)
                                : random_tensor(v.type.dtype, shape, rng));
   }
+  if (options.batch != 1 && !batch_bound) refuse_batch(model, options.batch);
   return inputs;
+}
+
+int64_t leading_size(const Graph& model, const Executor::Values& inputs) {
+  for (ValueId id : model.inputs()) {
+    const auto found = inputs.find(model.value(id).name);
+    if (found != inputs.end() && !found->second.shape().empty()) return found->second.shape()[0];
+  }
+  return 1;
 }
 
 std::vector<double> time_runs(const std::function<void()>& run, double seconds) {
@@ -177,6 +202,7 @@ Latency summarize_times(std::vector<double> ms, int threads, int64_t batch) {
 
 std::vector<Latency> bench(const Graph& model, const BenchOptions& options) {
   const Executor::Values inputs = bench_inputs(model, options);
+  const int64_t batch = leading_size(model, inputs);
   std::vector<Latency> out;
   for (int threads : options.threads) {
     options.log.advance("time", static_cast<int64_t>(out.size()),
@@ -184,9 +210,23 @@ std::vector<Latency> bench(const Graph& model, const BenchOptions& options) {
     Executor executor(model, {.threads = threads, .float_arithmetic = options.float_arithmetic});
     for (int i = 0; i < options.warmup; ++i) executor.run(inputs);
     const auto run = [&] { executor.run(inputs); };
-    out.push_back(summarize_times(time_runs(run, options.seconds), threads, options.batch));
+    out.push_back(summarize_times(time_runs(run, options.seconds), threads, batch));
   }
   return out;
+}
+
+std::vector<StepInfo> time_steps(Executor& executor, const Executor::Values& inputs, int warmup,
+                                 double seconds) {
+  for (int i = 0; i < warmup; ++i) executor.run(inputs);
+  std::vector<StepInfo> steps = executor.steps();
+  std::vector<std::vector<double>> ms(steps.size());
+  const auto run = [&] {
+    executor.run(inputs);
+    for (size_t i = 0; i < steps.size(); ++i) ms[i].push_back(executor.steps()[i].milliseconds);
+  };
+  time_runs(run, seconds);
+  for (size_t i = 0; i < steps.size(); ++i) steps[i].milliseconds = median(ms[i]);
+  return steps;
 }
 
 std::vector<StepInfo> bench_layers(const Graph& model, const BenchOptions& options) {
@@ -194,16 +234,7 @@ std::vector<StepInfo> bench_layers(const Graph& model, const BenchOptions& optio
   Executor executor(model, {.threads = options.threads.at(0),
                             .profile = true,
                             .float_arithmetic = options.float_arithmetic});
-  for (int i = 0; i < options.warmup; ++i) executor.run(inputs);
-  std::vector<StepInfo> steps = executor.steps();
-  std::vector<std::vector<double>> ms(steps.size());
-  const auto run = [&] {
-    executor.run(inputs);
-    for (size_t i = 0; i < steps.size(); ++i) ms[i].push_back(executor.steps()[i].milliseconds);
-  };
-  time_runs(run, options.seconds);
-  for (size_t i = 0; i < steps.size(); ++i) steps[i].milliseconds = median(ms[i]);
-  return steps;
+  return time_steps(executor, inputs, std::max(1, options.warmup), options.seconds);
 }
 
 }  // namespace lapidary

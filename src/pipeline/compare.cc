@@ -1,23 +1,29 @@
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <map>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "lapidary/compress.h"
 #include "lapidary/evaluate.h"
 #include "src/base/fail.h"
 #include "src/base/half.h"
 #include "src/base/parallel.h"
+#include "src/base/signal.h"
 #include "src/base/text.h"
+#include "src/data/batches.h"
 #include "src/passes/lower_qdq.h"
+#include "src/pipeline/bench.h"
 #include "src/pipeline/feed.h"
 #include "src/pipeline/limits.h"
-#include "src/pipeline/signal.h"
 
 namespace lapidary {
 
 namespace {
+
+constexpr double kLayerSeconds = 0.1;  // spent on the times of the layers
 
 /// How to see a tensor while a graph runs. A quantized one is tapped as its integers, because its
 /// float form exists on no integer path.
@@ -175,50 +181,91 @@ std::vector<Probe> find_probes(const Graph& model, const Graph& reference) {
   return out;
 }
 
-/// A tapped tensor as floats in the order that its shape says.
-std::vector<float> values_of(const TapView& tap, const Tap& how) {
-  const int64_t count = element_count(tap.tensor.shape);
-  std::vector<float> raw(static_cast<size_t>(count));
-  const auto convert = [&](const auto* from) {
-    for (size_t i = 0; i < raw.size(); ++i)
-      raw[i] = how.integer
-                   ? static_cast<float>(static_cast<int32_t>(from[i]) - how.zero_point) * how.scale
-                   : static_cast<float>(from[i]);
+/// visit(first, values): the elements of a tapped tensor as floats, in stored order, a chunk at a
+/// time; nothing for other types than quantized tensors and their float forms have.
+template <class Visit>
+void each_chunk(const TapView& tap, const Tap& how, Visit&& visit) {
+  constexpr size_t kChunk = 1024;
+  const auto count = static_cast<size_t>(element_count(tap.tensor.shape));
+  std::array<float, kChunk> values;
+  const auto convert = [&](const auto* from, auto&& as_float) {
+    for (size_t first = 0; first < count; first += kChunk) {
+      const size_t n = std::min(kChunk, count - first);
+      for (size_t i = 0; i < n; ++i) values[i] = as_float(from[first + i]);
+      visit(first, std::span<const float>(values.data(), n));
+    }
+  };
+  const auto stored = [&](auto q) {
+    return how.integer ? static_cast<float>(static_cast<int32_t>(q) - how.zero_point) * how.scale
+                       : static_cast<float>(q);
   };
   switch (tap.tensor.dtype) {
     case DType::kF32:
-      convert(tap.tensor.as<float>());
-      break;
-    case DType::kF16: {
-      const auto* from = tap.tensor.as<Half>();
-      for (size_t i = 0; i < raw.size(); ++i) raw[i] = from_half(from[i]);
-      break;
-    }
+      return visit(size_t{0}, std::span(tap.tensor.as<float>(), count));
+    case DType::kF16:
+      return convert(tap.tensor.as<Half>(), from_half);
     case DType::kU8:
-      convert(tap.tensor.as<uint8_t>());
-      break;
+      return convert(tap.tensor.as<uint8_t>(), stored);
     case DType::kI8:
-      convert(tap.tensor.as<int8_t>());
-      break;
+      return convert(tap.tensor.as<int8_t>(), stored);
     case DType::kU16:
-      convert(tap.tensor.as<uint16_t>());
-      break;
+      return convert(tap.tensor.as<uint16_t>(), stored);
     case DType::kI16:
-      convert(tap.tensor.as<int16_t>());
-      break;
+      return convert(tap.tensor.as<int16_t>(), stored);
     default:
-      return {};
+      return;
   }
-  const auto& s = tap.tensor.shape;
-  if (!tap.channels_last || s.size() < 3) return raw;
-  std::vector<float> out(raw.size());  // [N, positions, C] -> [N, C, positions]
-  const auto n_ = static_cast<size_t>(s[0]), c_ = static_cast<size_t>(s[1]);
-  const size_t positions = n_ * c_ == 0 ? 0 : raw.size() / (n_ * c_);
-  for (size_t n = 0; n < n_; ++n)
-    for (size_t p = 0; p < positions; ++p)
-      for (size_t c = 0; c < c_; ++c)
-        out[(n * c_ + c) * positions + p] = raw[(n * positions + p) * c_ + c];
-  return out;
+}
+
+/// A tapped tensor kept as floats.
+struct Kept {
+  std::vector<float> values;  ///< in stored order; empty: of a type that is not compared
+  bool channels_last = false;
+  bool fresh = false;  ///< of the batch that runs now
+
+  void take(const TapView& tap, const Tap& how) {
+    values.clear();
+    each_chunk(tap, how, [&](size_t, std::span<const float> chunk) {
+      values.insert(values.end(), chunk.begin(), chunk.end());
+    });
+    channels_last = tap.channels_last && tap.tensor.shape.size() >= 3;
+    fresh = true;
+  }
+  /// [N, positions, C] -> [N, C, positions]
+  void put_in_order(std::span<const int64_t> shape) {
+    if (!channels_last) return;
+    const std::vector<float> raw = std::exchange(values, std::vector<float>(values.size()));
+    const auto samples = static_cast<size_t>(shape[0]), channels = static_cast<size_t>(shape[1]);
+    const size_t positions = raw.empty() ? 0 : raw.size() / (samples * channels);
+    for (size_t n = 0; n < samples; ++n)
+      for (size_t p = 0; p < positions; ++p)
+        for (size_t c = 0; c < channels; ++c)
+          values[(n * channels + c) * positions + p] = raw[(n * positions + p) * channels + c];
+    channels_last = false;
+  }
+};
+
+/// What a tensor of one graph is against that of the other; nothing where they are not alike.
+std::optional<PairSums> compared(Kept& expected, const TapView& tap, const Tap& how) {
+  const auto count = static_cast<size_t>(element_count(tap.tensor.shape));
+  if (!expected.fresh || expected.values.size() != count) return std::nullopt;
+  PairSums sums;
+  size_t seen = 0;
+  const auto add = [&](size_t first, std::span<const float> got) {
+    sums.add(std::span(expected.values).subspan(first, got.size()), got);
+    seen += got.size();
+  };
+  const bool channels_last = tap.channels_last && tap.tensor.shape.size() >= 3;
+  if (channels_last == expected.channels_last) {  // the same order, whichever it is
+    each_chunk(tap, how, add);
+  } else {
+    Kept got;
+    got.take(tap, how);
+    got.put_in_order(tap.tensor.shape);
+    expected.put_in_order(tap.tensor.shape);
+    add(0, got.values);
+  }
+  return seen == count ? std::optional(sums) : std::nullopt;
 }
 
 }  // namespace
@@ -231,27 +278,27 @@ std::vector<LayerError> compare_layers(const Graph& model, const Graph& referenc
   if (probes.empty()) return out;
   Executor ours(model, {.threads = options.threads});
   Executor theirs(reference, {.threads = options.threads});
-  std::map<std::string, std::vector<float>> expected;  // by tensor
-  std::map<std::string, std::vector<size_t>> by_ours, by_theirs;
+  std::map<std::string, Kept> expected;  // by the reference's name
+  std::map<std::string, std::vector<size_t>> by_ours;
   std::vector<std::string> our_taps, their_taps;
+  std::map<std::string, const Tap*> by_theirs;
   for (size_t i = 0; i < probes.size(); ++i) {
     if (by_ours[probes[i].ours.name].empty()) our_taps.push_back(probes[i].ours.name);
-    if (by_theirs[probes[i].theirs.name].empty()) their_taps.push_back(probes[i].theirs.name);
+    if (by_theirs.emplace(probes[i].theirs.name, &probes[i].theirs).second)
+      their_taps.push_back(probes[i].theirs.name);
     by_ours[probes[i].ours.name].push_back(i);
-    by_theirs[probes[i].theirs.name].push_back(i);
   }
   theirs.tap(their_taps, [&](const TapView& tap) {
-    for (const size_t i : by_theirs.at(std::string(tap.value)))
-      expected[probes[i].tensor] = values_of(tap, probes[i].theirs);
+    const std::string name(tap.value);
+    expected[name].take(tap, *by_theirs.at(name));
   });
   std::vector<double> sqnr(probes.size()), cosines(probes.size());
   std::vector<int64_t> seen(probes.size());
   const auto measure = [&](const TapView& tap, size_t i) {
-    const auto found = expected.find(probes[i].tensor);
-    const std::vector<float> got = values_of(tap, probes[i].ours);
-    if (found == expected.end() || found->second.size() != got.size()) return;
-    sqnr[i] += sqnr_db(found->second, got);
-    cosines[i] += cosine(found->second, got);
+    const auto sums = compared(expected[probes[i].theirs.name], tap, probes[i].ours);
+    if (!sums) return;
+    sqnr[i] += sums->sqnr_db();
+    cosines[i] += sums->cosine();
     ++seen[i];
   };
   ours.tap(our_taps, [&](const TapView& tap) {
@@ -259,16 +306,12 @@ std::vector<LayerError> compare_layers(const Graph& model, const Graph& referenc
   });
   const int64_t batch = batch_size(model, data, 1);
   const int64_t samples = std::min(options.samples, data.size());
-  int64_t next = 0;
-  while (next < samples) {
-    const Batch now = data.batch(next, batch);
-    next = now.next;
-    if (now.size() == 0) continue;
-    expected.clear();
+  for_batches(data, 0, samples, batch, [&](const Batch& now, int64_t next) {
+    for (auto& [name, kept] : expected) kept.fresh = false;
     theirs.run(feed(reference, now));
     ours.run(feed(model, now));
-    options.log.advance("compare layers", std::min(next, samples), samples);
-  }
+    options.log.advance("compare layers", next, samples);
+  });
   std::vector<LayerError> measured;
   for (size_t i = 0; i < probes.size(); ++i)
     if (seen[i] > 0)
@@ -284,11 +327,10 @@ std::vector<LayerRecord> layer_records(const Graph& model, const std::vector<Lay
   const Batch one = data.batch(0, batch_size(model, data, 1));
   if (one.size() == 0) return {};
   const Executor::Values inputs = feed(model, one);
-  for (int warm = 0; warm < 3; ++warm) executor.run(inputs);
   std::map<std::string, const LayerError*> by_node;
   for (const LayerError& e : errors) by_node.emplace(e.node, &e);
   std::vector<LayerRecord> out;
-  for (const StepInfo& step : executor.steps()) {
+  for (const StepInfo& step : time_steps(executor, inputs, 3, kLayerSeconds)) {
     LayerRecord r;
     r.node = step.nodes.empty() ? "" : step.nodes.front();
     r.op = step.op;
@@ -297,6 +339,7 @@ std::vector<LayerRecord> layer_records(const Graph& model, const std::vector<Lay
     r.latency_ms = step.milliseconds;
     r.kernel = step.kernel;
     r.precision = step.precision;
+    r.bytes_moved = step.bytes_moved;
     for (const std::string& node : step.nodes)
       if (const auto found = by_node.find(node); found != by_node.end()) {
         r.sqnr_db = found->second->sqnr_db;

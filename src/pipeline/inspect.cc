@@ -167,4 +167,9 @@ ModelSummary summarize(const Graph& model, const std::map<std::string, Shape>& i
   return out;
 }
 
+std::vector<StepInfo> planned_steps(const Graph& model,
+                                    const std::map<std::string, Shape>& input_shapes, int threads) {
+  return Executor(with_static_batch(model, input_shapes), {.threads = threads}).steps();
+}
+
 }  // namespace lapidary

@@ -6,6 +6,7 @@
 #include "lapidary/evaluate.h"
 #include "lapidary/model_io.h"
 #include "lapidary/recipe.h"
+#include "lapidary/runtime.h"
 #include "quantize/checks.h"
 #include "src/base/file.h"
 #include "src/base/sha256.h"
@@ -27,6 +28,16 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// What the first stage is called: the numbers that its weights are.
+std::string precision_name(const Graph& graph) {
+  if (is_quantized_model(graph)) return "int8";
+  for (const ValueId id : graph.values())
+    if (const Tensor* constant = graph.constant(id);
+        constant && constant->dtype() == DType::kF16 && constant->size() > 1)
+      return "fp16";
+  return "fp32";
 }
 
 /// A recipe on its way: one function per phase, in the order of `run`.
@@ -132,7 +143,8 @@ class Run {
       guard_outputs(*eval, *eval_);
       report_.provenance.emplace_back("eval data", eval_->manifest_sha256());
     }
-    add_stage("fp32", path, std::move(loaded), 0);
+    const std::string precision = precision_name(loaded.graph);
+    add_stage(precision, path, std::move(loaded), 0);
   }
 
   /// The calibration data, opened once.
@@ -371,6 +383,8 @@ class Run {
         compare_layers(result, stage_graphs_[0], *data,
                        {.samples = samples, .threads = options_.threads, .log = options_.log}),
         *data, options_.threads);
+    if (impl_.params.evaluate.bench)
+      report_.peaks = measure_peaks(options_.threads > 0 ? options_.threads : thread_count());
   }
 
   void time_stages() {

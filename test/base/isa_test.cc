@@ -21,6 +21,18 @@ TEST(Isa, EveryThreadSeesOneCap) {
   EXPECT_TRUE(isa_enabled(Isa::kScalar));
 }
 
+// AArch64 has NEON by definition; no CPU has the instructions of both.
+TEST(Isa, TheCpuHasThoseOfItsArchitecture) {
+#if defined(__aarch64__)
+  EXPECT_TRUE(cpu_has(Isa::kNeon));
+  EXPECT_FALSE(cpu_has(Isa::kAvx2));
+  EXPECT_FALSE(cpu_has(Isa::kAvxVnni));
+  EXPECT_NE(isa_cap(), Isa::kScalar);
+#else
+  for (const Isa isa : {Isa::kNeon, Isa::kNeonDot, Isa::kNeonI8mm}) EXPECT_FALSE(cpu_has(isa));
+#endif
+}
+
 TEST(Isa, TheCapBoundsWhatIsEnabled) {
   const Isa before = isa_cap();
   set_isa_cap(Isa::kScalar);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "lapidary/runtime.h"
+
 namespace lapidary {
 namespace {
 
@@ -32,6 +34,20 @@ TEST(Sha256, PiecesGiveTheSameDigest) {
     for (size_t at = 0; at < text.size(); at += piece) hash.update(text.substr(at, piece));
     EXPECT_EQ(hash.hex(), sha256_hex(text)) << piece;
   }
+}
+
+// With and without the CPU's own instructions for it: Python's hashlib.sha256(bytes(range(256)) *
+// 5).
+TEST(Sha256, EveryInstructionSetGivesTheSameDigest) {
+  std::string text;
+  for (int i = 0; i < 5 * 256; ++i) text += static_cast<char>(i % 256);
+  const Isa cap = isa_cap();
+  for (const Isa isa : {Isa::kScalar, cap}) {
+    set_isa_cap(isa);
+    EXPECT_EQ(sha256_hex(text), "d414b085826eb06778483ba35564dc849e643359f69ed9747878ba6e54985bed")
+        << isa_name(isa);
+  }
+  set_isa_cap(cap);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import os
+import pty
 import re
 import resource
 import signal
@@ -117,7 +118,41 @@ class CommandLine(Fixture):
         self.assertEqual(run("list", "calibrator").returncode, 2)
 
     def test_doctor(self):
-        self.assertIn("isa", json.loads(run("doctor", "--json").stdout))
+        told = json.loads(run("doctor", "--json", "--threads", 2).stdout)
+        self.assertIn("isa", told)
+        self.assertEqual([p["threads"] for p in told["peaks"]], [1, 2])
+        for peaks in told["peaks"]:
+            for key in ("int8_gops", "f32_gops", "cache_gb_s", "memory_gb_s"):
+                self.assertGreater(peaks[key], 0)
+
+    def test_inspect_under_the_roofline(self):
+        told = json.loads(run("inspect", self.model, "--layers", "--json").stdout)
+        peaks = told["peaks"]
+        convs = [s for s in told["steps"] if s["op"].startswith("Conv")]
+        self.assertTrue(convs)
+        self.assertEqual(sum(s["macs"] for s in told["steps"]), told["macs"])
+        for s in convs:
+            self.assertAlmostEqual(s["intensity"], 2 * s["macs"] / s["bytes"])
+            attainable = min(peaks["f32_gops"], s["intensity"] * peaks["memory_gb_s"])
+            self.assertAlmostEqual(s["attainable_gops"] / attainable, 1)
+            self.assertEqual(s["bound"], "compute" if attainable == peaks["f32_gops"] else "memory")
+        self.assertNotIn("steps", json.loads(run("inspect", self.model, "--json").stdout))
+        self.assertIn("under the roofline of", run("inspect", self.model, "--layers").stdout)
+
+    def test_bench_kernels(self):
+        done = run("bench", "--kernels", "--family", "transpose,pool", "--seconds", 0.001, "--json", "-q")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        kernels = json.loads(done.stdout)["kernels"]
+        self.assertEqual({k["family"] for k in kernels}, {"pool", "transpose"})
+        for key in ("row", "isa", "shape", "threads", "ms", "gops", "share_of_peak"):
+            self.assertIn(key, kernels[0])
+        usable = json.loads(run("doctor", "--json").stdout)["isa_usable"].split()
+        self.assertEqual({k["isa"] for k in kernels}, set(usable) & {"scalar", "avx2", "avx512"})
+        self.assertEqual(run("bench").returncode, 2)
+        self.assertEqual(run("bench", self.model, "--kernels").returncode, 2)
+        done = run("bench", "--kernels", "--family", "transpos")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("did you mean 'transpose'", done.stderr)
 
     def test_unknown_isa(self):
         done = run("doctor", env={"LAPIDARY_ISA": "avx513"})
@@ -230,7 +265,9 @@ class CommandLine(Fixture):
         done = run("quantize", once, "--requantize", "-o", twice, "--calib", self.calib, "--eval", self.eval,
                    "--json")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertGreater(json.loads(done.stdout)["stages"][1]["metrics"]["sqnr_db"], 20)
+        stages = json.loads(done.stdout)["stages"]
+        self.assertEqual([s["name"] for s in stages], ["int8", "quantize"])
+        self.assertGreater(stages[1]["metrics"]["sqnr_db"], 20)
         self.assertLess(twice.stat().st_size, 1.2 * once.stat().st_size)
 
     def test_pattern_that_matches_nothing(self):
@@ -240,6 +277,28 @@ class CommandLine(Fixture):
         done = self.quantize(self.tmp / "p.onnx", "--skip", "nosuch*")
         self.assertEqual(done.returncode, 2)
         self.assertRegex(done.stderr, "no node matches 'nosuch\\*'; the nearest names are '.+', '.+', '.+'")
+
+    def test_names_near_what_was_asked(self):
+        done = run("eval", self.model, "--data", self.eval, "--metrics", "agreement")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("did you mean 'agreement_with_fp32'?", done.stderr)
+
+    def test_a_terminal_shows_a_warning_once(self):
+        stats = self.tmp / "once.lpstat"
+        self.assertEqual(run("calibrate", self.model, "--data", self.calib, "-o", stats).returncode, 0)
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen([LAPIDARY, "quantize", str(self.model), "-o", str(self.tmp / "once.onnx"),
+                                    "--stats", str(stats), "--no-bench"], stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        seen = b""
+        try:
+            while part := os.read(ours, 65536):
+                seen += part
+        except OSError:  # the other end is closed
+            pass
+        os.close(ours)
+        self.assertEqual(process.wait(), 0)
+        self.assertEqual(seen.count(b"bias correction is off"), 1, seen)
 
     def test_integer_operators_are_for_onnx_runtime(self):
         out = self.tmp / "trt.onnx"
@@ -423,6 +482,17 @@ class CommandLine(Fixture):
         done = self.quantize(self.tmp)  # a folder
         self.assertEqual(done.returncode, 6)
         self.assertNotIn("calibrat", done.stderr)  # before any work
+
+    def test_bench_batch(self):
+        def batch(*options):
+            done = run("bench", self.model, "--seconds", 0.01, "--json", "-q", *options)
+            return json.loads(done.stdout)["latency_ms"][0]["batch"] if done.returncode == 0 else done.stderr
+
+        name = re.split(r"[ :]", json.loads(run("inspect", self.model, "--json").stdout)["inputs"][0])[0]
+        self.assertEqual(batch(), 1)
+        self.assertEqual(batch("--batch", 3), 3)
+        self.assertEqual(batch("--shape", f"{name}=5x1x28x28"), 5)
+        self.assertIn("a batch of 3 fits no input", batch("--batch", 3, "--shape", f"{name}=5x1x28x28"))
 
     def test_bench_inputs(self):
         name = re.split(r"[ :]", json.loads(run("inspect", self.model, "--json").stdout)["inputs"][0])[0]

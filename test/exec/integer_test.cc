@@ -1,3 +1,5 @@
+#include <functional>
+
 #include "lapidary/error.h"
 #include "test/exec/compare.h"
 
@@ -99,6 +101,12 @@ TEST(QLinearConvStep, SameBitsEverywhere) {
          {Case{{2, 19, 7, 5}, {21, 19, 1, 1}, {}, "conv_s8"},
           Case{{1, 3, 9, 10}, {20, 3, 3, 3}, {{"pads", same}, {"strides", Ints{2, 2}}}, "conv_s8"},
           Case{{1, 8, 8, 8}, {12, 4, 3, 3}, {{"pads", same}, {"group", int64_t{2}}}, "conv_s8"},
+          Case{{1, 40, 6, 6}, {30, 4, 3, 3}, {{"pads", same}, {"group", int64_t{10}}}, "conv_s8"},
+          Case{{2, 6, 7, 9}, {18, 1, 3, 3}, {{"pads", same}, {"group", int64_t{6}}}, "conv_s8"},
+          Case{{1, 80, 9, 9},
+               {80, 1, 3, 3},
+               {{"dilations", Ints{2, 2}}, {"pads", same}, {"group", int64_t{80}}},
+               "dw_s8"},
           Case{{1, 6, 9, 9}, {5, 6, 3, 3}, {{"dilations", Ints{2, 2}}}, "conv_s8"},
           Case{{2, 35, 9, 8}, {35, 1, 3, 3}, {{"pads", same}, {"group", int64_t{35}}}, "dw_s8"},
           Case{{1, 16, 9, 8},
@@ -129,6 +137,26 @@ TEST(QLinearConvStep, ResidualAndTableAreFused) {
       const std::string add = type == DType::kU8 ? "+QLinearAdd " : " ";
       EXPECT_NE(all.find("QLinearConv" + table + add), std::string::npos) << all;
     }
+}
+
+TEST(QLinearConvStep, WritesOverItsResidualOnlyWhereNobodyReadsIt) {
+  for (const std::string reader : {"nobody", "the convolution", "a later node"}) {
+    QdqNet net(DType::kU8);
+    const ValueId x = net.input("x", {1, 48, 9, 9});
+    ValueId residual = x;
+    if (reader != "the convolution")
+      residual = net.quantized(net.b.op("Conv", {x, net.weights({48, 48, 1, 1}, 0), net.bias(48)}),
+                               0.05f, 120);
+    const ValueId conv = net.b.op("Conv", {x, net.weights({48, 48, 3, 3}, 0), net.bias(48)},
+                                  {{"pads", Ints{1, 1, 1, 1}}});
+    const ValueId y = net.quantized(conv, 0.08f, 120);
+    const ValueId sum = net.quantized(net.b.op("Add", {y, residual}), 0.07f, 125);
+    net.output(
+        reader == "a later node" ? net.b.op("Mul", {sum, residual}) : net.b.op("Sigmoid", {sum}),
+        0.05f);
+    SCOPED_TRACE(reader);
+    net.expect("QLinearAdd", "conv_s8");
+  }
 }
 
 TEST(QuantizedSteps, ElementwiseSameBits) {
@@ -183,6 +211,180 @@ TEST(QuantizedSteps, PoolsAndConcatSameBits) {
       net.expect("MaxPool", "pool");
     }
   }
+}
+
+TEST(ByteFunctionStep, KnownValues) {
+  // HardSwish of 0, 1, 2, 3, 4, 250 in steps of 1/6: x min(x + 3, 6), so 0, 4, 10, 18, 24, 255.
+  QdqNet net(DType::kU8);
+  const ValueId x = net.b.input("x", DType::kF32, {1, 6});
+  net.graph.set_opset("", 14);
+  const ValueId swish = net.b.op("HardSwish", {net.quantized(x, 1.0f, 0)});
+  const ValueId sixth = net.b.constant("sixth", Tensor::scalar(1.0f / 6));
+  net.b.output(
+      net.b.op("QuantizeLinear", {swish, sixth, net.b.constant("z", net.zero(0))}, {}, "yq"));
+  Executor fast(net.graph);
+  const auto y = fast.run({{"x", Tensor::of<float>({1, 6}, {0, 1, 2, 3, 4, 250})}}).at("yq");
+  EXPECT_TRUE(y.equals(Tensor::of<uint8_t>({1, 6}, {0, 4, 10, 18, 24, 255})));
+  bool found = false;
+  for (const StepInfo& step : fast.steps())
+    found = found || step.op == "DequantizeLinear+HardSwish+QuantizeLinear";
+  EXPECT_TRUE(found);
+}
+
+/// "DequantizeLinear+HardSwish+QuantizeLinear ..." of the fast plan.
+std::string ops_of(const Graph& graph) {
+  Executor fast(graph);
+  std::string all;
+  for (const StepInfo& step : fast.steps()) all += step.op + " ";
+  return all;
+}
+
+TEST(ByteFunctionStep, ActivationsOfManyNodesAreOneTable) {
+  struct Case {
+    const char* name;
+    std::function<ValueId(QdqNet&, ValueId)> body;
+    const char* lowered;
+    std::string ops;  ///< of the step, behind the convolution
+  };
+  const std::vector<Case> cases = {
+      {"SiLU by two QLinear nodes",
+       [](QdqNet& n, ValueId x) {
+         return n.b.op("Mul", {x, n.quantized(n.b.op("Sigmoid", {x}), 1.0f / 256, 0)});
+       },
+       "QLinearMul", "QLinearSigmoid+QLinearMul"},
+      {"SiLU in float",
+       [](QdqNet& n, ValueId x) {
+         return n.b.op("Mul", {n.b.op("Sigmoid", {x}), x});
+       },
+       "Sigmoid", "DequantizeLinear+Sigmoid+Mul+QuantizeLinear"},
+      {"HardSwish", [](QdqNet& n, ValueId x) { return n.b.op("HardSwish", {x}); }, "HardSwish",
+       "DequantizeLinear+HardSwish+QuantizeLinear"},
+      {"Mish",
+       [](QdqNet& n, ValueId x) {
+         return n.b.op("Mul", {x, n.b.op("Tanh", {n.b.op("Softplus", {x})})});
+       },
+       "Softplus", "DequantizeLinear+Softplus+Tanh+Mul+QuantizeLinear"},
+      {"a constant per tensor",
+       [](QdqNet& n, ValueId x) {
+         const ValueId three = n.b.constant("three", Tensor::of<float>({1}, {3}));
+         return n.b.op("Abs", {n.b.op("Add", {x, three})});
+       },
+       "Abs", "DequantizeLinear+Add+Abs+QuantizeLinear"}};
+  for (const DType type : kBoth)
+    for (const Case& c : cases)
+      for (const bool behind_conv : {false, true}) {
+        SCOPED_TRACE(c.name);
+        QdqNet net(type);
+        net.graph.set_opset("", 14);
+        ValueId x = net.input("x", {2, 18, 5, 4});
+        if (behind_conv)
+          x = net.quantized(net.b.op("Conv", {x, net.weights({20, 18, 1, 1}, 0), net.bias(20)}),
+                            0.08f, 120);
+        net.output(c.body(net, x), 0.04f, 20);
+        net.expect(c.lowered, behind_conv ? "conv_s8" : "eltwise_s8");
+        const std::string ops = ops_of(net.graph);
+        EXPECT_NE(ops.find((behind_conv ? "QLinearConv+" : " ") + c.ops + " "), std::string::npos)
+            << ops;
+      }
+}
+
+TEST(ByteFunctionStep, LeavesToOthersWhatTheyRead) {
+  for (const DType type : kBoth) {
+    {
+      // The sigmoid is read again: the product alone cannot be a function of x.
+      QdqNet net(type);
+      const ValueId x = net.input("x", {1, 8, 5, 4});
+      const ValueId gate = net.quantized(net.b.op("Sigmoid", {x}), 1.0f / 256, 0, "gate");
+      net.b.output(gate);
+      net.output(net.b.op("Mul", {x, gate}), 0.02f, 10);
+      net.expect("QLinearMul", "eltwise_s8");
+    }
+    {
+      // A float reader of the same dequantized value, and a channel-wise constant.
+      QdqNet net(type);
+      net.graph.set_opset("", 14);
+      const ValueId x = net.input("x", {1, 3, 5, 4});
+      net.b.output(net.b.op("Sqrt", {net.b.op("Abs", {x})}, {}, "root"));
+      const ValueId channels = net.b.constant("c", Tensor::of<float>({3, 1, 1}, {1, 2, 3}));
+      net.b.output(net.quantized(net.b.op("Div", {x, channels}), 0.03f, 128, "shares"));
+      net.output(net.b.op("HardSwish", {x}), 0.02f, 10);
+      net.expect("HardSwish", "eltwise_s8");
+      EXPECT_NE(ops_of(net.graph).find(" HardSwish+QuantizeLinear "), std::string::npos)
+          << ops_of(net.graph);
+    }
+  }
+}
+
+TEST(ConcatInPlace, ConvolutionsAndPoolsWriteIntoTheResult) {
+  // One input of the result's scale, one of another (a table more), one that is read again
+  // (copied).
+  for (const DType type : kBoth)
+    for (const bool table : {false, true}) {
+      QdqNet net(type);
+      const ValueId x = net.input("x", {2, 18, 6, 5});
+      const auto conv = [&](int64_t channels, float scale, int zero) {
+        ValueId y = net.quantized(
+            net.b.op("Conv",
+                     {x, net.weights({channels, 18, 1, 1}, 0, 7 + channels), net.bias(channels)}),
+            scale, zero);
+        if (table) y = net.quantized(net.b.op("LeakyRelu", {y}), scale, zero);
+        return y;
+      };
+      const ValueId same = conv(13, 0.07f, 125), other = conv(35, 0.05f, 99);
+      const ValueId again = conv(6, 0.06f, 80);
+      const ValueId pooled = net.quantized(
+          net.b.op("MaxPool", {x}, {{"kernel_shape", Ints{3, 3}}, {"pads", Ints{1, 1, 1, 1}}}),
+          0.03f, 131);
+      const ValueId all = net.b.op("Concat", {same, pooled, again, other}, {{"axis", int64_t{1}}});
+      const ValueId joined = net.quantized(all, 0.07f, 125, "joined");
+      net.b.output(joined);
+      net.output(net.b.op("Conv", {net.quantized(net.b.op("Add", {again, again}), 0.1f, 128),
+                                   net.weights({4, 6, 3, 3}, 0), net.bias(4)}));
+      net.expect("QLinearConcat", "conv_s8");
+    }
+}
+
+TEST(ConcatInPlace, SlicesOfTheInputAreMovedAsBytes) {
+  // Every second line and column, joined: quantized before it is taken apart.
+  for (const DType type : kBoth) {
+    QdqNet net(type);
+    net.inputs.emplace("x", random_floats({2, 3, 8, 6}, 1));
+    const ValueId x = net.b.input("x", DType::kF32, {2, 3, 8, 6});
+    const auto ints = [&](int64_t v) { return net.b.constant("i", Tensor::of<int64_t>({1}, {v})); };
+    const auto every_second = [&](ValueId v, int64_t first, int64_t axis) {
+      return net.b.op("Slice", {v, ints(first), ints(1000), ints(axis), ints(2)});
+    };
+    std::vector<ValueId> parts;
+    for (const int64_t row : {0, 1}) {
+      const ValueId lines = every_second(x, row, 2);
+      for (const int64_t column : {0, 1}) parts.push_back(every_second(lines, column, 3));
+    }
+    const ValueId joined =
+        net.quantized(net.b.op("Concat", parts, {{"axis", int64_t{1}}}), 0.03f, 131);
+    net.output(net.b.op("Conv", {joined, net.weights({8, 12, 3, 3}, 0), net.bias(8)}), 0.3f);
+    net.expect("QLinearConv", "conv_s8");
+    const std::string ops = ops_of(net.graph);
+    EXPECT_TRUE(ops.starts_with("QuantizeLinear Slice ")) << ops;
+    EXPECT_EQ(ops.find("Concat"), std::string::npos) << ops;
+  }
+}
+
+TEST(ConcatInPlace, LeavesNoStep) {
+  for (const DType type : kBoth)
+    for (const float other : {0.07f, 0.02f}) {
+      QdqNet net(type);
+      const ValueId x = net.input("x", {1, 16, 6, 5});
+      std::vector<ValueId> halves;
+      for (const float scale : {0.07f, other})
+        halves.push_back(net.quantized(
+            net.b.op("Conv", {x, net.weights({24, 16, 1, 1}, 0, 3 + halves.size()), net.bias(24)}),
+            scale, 125));
+      const ValueId joined =
+          net.quantized(net.b.op("Concat", halves, {{"axis", int64_t{1}}}), 0.07f, 125);
+      net.output(net.b.op("Conv", {joined, net.weights({8, 48, 1, 1}, 0), net.bias(8)}), 0.3f);
+      net.expect("QLinearConcat", "conv_s8");
+      EXPECT_EQ(ops_of(net.graph).find("Concat"), std::string::npos) << ops_of(net.graph);
+    }
 }
 
 TEST(QuantizedSteps, MatrixProductsSameBits) {

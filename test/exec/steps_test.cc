@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <array>
 #include <functional>
 
+#include "lapidary/error.h"
 #include "test/exec/compare.h"
 
 namespace lapidary::exec {
@@ -80,6 +82,10 @@ INSTANTIATE_TEST_SUITE_P(
         ConvCase{"UnevenPads", {1, 4, 8, 8}, {6, 4, 4, 3}, {2, 1}, {0, 2, 1, 0}, {1, 1}},
         ConvCase{"Dilated", {1, 4, 12, 12}, {6, 4, 3, 3}, {1, 1}, {2, 2, 2, 2}, {2, 2}},
         ConvCase{"Grouped", {1, 8, 6, 6}, {12, 2, 3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}, 4},
+        ConvCase{"ManyGroups", {1, 40, 6, 5}, {30, 4, 3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}, 10},
+        ConvCase{"ChannelMultiplier", {2, 6, 7, 9}, {18, 1, 3, 3}, {2, 2}, {1, 1, 1, 1}, {1, 1}, 6},
+        ConvCase{
+            "DepthwiseDilated", {1, 19, 9, 9}, {19, 1, 3, 3}, {1, 1}, {2, 3, 2, 3}, {2, 3}, 19},
         ConvCase{"Depthwise", {2, 19, 7, 9}, {19, 1, 3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}, 19},
         ConvCase{
             "DepthwiseStride2", {1, 32, 9, 9}, {32, 1, 5, 5}, {2, 2}, {2, 2, 2, 2}, {1, 1}, 32},
@@ -105,6 +111,22 @@ TEST(ConvStep, TakesActivationAndResidualAlong) {
     for (const StepInfo& step : fast.steps()) ops.push_back(step.op);
     EXPECT_EQ(std::count(ops.begin(), ops.end(), "Conv+Add+" + op), 1)
         << testing::PrintToString(ops);
+  }
+}
+
+TEST(ConvStep, WritesOverItsResidualOnlyWhereNobodyReadsIt) {
+  for (const std::string reader : {"nobody", "the convolution", "a later node"}) {
+    Net net;
+    const ValueId x = net.b.op("Relu", {net.input("x", {1, 48, 9, 9})});
+    const ValueId residual =
+        reader == "the convolution" ? x : net.b.op("Conv", {x, net.weights({48, 48, 1, 1}, 3)});
+    const ValueId conv =
+        net.b.op("Conv", {x, net.weights({48, 48, 3, 3})}, {{"pads", Ints{1, 1, 1, 1}}});
+    const ValueId sum = net.b.op("Relu", {net.b.op("Add", {conv, residual})});
+    net.output(reader == "a later node" ? net.b.op("Sub", {sum, residual}, {}, "y")
+                                        : net.b.op("Neg", {sum}, {}, "y"));
+    SCOPED_TRACE(reader);
+    net.expect("conv_f32");
   }
 }
 
@@ -348,6 +370,66 @@ TEST(MoveSteps, SplitGivesEveryPart) {
   net.output(net.b.op("Relu", {parts[0]}, {}, "a"));
   net.output(net.b.op("MaxPool", {parts[1]}, {{"kernel_shape", Ints{2, 2}}}, "c"));
   net.expect("copy");
+}
+
+TEST(GatherStep, TakesRowsOfAnyAxis) {
+  for (const int64_t axis : {0, 1, -1})
+    for (const bool wide : {false, true}) {
+      Net net;
+      const ValueId x = net.input("x", {5, 6, 7});
+      const ValueId at = net.b.input("at", wide ? DType::kI64 : DType::kI32, {2, 3});
+      const std::vector<int32_t> indices = {4, 0, -1, 2, -5, 3};
+      if (wide)
+        net.inputs.emplace("at", Tensor::of<int64_t>({2, 3}, Ints(indices.begin(), indices.end())));
+      else
+        net.inputs.emplace("at", Tensor::of<int32_t>({2, 3}, indices));
+      net.output(net.b.op("Gather", {x, at}, {{"axis", axis}}, "y"));
+      net.expect("gather");
+      net.inputs["at"] = wide ? Tensor::of<int64_t>({2, 3}, {0, 0, 7, 0, 0, 0})
+                              : Tensor::of<int32_t>({2, 3}, {0, 0, 7, 0, 0, 0});
+      EXPECT_THROW(Executor(net.graph, {.threads = 2}).run(net.inputs), Error);
+    }
+}
+
+TEST(WhereStep, BroadcastsAllThree) {
+  const std::vector<std::array<Shape, 3>> cases = {
+      {Shape{2, 3, 5, 4}, {2, 3, 5, 4}, {2, 3, 5, 4}},
+      {Shape{5, 4}, {2, 3, 5, 4}, {}},  // a mask of scores
+      {Shape{2, 1, 1, 4}, {1}, {2, 3, 5, 4}},
+      {Shape{2, 3, 1, 1}, {4}, {5, 1}},
+      {Shape{}, {2, 3, 5, 4}, {3, 1, 4}},
+  };
+  for (const auto& shapes : cases)
+    for (const bool wide : {false, true}) {
+      Net net;
+      const auto dims = [](const Shape& s) { return std::vector<Dim>(s.begin(), s.end()); };
+      const ValueId c = net.b.input("c", DType::kBool, dims(shapes[0]));
+      Tensor condition = random_bytes(DType::kBool, shapes[0], 7);
+      auto* bytes = static_cast<uint8_t*>(condition.mutable_raw());
+      for (int64_t i = 0; i < condition.size(); ++i) bytes[i] &= 1;
+      net.inputs.emplace("c", condition);
+      ValueId x = net.input("x", shapes[1], 2), y = net.input("y", shapes[2], 3);
+      if (wide) {
+        x = net.b.op("Cast", {x}, {{"to", static_cast<int64_t>(DType::kI64)}});
+        y = net.b.op("Cast", {y}, {{"to", static_cast<int64_t>(DType::kI64)}});
+      }
+      net.output(net.b.op("Where", {c, x, y}, {}, "z"));
+      if (!wide) {
+        net.expect("where");
+        continue;
+      }
+      expect_same(net.graph, net.inputs);
+      Executor fast(net.graph);
+      fast.run(net.inputs);
+      EXPECT_EQ(fast.steps().back().kernel, "where");
+    }
+}
+
+TEST(GatherStep, ConstantsInAnyOrder) {
+  Net net;
+  const ValueId at = net.b.constant("at", Tensor::of<int64_t>({3}, {2, 0, 3}));
+  net.output(net.b.op("Gather", {net.input("x", {4, 6}), at}, {}, "y"));
+  net.expect("gather");
 }
 
 TEST(MoveSteps, LayoutChangesOfTheModelCostNothing) {

@@ -12,8 +12,12 @@ using testing::HasSubstr;
 
 Graph relu_chain() {
   Graph g;
-  const ValueId x = g.add_value("x", {DType::kF32, {}}), y = g.add_value("y", {DType::kF32, {}});
-  g.add_node({.op = "Relu", .name = "first", .inputs = {x}, .outputs = {y}});
+  ValueId x = g.add_value("x", {DType::kF32, {}});
+  for (const char* name : {"first", "block_1_conv_expand_projection_relu"}) {
+    const ValueId y = g.add_value(std::string(name) + "_out", {DType::kF32, {}});
+    g.add_node({.op = "Relu", .name = name, .inputs = {x}, .outputs = {y}});
+    x = y;
+  }
   return g;
 }
 
@@ -33,6 +37,13 @@ TEST(Patterns, ProposalsArePatternsThatWork) {
   EXPECT_THAT(refusal("fist"), HasSubstr("did you mean 'first'?"));
   EXPECT_EQ(refusal("op:Relu"), "matched");
   EXPECT_EQ(refusal("fir*"), "matched");
+  EXPECT_THAT(refusal("block_1_conv"), HasSubstr("mean 'block_1_conv_expand_projection_relu'?"));
+}
+
+// By what stands between the wildcards, not by the names' lengths.
+TEST(Patterns, TheNearestNamesOfAGlob) {
+  EXPECT_THAT(refusal("*blok_1*rela"),
+              HasSubstr("names are 'block_1_conv_expand_projection_relu', 'first'"));
 }
 
 }  // namespace

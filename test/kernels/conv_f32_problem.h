@@ -18,10 +18,9 @@ struct Problem {
   Array<float> rounded_x, rounded_w;
 };
 
-inline Problem draw_problem(Draw& draw, bool depthwise) {
+inline Problem draw_problem(Draw& draw, const ConvShape& s) {
   Problem p;
-  ConvShape& s = p.shape;
-  s = draw_shape(draw, depthwise);
+  p.shape = s;
   p.x = draw.reals(s.batch * s.in_h * s.in_w * s.in_c, -2, 2);
   p.w = draw.reals(s.out_c * s.in_c / s.groups * s.kernel_h * s.kernel_w, -1, 1);
   p.bias = draw.reals(s.out_c, -3, 3);
@@ -78,6 +77,13 @@ inline Array<float> compute(const ConvF32Kernel& kernel, const Problem& p, Draw&
   a.packed = packed.data();
   a.y = y.data();
   a.scratch = scratch.data();
+  if (a.residual != nullptr && a.y_stride == a.residual_stride && !is_depthwise(s) &&
+      draw.one_in(2)) {  // in place
+    const int64_t stride = a.y_stride > 0 ? a.y_stride : s.out_c;
+    for (int64_t i = 0; i < y.size(); ++i)
+      if (i % stride < s.out_c) y[i] = p.residual[i];
+    a.residual = y.data();
+  }
   const bool by_rows = draw.one_in(2);
   const int64_t count = by_rows ? work_rows(s) : kernel.call->blocks(s);
   for (int64_t begin = 0; begin < count;) {

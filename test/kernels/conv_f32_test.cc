@@ -1,6 +1,7 @@
 #include "test/kernels/conv_f32_problem.h"
 
 #include "kernels/dw_f32/dw_f32.h"
+#include "kernels/work.h"
 
 namespace lapidary::kernels {
 namespace {
@@ -11,7 +12,14 @@ TEST_P(ConvF32Row, EqualsTheFormulaOnRandomShapes) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
   Draw draw(7);
   for (int i = 0; i < 100 && !HasFailure(); ++i)
-    check(GetParam(), conv_f32_kernels().back(), draw_problem(draw, false), draw);
+    check(GetParam(), conv_f32_kernels().back(), draw_problem(draw, draw_shape(draw, false)), draw);
+}
+
+TEST_P(ConvF32Row, EqualsTheFormulaWhereItsTilesChange) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(11);
+  for (int i = 0; i < 60 && !HasFailure(); ++i)
+    check(GetParam(), conv_f32_kernels().back(), draw_problem(draw, draw_tile_shape(draw)), draw);
 }
 
 class DwF32Row : public testing::TestWithParam<ConvF32Kernel> {};
@@ -20,7 +28,7 @@ TEST_P(DwF32Row, EqualsTheFormulaOnRandomShapes) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
   Draw draw(8);
   for (int i = 0; i < 150 && !HasFailure(); ++i)
-    check(GetParam(), dw_f32_kernels().back(), draw_problem(draw, true), draw);
+    check(GetParam(), dw_f32_kernels().back(), draw_problem(draw, draw_shape(draw, true)), draw);
 }
 
 TEST_P(ConvF32Row, GivesTheSameBitsOnAnyNumberOfThreads) {
@@ -28,7 +36,7 @@ TEST_P(ConvF32Row, GivesTheSameBitsOnAnyNumberOfThreads) {
   const ConvF32Kernel& kernel = GetParam();
   Draw draw(9);
   for (int i = 0; i < 20; ++i) {
-    const Problem p = draw_problem(draw, false);
+    const Problem p = draw_problem(draw, draw_shape(draw, false));
     const Array<float> whole = compute(kernel, p, draw);
     Array<uint8_t> packed(static_cast<int64_t>(kernel.call->packed_bytes(p.shape)));
     kernel.call->pack(p.shape, {.data = p.w.data(), .bias = p.bias.data()}, packed.data());
@@ -40,7 +48,7 @@ TEST_P(ConvF32Row, GivesTheSameBitsOnAnyNumberOfThreads) {
       a.packed = packed.data();
       a.y = y.data();
       a.scratch = scratch.data();
-      run_conv_f32(kernel, a, threads);
+      run_parts(kernel, a, threads);  // however small: run_conv_f32 would not cut most of them
       EXPECT_EQ(y.vector(), whole.vector()) << shape_text(p.shape) << " threads " << threads;
     }
   }

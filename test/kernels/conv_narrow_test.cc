@@ -1,5 +1,6 @@
 #include "kernels/conv_bf16/conv_bf16.h"
 #include "kernels/conv_f16w/conv_f16w.h"
+#include "kernels/work.h"
 #include "src/base/half.h"
 #include "test/kernels/conv_f32_problem.h"
 
@@ -28,8 +29,8 @@ struct Family {
 const Family kBf16 = {"bf16", conv_bf16_kernels, to_bf16, to_bf16};
 const Family kF16w = {"f16w", conv_f16w_kernels, [](float v) { return v; }, to_f16};
 
-Problem draw_problem(const Family& family, Draw& draw) {
-  Problem p = draw_problem(draw, false);
+Problem draw_problem(const Family& family, Draw& draw, const ConvShape& shape) {
+  Problem p = draw_problem(draw, shape);
   p.rounded_x = p.x;
   p.rounded_w = p.w;
   for (float& v : p.rounded_x) v = family.round_x(v);
@@ -37,19 +38,22 @@ Problem draw_problem(const Family& family, Draw& draw) {
   return p;
 }
 
-void equals_the_formula(const ConvF32Kernel& kernel, const Family& family) {
+void equals_the_formula(const ConvF32Kernel& kernel, const Family& family,
+                        ConvShape (*shape)(Draw&)) {
   Draw draw(11);
-  for (int i = 0; i < 40 && !testing::Test::HasFailure(); ++i) {
-    const Problem p = draw_problem(family, draw);
+  for (int i = 0; i < 60 && !testing::Test::HasFailure(); ++i) {
+    const Problem p = draw_problem(family, draw, shape(draw));
     if (&family == &kBf16 && select_conv_bf16(p.shape).kernel == nullptr) continue;
     check(kernel, family.kernels().back(), p, draw);
   }
 }
 
+ConvShape random_shape(Draw& draw) { return draw_shape(draw, false); }
+
 void same_bits_on_threads(const ConvF32Kernel& kernel, const Family& family) {
   Draw draw(12);
   for (int i = 0; i < 12; ++i) {
-    const Problem p = draw_problem(family, draw);
+    const Problem p = draw_problem(family, draw, random_shape(draw));
     if (&family == &kBf16 && select_conv_bf16(p.shape).kernel == nullptr) continue;
     const Array<float> whole = compute(kernel, p, draw);
     Array<uint8_t> packed(static_cast<int64_t>(kernel.call->packed_bytes(p.shape)));
@@ -62,7 +66,7 @@ void same_bits_on_threads(const ConvF32Kernel& kernel, const Family& family) {
       a.packed = packed.data();
       a.y = y.data();
       a.scratch = scratch.data();
-      run_conv_f32(kernel, a, threads);
+      run_parts(kernel, a, threads);  // however small: run_conv_f32 would not cut most of them
       EXPECT_EQ(y.vector(), whole.vector()) << shape_text(p.shape) << " threads " << threads;
     }
   }
@@ -143,7 +147,28 @@ class ConvBf16Row : public testing::TestWithParam<ConvF32Kernel> {};
 
 TEST_P(ConvBf16Row, EqualsTheFormulaOnRandomShapes) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
-  equals_the_formula(GetParam(), kBf16);
+  equals_the_formula(GetParam(), kBf16, random_shape);
+}
+
+TEST_P(ConvBf16Row, EqualsTheFormulaWhereItsTilesChange) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  equals_the_formula(GetParam(), kBf16, draw_tile_shape);
+}
+
+TEST_P(ConvBf16Row, EqualsTheFormulaWhereAWholePairMakesKLong) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  // 3 x 85 elements and 3 x 86 lie on both sides of kShortK, where blocks have other widths.
+  const auto shape = [](Draw&) {
+    ConvShape s;
+    s.in_h = s.out_h = 5;
+    s.in_w = s.out_w = 4;
+    s.in_c = 85;
+    s.out_c = 128;
+    s.kernel_h = 3;
+    s.pad_top = 1;
+    return s;
+  };
+  equals_the_formula(GetParam(), kBf16, shape);
 }
 
 TEST_P(ConvBf16Row, GivesTheSameBitsOnAnyNumberOfThreads) {
@@ -185,7 +210,12 @@ class ConvF16wRow : public testing::TestWithParam<ConvF32Kernel> {};
 
 TEST_P(ConvF16wRow, EqualsTheFormulaOnRandomShapes) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
-  equals_the_formula(GetParam(), kF16w);
+  equals_the_formula(GetParam(), kF16w, random_shape);
+}
+
+TEST_P(ConvF16wRow, EqualsTheFormulaWhereItsTilesChange) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  equals_the_formula(GetParam(), kF16w, draw_tile_shape);
 }
 
 TEST_P(ConvF16wRow, GivesTheSameBitsOnAnyNumberOfThreads) {

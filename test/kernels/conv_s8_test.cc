@@ -24,10 +24,9 @@ struct Problem {
   }
 };
 
-Problem draw_problem(Draw& draw, bool depthwise) {
+Problem draw_problem(Draw& draw, const ConvShape& s) {
   Problem p;
-  ConvShape& s = p.shape;
-  s = draw_shape(draw, depthwise);
+  p.shape = s;
   const bool extreme = draw.one_in(4);
   p.w_unsigned = draw.one_in(4);
   p.x = draw.integers<uint8_t>(s.batch * s.in_h * s.in_w * s.in_c, extreme ? 254 : 0, 255);
@@ -112,6 +111,13 @@ void check(const ConvS8Kernel& kernel, const Problem& p, ConvS8Args a, Draw& dra
   a.packed = packed.data();
   a.y = y.data();
   a.scratch = scratch.data();
+  const int64_t r_stride = a.residual.stride > 0 ? a.residual.stride : s.out_c;
+  if (std::is_same_v<T, uint8_t> && a.residual.data != nullptr && r_stride == stride &&
+      !is_depthwise(s) && draw.one_in(2)) {  // in place
+    for (int64_t i = 0; i < y.size(); ++i)
+      if (i % stride < s.out_c) y[i] = static_cast<T>(p.residual[i]);
+    a.residual.data = reinterpret_cast<const uint8_t*>(y.data());
+  }
   const bool by_rows = draw.one_in(2);
   const int64_t count = by_rows ? work_rows(s) : kernel.call->blocks(s);
   for (int64_t begin = 0; begin < count;) {
@@ -133,10 +139,11 @@ void check(const ConvS8Kernel& kernel, const Problem& p, ConvS8Args a, Draw& dra
   EXPECT_EQ(differing, 0) << shape_text(s) << (by_rows ? " by rows" : " by blocks");
 }
 
-void check_random(const ConvS8Kernel& kernel, bool depthwise, int problems) {
+template <class Shape>
+void check_random(const ConvS8Kernel& kernel, int problems, const Shape& shape) {
   Draw draw(2024);
   for (int i = 0; i < problems && !testing::Test::HasFailure(); ++i) {
-    const Problem p = draw_problem(draw, depthwise);
+    const Problem p = draw_problem(draw, shape(draw));
     ConvS8Args a = p.args;
     const int64_t kind = draw.in(0, 5);
     a.output = kind == 0 ? ConvS8Output::kI32 : kind == 1 ? ConvS8Output::kF32 : ConvS8Output::kU8;
@@ -162,14 +169,19 @@ class ConvS8Row : public testing::TestWithParam<ConvS8Kernel> {};
 
 TEST_P(ConvS8Row, EqualsTheFormulaOnRandomShapes) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
-  check_random(GetParam(), false, 120);
+  check_random(GetParam(), 120, [](Draw& draw) { return draw_shape(draw); });
+}
+
+TEST_P(ConvS8Row, EqualsTheFormulaWhereItsTilesChange) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  check_random(GetParam(), 60, draw_tile_shape);
 }
 
 class DwS8Row : public testing::TestWithParam<ConvS8Kernel> {};
 
 TEST_P(DwS8Row, EqualsTheFormulaOnRandomShapes) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
-  check_random(GetParam(), true, 150);
+  check_random(GetParam(), 150, [](Draw& draw) { return draw_shape(draw, true); });
 }
 
 LAPIDARY_EACH_ROW(ConvS8Row, conv_s8_kernels());

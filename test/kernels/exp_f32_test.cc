@@ -32,8 +32,9 @@ TEST(ExpF32, RowsGiveTheBitsOfTheScalarRow) {
   const ExpF32Functions* scalar = exp_f32_kernels().back().call;
   for (const ExpF32Kernel& kernel : exp_f32_kernels()) {
     if (!cpu_has(kernel.row.isa)) continue;
-    for (const auto member : {&ExpF32Functions::exp, &ExpF32Functions::sigmoid,
-                              &ExpF32Functions::silu, &ExpF32Functions::erf}) {
+    for (const auto member :
+         {&ExpF32Functions::exp, &ExpF32Functions::sigmoid, &ExpF32Functions::silu,
+          &ExpF32Functions::erf, &ExpF32Functions::gelu, &ExpF32Functions::tanh_gelu}) {
       const auto expected = run(scalar->*member, inputs()),
                  got = run(kernel.call->*member, inputs());
       for (size_t i = 0; i < got.size(); ++i)
@@ -85,6 +86,36 @@ TEST(ExpF32, ErfAgreesWithFloat64) {
   EXPECT_FLOAT_EQ(stored[0], 0.52049988f);
   EXPECT_FLOAT_EQ(stored[1], -0.84270079f);
   EXPECT_FLOAT_EQ(stored[2], 0.99959305f);
+}
+
+TEST(ExpF32, GeluAgreesWithFloat64) {
+  std::vector<float> x = inputs();
+  for (int i = -8000; i <= 8000; ++i) x.push_back(static_cast<float>(i) * 1e-3f);
+  const ExpF32Functions* call = select_exp_f32().kernel->call;
+  const auto erf = run(call->gelu, x), tanh = run(call->tanh_gelu, x);
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double v = x[i];
+    const double by_erf = v / 2 * (1 + std::erf(v / std::sqrt(2.0)));
+    const double cubic = std::sqrt(2 / std::acos(-1.0)) * (v + 0.044715 * v * v * v);
+    const double by_tanh = v / 2 * (1 + std::tanh(cubic));
+    if (std::isnan(by_erf)) {  // of NaN, and of -infinity: -infinity times 0
+      EXPECT_TRUE(std::isnan(erf[i]) && std::isnan(tanh[i])) << v;
+    } else if (std::isinf(by_erf)) {
+      EXPECT_TRUE(erf[i] == INFINITY && tanh[i] == INFINITY) << v;
+    } else {
+      EXPECT_NEAR(erf[i], by_erf, 2e-7 * std::max(1.0, std::fabs(by_erf))) << v;
+      EXPECT_NEAR(tanh[i], by_tanh, 4e-7 * std::max(1.0, std::fabs(by_tanh))) << v;
+    }
+  }
+  // numpy in float64, rounded to float32.
+  const float points[] = {0.5f, -1.0f, -3.0f, 2.5f};
+  const float stored[] = {0.345731229f, -0.158655256f, -0.00404969417f, 2.48447585f};
+  const float stored_tanh[] = {0.345714003f, -0.158808008f, -0.00363739207f, 2.48491573f};
+  const std::vector<float> in(points, points + 4);
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_NEAR(run(call->gelu, in)[i], stored[i], 2e-7f) << points[i];
+    EXPECT_NEAR(run(call->tanh_gelu, in)[i], stored_tanh[i], 2e-7f) << points[i];
+  }
 }
 
 TEST(ExpF32, SubtractsTheShift) {

@@ -44,12 +44,82 @@ TEST_P(QuantizeRow, QuantizesByDivisionAndHalfToEven) {
   }
 }
 
+TEST_P(QuantizeRow, EqualsDivisionBesideEveryTie) {
+  // The floats around each (k + 1/2) * scale, where an ulp of the quotient decides; scales at which
+  // nothing underflows, and some where it would.
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(44);
+  for (int i = 0; i < 400; ++i) {
+    float scale = draw.real(0.5f, 2.0f) * std::exp2(static_cast<float>(draw.in(-20, 20)));
+    if (i % 40 == 0) scale = std::ldexp(scale, i % 80 == 0 ? 90 : -110);
+    std::vector<float> x;
+    for (int k = -260; k <= 260; ++k) {
+      float v = (static_cast<float>(k) + 0.5f) * scale;
+      for (int step = 0; step < 2; ++step) v = std::nextafter(v, -INFINITY);
+      for (int step = 0; step < 5; ++step, v = std::nextafter(v, INFINITY)) x.push_back(v);
+    }
+    const auto count = static_cast<int64_t>(x.size());
+    Array<float> from(count);
+    std::copy(x.begin(), x.end(), from.begin());
+    Array<uint8_t> y(count);
+    const int zero = static_cast<int>(draw.in(0, 255));
+    GetParam().call->quantize(
+        {.cols = count, .x = from.data(), .y = y.data(), .scale = scale, .zero = zero});
+    for (int64_t j = 0; j < count; ++j)
+      ASSERT_EQ(y[j], clamp_rint(from[j] / scale, zero, 0, 255)) << from[j] << " / " << scale;
+  }
+}
+
+TEST_P(QuantizeRow, TakesSomeColumns) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(45);
+  for (const int64_t rows : {1, 2, 3, 4, 5, 19})
+    for (const int64_t cols : {1, 15, 16, 17, 33, 50}) {
+      const int64_t x_row = cols + 7;
+      const Array<float> x = draw.reals(rows * x_row, -3, 3);
+      Array<uint8_t> y(rows * cols + 8, 77);
+      GetParam().call->quantize({.rows = rows,
+                                 .cols = cols,
+                                 .x_row = x_row,
+                                 .transpose = true,
+                                 .x = x.data(),
+                                 .y = y.data(),
+                                 .scale = 0.02f,
+                                 .zero = 130});
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t c = 0; c < cols; ++c)
+          ASSERT_EQ(y[c * rows + r], clamp_rint(x[r * x_row + c] / 0.02f, 130, 0, 255));
+      for (int64_t j = rows * cols; j < y.size(); ++j) ASSERT_EQ(y[j], 77);
+    }
+}
+
 TEST_P(QuantizeRow, NanBecomesTheLowest) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
   const Array<float> x(19, std::numeric_limits<float>::quiet_NaN());
   Array<uint8_t> y(19, 77);
   GetParam().call->quantize({.cols = 19, .x = x.data(), .y = y.data(), .zero = 9, .lo = 3});
   EXPECT_THAT(y.vector(), testing::Each(3));
+}
+
+TEST_P(QuantizeRow, RequantizesByMultiplication) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(44);
+  for (int i = 0; i < 60; ++i) {
+    const int64_t count = draw.in(1, 200);
+    const float multiplier = draw.one_in(2) ? 0.0625f : draw.real(0.0001f, 0.01f);
+    const int zero = static_cast<int>(draw.in(0, 255));
+    Array<float> x(count);
+    for (float& v : x) v = static_cast<float>(draw.in(-9000, 9000));
+    if (draw.one_in(3)) x[0] = 1e30f;
+    Array<uint8_t> y(count + 2, 77);
+    GetParam().call->requantize(
+        {.count = count, .x = x.data(), .y = y.data(), .multiplier = multiplier, .zero = zero});
+    for (int64_t j = 0; j < count; ++j) {
+      const float scaled = x[j] * multiplier;
+      ASSERT_EQ(y[j], static_cast<uint8_t>(clamp_rint(scaled, zero, 0, 255))) << x[j];
+    }
+    EXPECT_EQ(y[count], 77);
+  }
 }
 
 TEST_P(QuantizeRow, DequantizesByMultiplication) {
@@ -99,6 +169,25 @@ TEST_P(TransposeRow, MovesEveryElement) {
 }
 
 LAPIDARY_EACH_ROW(QuantizeRow, quantize_kernels());
+TEST_P(TransposeRow, RowsMayLieApart) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(45);
+  for (int i = 0; i < 60; ++i) {
+    TransposeArgs a = {.rows = draw.in(1, 40), .cols = draw.in(1, 40)};
+    a.x_row = a.cols + draw.in(0, 9);
+    a.y_row = a.rows + draw.in(1, 9);
+    const Array<float> x = draw.reals(a.rows * a.x_row, -1, 1);
+    Array<float> y(a.cols * a.y_row, 7.0f);
+    a.x = x.data();
+    a.y = y.data();
+    GetParam().call->bytes4(a);
+    for (int64_t c = 0; c < a.cols; ++c) {
+      for (int64_t r = 0; r < a.rows; ++r) ASSERT_EQ(y[c * a.y_row + r], x[r * a.x_row + c]);
+      ASSERT_EQ(y[c * a.y_row + a.rows], 7.0f);
+    }
+  }
+}
+
 LAPIDARY_EACH_ROW(TransposeRow, transpose_kernels());
 
 }  // namespace

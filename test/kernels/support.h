@@ -116,6 +116,24 @@ inline ConvShape draw_shape(Draw& draw, bool depthwise = false) {
   return s;
 }
 
+/// A convolution at whose edges the tiles of an implicit GEMM change: rows of 7 that share tiles,
+/// channels in whole blocks, K short and long, few pixels and many.
+inline ConvShape draw_tile_shape(Draw& draw) {
+  ConvShape s;
+  const bool point = draw.one_in(2);
+  s.kernel_h = s.kernel_w = point ? 1 : 3;
+  s.pad_top = s.pad_left = point ? 0 : 1;
+  s.stride_h = s.stride_w = draw.one_in(3) ? 2 : 1;
+  s.batch = draw.in(1, 2);
+  s.out_w = draw.one_in(2) ? 7 : draw.in(6, 16);
+  s.out_h = draw.in(1, 5);
+  s.in_w = (s.out_w - 1) * s.stride_w + 1;
+  s.in_h = (s.out_h - 1) * s.stride_h + 1;
+  s.in_c = draw.one_in(2) ? draw.in(1, 12) * 16 : draw.in(1, 200);
+  s.out_c = draw.one_in(2) ? draw.in(1, 3) * 64 : draw.in(1, 150);
+  return s;
+}
+
 inline std::string shape_text(const ConvShape& s) {
   return "batch " + std::to_string(s.batch) + " in " + std::to_string(s.in_h) + "x" +
          std::to_string(s.in_w) + "x" + std::to_string(s.in_c) + " out " + std::to_string(s.out_h) +

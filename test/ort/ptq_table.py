@@ -17,47 +17,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+import models
 import ort
-
-FASHION = "/usr/share/datasets/fashion-mnist"
-
-
-def records(assets):
-    """Model file -> (calibration record, evaluation record)."""
-    cifar = f"{assets}/data/cifar10"
-    unit = "scale: 0.00392156862745098"
-    cifar_norm = f"{unit}, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]"
-    fashion_norm = f"{unit}, mean: [0.286], std: [0.353]"
-    half = "scale: 0.00784313725490196, mean: [1.0], std: [1.0]"
-    calib200, val500 = f"{assets}/data/imagenet_calib200", f"{assets}/data/imagenet_val500"
-    labels = "labels: {}/labels.csv, label_column: class_index"
-
-    def cifar10(norm):
-        return (f"{{kind: cifar10, path: {cifar}/data_batch_1.bin, limit: 512, {norm}}}",
-                f"{{kind: cifar10, path: {cifar}/test_batch.bin, {norm}}}")
-
-    def imagenet(norm):
-        size = "resize: 256, crop: 224"
-        return (f"{{kind: images, path: {calib200}, {labels.format(calib200)}, {size}, {norm}}}",
-                f"{{kind: images, path: {val500}, {labels.format(val500)}, {size}, {norm}}}")
-
-    fashion = (f"{{kind: idx, path: {FASHION}/train-images-idx3-ubyte.gz, limit: 512, {fashion_norm}}}",
-               f"{{kind: idx, path: {FASHION}/t10k-images-idx3-ubyte.gz, "
-               f"labels: {FASHION}/t10k-labels-idx1-ubyte.gz, {fashion_norm}}}")
-    vww = (f"kind: raw, path: {assets}/data/vww256/images_u8_256x96x96x3.bin, shape: [96, 96, 3], dtype: u8, "
-           f"layout: nhwc, labels: {assets}/data/vww256/labels.csv, label_column: person, {unit}")
-    return {
-        "resnet20_cifar10_fp32": cifar10(cifar_norm),
-        "resnet56_cifar10_fp32": cifar10(cifar_norm),
-        "resnet8_mlperftiny_cifar10_fp32": cifar10("scale: 1.0"),
-        "mobilenet_v2_1.0_224_imagenet_deq_fp32": imagenet(half),
-        "mobilenet_v1_0.25_224_imagenet_fp32": imagenet(half),
-        "squeezenet_imagenet_fp32": imagenet("channels: bgr, mean: [103.94, 116.78, 123.68]"),
-        "tiny_darknet_imagenet_fp32": imagenet(unit),
-        "vww_mobilenetv1_025_96_fp32": (f"{{{vww}, limit: 128}}", f"{{{vww}, skip: 128}}"),
-        "fmnist_dscnn_fp32": fashion,
-        "fmnist_vit_fp32": fashion,
-    }
 
 
 def sqnr(y, yq):
@@ -128,12 +89,12 @@ def main():
     print("| model | FP32 top-1 Lapidary / ORT | INT8 top-1 Lapidary / ORT | Lapidary agreement % / SQNR dB | "
           "ORT agreement % / SQNR dB | differing integers in the last tensor | kB FP32 / INT8 | s |")
     print("| --- " * 8 + "|", flush=True)
-    for name, (calib, evaluation) in records(args.assets).items():
-        if wanted and name not in wanted:
+    for model in models.table(args.assets, None).values():
+        name = model.file.stem
+        if wanted and name not in wanted or not model.evaluation:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            model = Path(args.assets) / "models" / f"{name}.onnx"
-            cells = row(args.lapidary, model, calib, evaluation, args.option, Path(folder))
+            cells = row(args.lapidary, model.file, model.calib, model.evaluation, args.option, Path(folder))
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 

@@ -45,6 +45,19 @@ RegionKind only_kind(Drawing& d, ValueId y) {
   return regions[0].kind;
 }
 
+// Behind a chain of unary nodes, none of which is an activation, one is found all the same.
+TEST(Regions, AnActivationBehindALongChainOfUnaryNodes) {
+  Drawing d;
+  ValueId v = d.x;
+  for (int i = 0; i < 50; ++i) v = d.op(i % 2 ? "Tanh" : "Sigmoid", {v});
+  const ValueId y = d.mul(v, d.op("Sigmoid", {v}));
+  const auto regions = d.regions(y);
+  ASSERT_EQ(regions.size(), 1u);
+  EXPECT_EQ(regions[0].kind, RegionKind::kSilu);
+  EXPECT_THAT(regions[0].inputs, ElementsAre(v));
+  EXPECT_EQ(regions[0].nodes.size(), 2u);
+}
+
 // -- normalization, by how the square, the root and the division are written
 
 enum class Square { kPow, kMul };
@@ -200,6 +213,24 @@ TEST(Regions, AttentionSoftmaxTakesScaleAndMaskIn) {
   EXPECT_EQ(regions[0].nodes.size(), 3u);
   EXPECT_THAT(regions[0].inputs, ElementsAre(scores, mask));
   EXPECT_FLOAT_EQ(regions[0].factor, 0.25f);
+}
+
+TEST(Regions, AttentionSoftmaxBetweenIntegerProducts) {
+  Drawing d;
+  d.graph.set_opset("com.microsoft", 1);
+  const ValueId q = d.build.input("q", DType::kU8, {2, 8}),
+                k = d.build.input("k", DType::kU8, {8, 2}),
+                v = d.build.input("v", DType::kU8, {2, 8});
+  const ValueId s = d.number(0.5f), z = d.build.constant("z", Tensor::scalar<uint8_t>(3));
+  const ValueId scores =
+      d.build.op("MatMulIntegerToFloat", {q, k, s, s, z, z}, {}, "", "com.microsoft");
+  const ValueId p = d.op("Softmax", {d.mul(scores, d.number(0.25f))});
+  const ValueId bytes = d.op("QuantizeLinear", {p, s, z});
+  const auto regions = d.regions(d.op("QLinearMatMul", {bytes, s, z, v, s, z, s, z}));
+  ASSERT_EQ(regions.size(), 1u);
+  EXPECT_EQ(regions[0].kind, RegionKind::kAttentionSoftmax);
+  EXPECT_THAT(regions[0].inputs, ElementsAre(scores));
+  EXPECT_EQ(regions[0].factor, 0.25f);
 }
 
 TEST(Regions, SoftmaxAwayFromMatMulKeepsItsScaleOut) {

@@ -1,5 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <string>
+
 #include "lapidary/evaluate.h"
 #include "lapidary/exec.h"
 #include "src/ir/builder.h"
@@ -50,6 +54,38 @@ TEST(CompareLayers, ATensorOfRank3InTwoLayoutsIsOneTensor) {
     EXPECT_DOUBLE_EQ(layers[0].sqnr_db, 150);  // equal: the most that is told
     EXPECT_DOUBLE_EQ(layers[0].cosine, 1);
   }
+}
+
+/// x [2,30,100] -> Flatten "y", on integers of step 2 or on floats.
+Graph flatten_net(bool on_integers) {
+  Graph graph;
+  graph.set_opset("", 13);
+  GraphBuilder b(graph);
+  ValueId x = b.input("x", DType::kF32, {2, 30, 100});
+  const ValueId scale = b.constant("scale", Tensor::scalar(2.0f));
+  const ValueId zero = b.constant("zero", Tensor::of<uint8_t>({}, std::vector<uint8_t>{0}));
+  const auto pair = [&](ValueId v, const std::string& name) {
+    const ValueId q = b.op("QuantizeLinear", {v, scale, zero}, {}, name + "_quantized");
+    return b.op("DequantizeLinear", {q, scale, zero}, {}, name + "_dequantized");
+  };
+  if (on_integers) x = pair(x, "x");
+  const ValueId y = b.op("Flatten", {x}, {}, "y");
+  b.output(on_integers ? pair(y, "y") : b.op("Neg", {y}, {}, "z"));
+  infer_types(graph);
+  return graph;
+}
+
+// Values i mod 100 on a grid of step 2: the odd ones are off by 1. A sample has 30 times
+// sum i^2 = 99 * 100 * 199 / 6 = 328350 and 50 errors.
+TEST(CompareLayers, IntegersAreSeenAsWhatTheyStandFor) {
+  Tensor x(DType::kF32, {2, 30, 100});
+  for (size_t i = 0; i < 6000; ++i) x.mutable_data<float>()[i] = static_cast<float>(i % 100);
+  const Dataset data = dataset_of({{"x", x}});
+  const auto layers = compare_layers(flatten_net(true), flatten_net(false), data, {});
+  const auto y = std::find_if(layers.begin(), layers.end(),
+                              [](const LayerError& l) { return l.tensor == "y"; });
+  ASSERT_NE(y, layers.end());
+  EXPECT_NEAR(y->sqnr_db, 10 * std::log10(30 * 328350.0 / 1500), 1e-9);
 }
 
 }  // namespace

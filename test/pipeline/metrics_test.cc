@@ -2,10 +2,11 @@
 
 #include <cmath>
 #include <limits>
+#include <span>
 
 #include "lapidary/evaluate.h"
+#include "src/base/signal.h"
 #include "src/pipeline/metric.h"
-#include "src/pipeline/signal.h"
 
 namespace lapidary {
 namespace {
@@ -102,6 +103,23 @@ TEST(Signal, NotFinite) {
     EXPECT_TRUE(std::isnan(sqnr_db(other, other))) << bad;
     EXPECT_TRUE(std::isnan(cosine(y, other))) << bad;
   }
+}
+
+// y = 1..20, x = y + 1: sum y^2 = 20 * 21 * 41 / 6 = 2870, sum (y - x)^2 = 20, sum y x = 2870 +
+// 210, sum x^2 = 2870 + 2 * 210 + 20.
+TEST(Signal, OfAnyLength) {
+  std::vector<float> y, x;
+  for (int i = 1; i <= 20; ++i) {
+    y.push_back(static_cast<float>(i));
+    x.push_back(static_cast<float>(i + 1));
+  }
+  EXPECT_NEAR(sqnr_db(y, x), 10 * std::log10(2870.0 / 20), 1e-12);
+  EXPECT_NEAR(cosine(y, x), 3080 / std::sqrt(2870.0 * 3310.0), 1e-12);
+  PairSums parts;
+  for (const size_t first : {size_t{0}, size_t{7}, size_t{14}})
+    parts.add(std::span(y).subspan(first, first == 14 ? 6 : 7),
+              std::span(x).subspan(first, first == 14 ? 6 : 7));
+  EXPECT_NEAR(parts.sqnr_db(), 10 * std::log10(2870.0 / 20), 1e-12);
 }
 
 TEST(Signal, Ends) {

@@ -97,6 +97,26 @@ TEST(Report, IntegerLayersAreThoseThatRanOnIntegers) {
   EXPECT_EQ(json["of"], 2);
 }
 
+TEST(Report, LayersStandUnderTheRoofline) {
+  Report r = two_stages();
+  r.peaks = MachinePeaks{.int8_gops = 1000, .f32_gops = 100, .memory_gb_s = 10};
+  r.layers = {{"a<b", "Conv", 500, 1, {}, {}, 1e-5, "conv_s8", "int8", 100},  // 100 GOPS
+              {"c", "Relu", 0, 0, {}, {}, 1e-5, "", "int8", 100}};
+  const std::string html = report_html(r);
+  EXPECT_THAT(html, HasSubstr("Layers under the roofline"));
+  // 1 .. 1000 operations a byte on 928 units from 56, the layer at 10: one third. 10 .. 1000 GOPS
+  // on 366 units down to 380, the layer at 100: half.
+  EXPECT_THAT(html, HasSubstr("<circle cx=\"365.3\" cy=\"197.0\" r=\"5\" class=\"dot int8\"><title>"
+                              "a&lt;b (Conv, int8): 100.0 GOPS, 10 % of peak, 10.0 operations"));
+  const auto json = nlohmann::json::parse(report_json(r));
+  EXPECT_EQ(json["peaks"]["int8_gops"], 1000);
+  EXPECT_TRUE(json["peaks"]["bf16_gops"].is_null());
+  EXPECT_NEAR(json["layers"][0]["share_of_peak"].get<double>(), 0.1, 1e-9);
+  EXPECT_TRUE(json["layers"][1]["share_of_peak"].is_null());
+  r.layers[0].latency_ms.reset();
+  EXPECT_THAT(report_html(r), Not(HasSubstr("Layers under the roofline")));
+}
+
 TEST(Report, WhatGrewIsNotCalledSmaller) {
   Report r = two_stages();  // 3 ms -> 1 ms
   r.stages[0].size_bytes = 1'000'000;

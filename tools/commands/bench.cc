@@ -6,6 +6,7 @@
 #include "src/base/text.h"
 #include "src/data/npy.h"
 #include "tools/cli.h"
+#include "tools/peaks.h"
 
 namespace lapidary::cli {
 
@@ -26,22 +27,66 @@ double gops(const StepInfo& step) {
   return step.milliseconds > 0 ? 2e-6 * static_cast<double>(step.macs) / step.milliseconds : 0;
 }
 
-nlohmann::ordered_json layer_json(const StepInfo& step) {
-  return {{"nodes", step.nodes},         {"op", step.op},     {"kernel", step.kernel},
-          {"precision", step.precision}, {"macs", step.macs}, {"bytes_moved", step.bytes_moved},
-          {"ms", step.milliseconds},     {"gops", gops(step)}};
+/// Of the machine's peak in the step's precision.
+double share_of_peak(const StepInfo& step, const MachinePeaks& peaks) {
+  return gops(step) / peak_gops(peaks, step.precision);
 }
 
-std::string layers_text(const std::vector<StepInfo>& steps) {
-  std::string text = fmt::format("{:>9} {:>6} {:>9} {:>8}  {:<28} {}\n", "ms", "share", "MMACs",
-                                 "GOPS", "kernel", "step");
+nlohmann::ordered_json layer_json(const StepInfo& step, const MachinePeaks& peaks) {
+  nlohmann::ordered_json out = {{"nodes", step.nodes},     {"op", step.op},
+                                {"kernel", step.kernel},   {"precision", step.precision},
+                                {"macs", step.macs},       {"bytes_moved", step.bytes_moved},
+                                {"ms", step.milliseconds}, {"gops", gops(step)}};
+  out["share_of_peak"] =
+      step.macs > 0 ? nlohmann::ordered_json(share_of_peak(step, peaks)) : nullptr;
+  return out;
+}
+
+std::string layers_text(const std::vector<StepInfo>& steps, const MachinePeaks& peaks) {
+  std::string text = fmt::format("{:>9} {:>6} {:>9} {:>8} {:>7}  {:<28} {}\n", "ms", "share",
+                                 "MMACs", "GOPS", "of peak", "kernel", "step");
   double total = 0;
   for (const StepInfo& step : steps) total += step.milliseconds;
-  for (const StepInfo& step : steps)
-    text += fmt::format("{:>9.4f} {:>5.1f}% {:>9.3f} {:>8.1f}  {:<28} {} {}\n", step.milliseconds,
-                        100 * step.milliseconds / total, 1e-6 * static_cast<double>(step.macs),
-                        gops(step), step.kernel, step.op, step.nodes.empty() ? "" : step.nodes[0]);
-  return text + fmt::format("{:>9.4f} in all steps\n", total);
+  for (const StepInfo& step : steps) {
+    const std::string speed = step.macs > 0 ? fmt::format("{:>8.1f} {:>6.1f}%", gops(step),
+                                                          100 * share_of_peak(step, peaks))
+                                            : std::string(16, ' ');
+    text +=
+        fmt::format("{:>9.4f} {:>5.1f}% {:>9.3f} {}  {:<28} {} {}\n", step.milliseconds,
+                    100 * step.milliseconds / total, 1e-6 * static_cast<double>(step.macs), speed,
+                    step.kernel, step.op, step.nodes.empty() ? "" : printable(step.nodes[0]));
+  }
+  return text + fmt::format("{:>9.4f} in all steps; {}\n", total, peaks_text(peaks));
+}
+
+int time_kernels(const KernelBenchOptions& options, bool as_json) {
+  const std::vector<KernelTime> times = bench_kernels(options);
+  nlohmann::ordered_json json = {{"kernels", nlohmann::ordered_json::array()}};
+  std::string text = fmt::format("{:>7} {:>10} {:>8} {:>8} {:>7} {:<9} {:<22} {}\n", "threads",
+                                 "ms", "GOPS", "GB/s", "of peak", "(limit)", "row", "shape");
+  const std::string* shape = nullptr;
+  for (const KernelTime& t : times) {
+    json["kernels"].push_back({{"family", t.family},
+                               {"row", t.row},
+                               {"isa", t.isa},
+                               {"shape", t.shape},
+                               {"threads", t.threads},
+                               {"ms", t.ms},
+                               {"gops", t.gops},
+                               {"gb_s", t.gb_s},
+                               {"limit", t.limit},
+                               {"share_of_peak", t.share_of_peak}});
+    if (shape != nullptr && *shape != t.shape) text += '\n';
+    shape = &t.shape;
+    const std::string limit = "(" + t.limit + ")";
+    text += fmt::format("{:>7} {:>10.4f} {:>8.1f} {:>8.1f} {:>6.1f}% {:<9} {:<22} {}\n", t.threads,
+                        t.ms, t.gops, t.gb_s, 100 * t.share_of_peak, limit, t.row, t.shape);
+  }
+  if (as_json)
+    print_json(json);
+  else
+    print(text);
+  return 0;
 }
 
 /// What the ratio (the peer's time / lapidary's) says.
@@ -72,20 +117,24 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
   struct Options {
     std::string model;
     BenchOptions bench;
-    std::vector<std::string> shapes, inputs, versus;
+    std::vector<std::string> shapes, inputs, versus, families;
     FloatOptions floats;
-    bool layers = false;
+    bool layers = false, kernels = false;
   };
   auto o = std::make_shared<Options>();
   CLI::App* sub = add_command(app, "bench", "Latency of one inference", common, false);
-  sub->add_option("model", o->model, "The ONNX model")->required();
+  CLI::Option* model = sub->add_option("model", o->model, "The ONNX model");
   sub->add_option("--threads", o->bench.threads, "Thread counts: 1,2")
       ->delimiter(',')
       ->check(CLI::Range(1, 1024));
-  sub->add_option("--batch", o->bench.batch, "Samples in one inference")
+  sub->add_option("--batch", o->bench.batch,
+                  "Samples in one inference, where the model's first axis is open")
       ->check(CLI::Range(1, 65536));
-  sub->add_option("--seconds", o->bench.seconds, "Time spent on each thread count")
-      ->check(CLI::Range(0.01, 3600.0));
+  CLI::Option* seconds =
+      sub->add_option("--seconds", o->bench.seconds,
+                      "Time spent on each thread count (default 1); with --kernels on each shape "
+                      "and thread count (default 0.1)")
+          ->check(CLI::Range(0.001, 3600.0));
   sub->add_option("--input", o->inputs,
                   "NAME=FILE.npy, or NAME=NUMBER for every element; others are random (floats in "
                   "[-1, 1), integers 0 or 1)");
@@ -96,8 +145,25 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
       ->delimiter(',');
   sub->add_flag("--layers", o->layers, "Also the time of each step, on the first thread count");
   add_float_options(*sub, o->floats);
-  sub->callback([o, &common, &action] {
-    action = [o, &common] {
+  CLI::Option* kernels =
+      sub->add_flag("--kernels", o->kernels,
+                    "Instead of a model every kernel row that this CPU has, those of one shape in "
+                    "turn; --isa leaves none out")
+          ->excludes(model);
+  sub->add_option("--family", o->families, "With --kernels: only these families")
+      ->delimiter(',')
+      ->needs(kernels);
+  sub->callback([o, seconds, &common, &action] {
+    if (!o->kernels && o->model.empty()) throw CLI::RequiredError("model, or --kernels,");
+    action = [o, seconds, &common] {
+      if (o->kernels) {
+        KernelBenchOptions options;
+        options.threads = o->bench.threads;
+        options.families = o->families;
+        if (*seconds) options.seconds = o->bench.seconds;
+        options.log = common.log();
+        return time_kernels(options, common.json);
+      }
       o->bench.seed = common.seed;
       o->bench.float_arithmetic = o->floats.arithmetic();
       o->bench.log = common.log();
@@ -130,8 +196,10 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
       }
       if (o->layers) {
         const std::vector<StepInfo> steps = bench_layers(load_onnx(o->model), o->bench);
-        text += '\n' + layers_text(steps);
-        for (const StepInfo& step : steps) json["layers"].push_back(layer_json(step));
+        const MachinePeaks peaks = measure_peaks(o->bench.threads[0]);
+        text += '\n' + layers_text(steps, peaks);
+        for (const StepInfo& step : steps) json["layers"].push_back(layer_json(step, peaks));
+        json["peaks"] = peaks_json(peaks);
       }
       if (common.json)
         print_json(json);

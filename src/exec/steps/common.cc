@@ -92,6 +92,17 @@ Tail float_tail(const PlanBuilder& b, NodeId id, bool residual) {
   return tail;
 }
 
+Tensor column_vector(const Tensor& tensor, int64_t columns, float factor) {
+  if (tensor.dtype() != DType::kF32) return {};
+  const bool one = tensor.size() == 1;
+  if (!one && (tensor.size() != columns || tensor.dim(-1) != columns)) return {};
+  Tensor out(DType::kF32, {columns});
+  const auto from = tensor.data<float>();
+  auto to = out.mutable_data<float>();
+  for (size_t i = 0; i < to.size(); ++i) to[i] = factor * from[one ? 0 : i];
+  return out;
+}
+
 Tensor owned_floats(const Tensor& tensor) {
   Tensor copy(DType::kF32, {tensor.size()});
   std::memcpy(copy.mutable_raw(), tensor.raw(), tensor.size_bytes());

@@ -34,6 +34,10 @@ struct Tail {
 /// shape (where `residual`), then an activation.
 Tail float_tail(const PlanBuilder& b, NodeId id, bool residual);
 
+/// factor times a constant, one float per column of a product; empty where it is no float tensor of
+/// one element or of `columns` along its last axis.
+Tensor column_vector(const Tensor& tensor, int64_t columns, float factor);
+
 /// `count` elements of a constant float tensor with 64 readable bytes behind them.
 Tensor owned_floats(const Tensor& tensor);
 

@@ -2,6 +2,8 @@
 
 #include "kernels/dw_f32/dw_f32.h"
 #include "src/exec/steps/common.h"
+#include "src/exec/steps/groups.h"
+#include "src/exec/steps/place.h"
 #include "src/exec/steps/product_f32.h"
 #include "src/exec/steps/rules.h"
 
@@ -18,6 +20,13 @@ bool build_conv(PlanBuilder& b, NodeId id) {
   auto shape = window_shape(b, id, x, b.output(id), kernel);
   if (!shape) return false;
   shape->groups = b.attrs(id).get_int("group", 1);
+  const float* filters = weights->data<float>().data();
+  std::vector<float> joined;
+  if (const int64_t n = groups_to_join(*shape); n > 1) {
+    joined = join_groups(*shape, n, filters, [](int64_t) { return 0.0f; });
+    filters = joined.data();
+    shape->groups /= n;
+  }
 
   const NarrowProduct narrow = narrow_product(b, *shape, *weights);
   const ConvF32Kernel* row = narrow.row;
@@ -26,10 +35,9 @@ bool build_conv(PlanBuilder& b, NodeId id) {
                                         : kernels::select_conv_f32(*shape).kernel;
   const Tail tail = float_tail(b, id, /*residual=*/true);
   Tensor packed = b.packed(static_cast<int64_t>(row->call->packed_bytes(*shape)));
-  row->call->pack(*shape,
-                  {.data = weights->data<float>().data(),
-                   .bias = bias ? b.constant(bias)->data<float>().data() : nullptr},
-                  packed.mutable_raw());
+  row->call->pack(
+      *shape, {.data = filters, .bias = bias ? b.constant(bias)->data<float>().data() : nullptr},
+      packed.mutable_raw());
 
   StepSpec spec;
   spec.nodes = tail.nodes;
@@ -37,19 +45,23 @@ bool build_conv(PlanBuilder& b, NodeId id) {
   spec.precision = narrow.precision;
   const Operand in = b.channels_last(x);
   const Operand residual = tail.residual ? b.channels_last(tail.residual) : Operand();
-  const Operand out = b.create(tail.output, Layout::kChannelsLast);
+  const bool over = residual.valid() && residual.storage != in.storage &&
+                    residual.shape == b.shape(tail.output) && !kernels::is_depthwise(*shape);
+  const Place place =
+      over ? place_over(b, tail.output, residual, tail.nodes) : place_result(b, tail.output);
   const int scratch =
       b.scratch(static_cast<int64_t>(kernels::scratch_bytes(*row, *shape, b.threads())));
   spec.reads = {in};
   if (residual.valid()) spec.reads.push_back(residual);
-  spec.writes = {out};
+  spec.writes = {place.out};
   spec.scratch = {scratch};
   spec.run = [=, shape = *shape, activation = tail.activation](const StepRun& run) {
     ConvF32Args args;
     args.shape = shape;
     args.x = run.data<const float>(in);
     args.packed = packed.raw();
-    args.y = run.data<float>(out);
+    args.y = place.data<float>(run);
+    args.y_stride = place.stride;
     args.activation = activation;
     args.residual = residual.valid() ? run.data<const float>(residual) : nullptr;
     args.scratch = run.at(scratch);

@@ -98,18 +98,6 @@ void pack(PlanBuilder& b, PackedProduct& p, const Tensor& matrix, bool transpose
   p.kernel->call->pack(p.shape, weights, p.packed.mutable_raw());
 }
 
-/// A constant as one float per column, 0-padded behind; empty where it is of another shape.
-Tensor column_vector(const Tensor& tensor, int64_t columns, float factor) {
-  if (tensor.dtype() != DType::kF32) return {};
-  const bool one = tensor.size() == 1;
-  if (!one && (tensor.size() != columns || tensor.dim(-1) != columns)) return {};
-  Tensor out(DType::kF32, {columns});
-  const auto from = tensor.data<float>();
-  auto to = out.mutable_data<float>();
-  for (size_t i = 0; i < to.size(); ++i) to[i] = factor * from[one ? 0 : i];
-  return out;
-}
-
 /// The bias of an Add behind a product: consumed into `p`.
 void take_bias(const PlanBuilder& b, PackedProduct& p) {
   const NodeId next = b.only_consumer(p.tail.output);

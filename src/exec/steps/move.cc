@@ -2,6 +2,7 @@
 
 #include "src/exec/steps/convert.h"
 #include "src/exec/steps/copy.h"
+#include "src/exec/steps/place.h"
 #include "src/exec/steps/rules.h"
 
 namespace lapidary::exec {
@@ -27,6 +28,13 @@ std::optional<std::vector<int64_t>> constant_ints(const PlanBuilder& b, ValueId 
   else
     return std::nullopt;
   return out;
+}
+
+/// Room for elements of `from` that move into `y`: in place where they lie as a Concat wants them.
+Place place_as(PlanBuilder& b, ValueId y, const Operand& from) {
+  if (from.layout == Layout::kChannelsLast && from.biased == (from.dtype == DType::kI8))
+    return place_result(b, y);
+  return {.out = b.create(y, from.layout, from.biased)};
 }
 
 size_t wrapped(int64_t axis, size_t rank) {
@@ -77,22 +85,25 @@ bool build_transpose(PlanBuilder& b, NodeId id) {
   return true;
 }
 
+/// Inputs that were written in place already are left out.
 bool build_concat(PlanBuilder& b, NodeId id) {
   const ValueId y = b.output(id);
-  const Layout layout = b.follow(id);
-  const bool biased = b.dtype(y) == DType::kI8 && b.operand(b.input(id, 0)).biased;
-  std::vector<Operand> inputs;
-  for (const ValueId x : b.node(id).inputs) inputs.push_back(b.get(x, layout, biased));
+  const auto concat = concat_parts(b, id);
+  if (!concat) return false;
+  const Operand* room = b.reserved(y);
+  const Layout layout = room ? room->layout : b.follow(id);
+  const bool biased = b.dtype(y) == DType::kI8 && (room || b.operand(b.input(id, 0)).biased);
+  std::vector<std::pair<Operand, int64_t>> inputs;
+  for (size_t i = 0; i < concat->values.size(); ++i)
+    if (const ValueId x = concat->values[i]; !b.operand(x).slice)
+      inputs.push_back({b.get(x, layout, biased), concat->begins[i]});
+  if (inputs.empty()) return b.alias(y, *room, layout), true;
   const Operand to = b.create(y, layout, biased);
   const auto strides = to.strides();
-  const size_t axis = wrapped(b.attrs(id).get_int("axis", 1), to.shape.size());
   std::vector<Move> moves;
-  int64_t at = 0;
-  for (const Operand& from : inputs) {
-    moves.push_back(
-        make_move(from, to, axes_of(from.shape, from.strides(), strides), 0, at * strides[axis]));
-    at += from.shape[axis];
-  }
+  for (const auto& [from, at] : inputs)
+    moves.push_back(make_move(from, to, axes_of(from.shape, from.strides(), strides), 0,
+                              at * strides[static_cast<size_t>(concat->axis)]));
   emit_moves(b, id, std::move(moves));
   return true;
 }
@@ -139,18 +150,20 @@ bool build_slice(PlanBuilder& b, NodeId id) {
     offset += std::clamp<int64_t>(start, 0, step < 0 ? size - 1 : size) * strides[axis];
     strides[axis] *= step;
   }
-  const Operand to = b.create(y, from.layout, from.biased);
-  emit_moves(b, id, {make_move(from, to, axes_of(to.shape, strides, to.strides()), offset)});
+  const Place place = place_as(b, y, from);
+  emit_moves(b, id,
+             {make_move(from, place.out, axes_of(place.out.shape, strides, place.strides()), offset,
+                        place.at)});
   return true;
 }
 
-/// Elements of a constant scalar index, or of constant indices that follow each other.
+/// A copy where the index is one constant, or indices are constants that follow each other.
 bool build_gather(PlanBuilder& b, NodeId id) {
   const ValueId x = b.input(id, 0), y = b.output(id);
   const auto indices = constant_ints(b, b.input(id, 1));
-  if (!indices) return false;
+  if (!indices) return build_gather_rows(b, id);
   for (size_t i = 1; i < indices->size(); ++i)
-    if ((*indices)[i] != (*indices)[0] + static_cast<int64_t>(i)) return false;
+    if ((*indices)[i] != (*indices)[0] + static_cast<int64_t>(i)) return build_gather_rows(b, id);
   const Shape in = b.shape(x);
   const size_t axis = wrapped(b.attrs(id).get_int("axis", 0), in.size());
   const int64_t first = (*indices)[0] < 0 ? (*indices)[0] + in[axis] : (*indices)[0];
@@ -230,15 +243,15 @@ bool build_resize(PlanBuilder& b, NodeId id) {
   for (size_t i = 0; i < in.size(); ++i)
     if (out[i] % in[i] != 0) return false;
   const Operand from = as_lies(b, x, b.follow(id));
-  const Operand to = b.create(y, from.layout, from.biased);
-  const auto own = from.strides(), target = to.strides();
+  const Place place = place_as(b, y, from);
+  const auto own = from.strides(), target = place.strides();
   std::vector<CopyAxis> axes;
   for (size_t i = 0; i < in.size(); ++i) {
     const int64_t factor = out[i] / in[i];
     axes.push_back({in[i], own[i], target[i] * factor});
     axes.push_back({factor, 0, target[i]});
   }
-  emit_moves(b, id, {make_move(from, to, std::move(axes))});
+  emit_moves(b, id, {make_move(from, place.out, std::move(axes), 0, place.at)});
   return true;
 }
 

@@ -1,6 +1,7 @@
 #include "kernels/pool/pool.h"
 
 #include "src/exec/steps/common.h"
+#include "src/exec/steps/place.h"
 #include "src/exec/steps/quant.h"
 #include "src/exec/steps/rules.h"
 
@@ -29,16 +30,18 @@ void emit_pool(PlanBuilder& b, NodeId id, PoolArgs args, PoolFn call) {
   const ValueId x = b.input(id, 0), y = b.output(id);
   spec.precision = is_byte(b.dtype(y)) ? "int8" : "float32";
   const Operand in = b.get_u8(x, Layout::kChannelsLast);
-  const Operand out = b.create_u8(y, Layout::kChannelsLast);
+  const Place place = place_result(b, y);
   spec.reads = {in};
-  spec.writes = {out};
+  spec.writes = {place.out};
+  args.y_stride = place.stride;
+  const bool bytes = is_byte(b.dtype(y));
   spec.run = [=](const StepRun& run) {
     run.parallel(args.shape.batch * args.shape.out_h, 1, [&](int64_t begin, int64_t end) {
       PoolArgs part = args;
       part.row_begin = begin;
       part.row_end = end;
       part.x = run.at(in.storage);
-      part.y = run.at(out.storage);
+      part.y = bytes ? static_cast<void*>(place.data<uint8_t>(run)) : place.data<float>(run);
       call(part);
     });
   };

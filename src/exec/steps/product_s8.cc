@@ -1,6 +1,7 @@
 #include "src/exec/steps/product_s8.h"
 
 #include "kernels/dw_s8/dw_s8.h"
+#include "src/exec/steps/place.h"
 
 namespace lapidary::exec {
 
@@ -70,6 +71,18 @@ kernels::ConvS8Residual residual_of(const PlanBuilder& b, const ByteTail& tail) 
   return residual;
 }
 
+Place place_of(PlanBuilder& b, const ProductS8& p, const Operand& in, const Operand& residual) {
+  const ByteTail& tail = p.tail;
+  const bool over = residual.valid() && residual.storage != in.storage &&
+                    residual.dtype == b.dtype(tail.output) &&
+                    residual.shape == b.shape(tail.output) && !kernels::is_depthwise(p.shape);
+  if (p.layout == Layout::kRowMajor || p.output != ConvS8Output::kU8)
+    return {.out = over ? b.create_over(tail.output, residual, tail.nodes)
+                        : b.create_u8(tail.output, p.layout)};
+  return over ? place_over(b, tail.output, residual, tail.nodes)
+              : place_result(b, tail.output, /*takes_table=*/!tail.add);
+}
+
 }  // namespace
 
 void emit_product_s8(PlanBuilder& b, const ProductS8& p) {
@@ -88,12 +101,14 @@ void emit_product_s8(PlanBuilder& b, const ProductS8& p) {
     residual = residual_of(b, p.tail);
     other = b.get_u8(b.input(p.tail.add, 3 - p.tail.add_slot), p.layout);
   }
-  const Operand out = b.create_u8(p.tail.output, p.layout);
+  const Place place = place_of(b, p, in, other);
+  std::optional<Table> table = p.tail.table;
+  if (place.table) table = table ? composed(*table, *place.table) : *place.table;
   const int scratch =
       b.scratch(static_cast<int64_t>(kernels::scratch_bytes(*row, p.shape, b.threads())));
   spec.reads = {in};
   if (other.valid()) spec.reads.push_back(other);
-  spec.writes = {out};
+  spec.writes = {place.out};
   spec.scratch = {scratch};
 
   ConvS8Args args;
@@ -102,11 +117,12 @@ void emit_product_s8(PlanBuilder& b, const ProductS8& p) {
   args.output = p.output;
   args.x_zero = p.x_zero;
   args.y_zero = p.y_zero;
-  spec.run = [=, table = p.tail.table, float_bias = p.float_bias](const StepRun& run) {
+  args.y_stride = place.stride;
+  spec.run = [=, float_bias = p.float_bias](const StepRun& run) {
     ConvS8Args call = args;
     call.packed = packed.raw();
     call.x = run.data<const uint8_t>(in);
-    call.y = run.at(out.storage);
+    call.y = run.data<uint8_t>(place.out) + place.at;
     call.table = table ? table->data() : nullptr;
     call.float_bias = float_bias.empty() ? nullptr : float_bias.data<float>().data();
     call.residual = residual;

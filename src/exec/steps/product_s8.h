@@ -28,6 +28,7 @@ std::optional<int> byte_zero(const PlanBuilder& b, ValueId zero, DType storage);
 struct ProductS8 {
   kernels::ConvShape shape;
   WeightsS8 weights;
+  std::vector<uint8_t> joined;     ///< what `weights` points to where groups were joined
   const int32_t* bias = nullptr;   ///< [OC] or null
   std::vector<float> multipliers;  ///< empty: kI32
   int x_zero = 0, y_zero = 0;

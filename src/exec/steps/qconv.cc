@@ -1,10 +1,22 @@
 #include "src/exec/steps/common.h"
+#include "src/exec/steps/groups.h"
 #include "src/exec/steps/product_s8.h"
 #include "src/exec/steps/rules.h"
 
 namespace lapidary::exec {
 
 namespace {
+
+/// n groups as one; a weight that is its zero point multiplies by 0.
+void join(ProductS8& p, int64_t n) {
+  const std::vector<int32_t>& zeros = p.weights.zero_points;
+  const auto zero = [&](int64_t oc) {
+    return zeros.empty() ? 0 : zeros[zeros.size() == 1 ? 0 : static_cast<size_t>(oc)];
+  };
+  p.joined = join_groups(p.shape, n, static_cast<const uint8_t*>(p.weights.weights.data), zero);
+  p.weights.weights.data = p.joined.data();
+  p.shape.groups /= n;
+}
 
 /// Shape and weights of a convolution whose weights are input `w`.
 bool read_conv(const PlanBuilder& b, NodeId id, size_t w, ValueId zero_point, ProductS8& p) {
@@ -18,6 +30,7 @@ bool read_conv(const PlanBuilder& b, NodeId id, size_t w, ValueId zero_point, Pr
   const auto packed = weights_s8(b, b.input(id, w), zero_point, p.shape.out_c);
   if (!packed) return false;
   p.weights = *packed;
+  if (const int64_t n = groups_to_join(p.shape); n > 1) join(p, n);
   p.layout = Layout::kChannelsLast;
   return true;
 }

@@ -4,6 +4,7 @@
 
 #include "kernels/pool/pool.h"
 #include "src/exec/steps/grid.h"
+#include "src/exec/steps/place.h"
 #include "src/exec/steps/quant.h"
 #include "src/exec/steps/rules.h"
 #include "src/ops/evaluate.h"
@@ -117,23 +118,22 @@ bool build_qlinear_mul(PlanBuilder& b, NodeId id) {
   return true;
 }
 
-/// Any op of one 8-bit input and constants, element by element.
+/// A function of one 8-bit value, of one node or many.
 bool build_table(PlanBuilder& b, NodeId id) {
-  const ValueId x = b.input(id, 0), y = b.output(id);
-  if (!is_byte(b.dtype(x)) || !is_byte(b.dtype(y)) || b.shape(x) != b.shape(y)) return false;
-  const auto table = table_by_reference(b, id, 0);
-  if (!table) return false;
+  const ValueId x = b.input(id, 0);
+  const auto f = byte_function(b, x, id, /*whole=*/false);
+  if (!f) return false;
   StepSpec spec;
-  spec.nodes = {id};
+  spec.nodes = f->nodes;
   const auto* kernel = kernels::select_eltwise_s8().kernel;
   spec.kernel = kernel->row.name;
   spec.precision = "int8";
   const Operand in = b.get_u8(x, b.follow(id));
-  const Operand out =
-      in.dtype == b.dtype(y) ? b.create_over(y, in, spec.nodes) : b.create_u8(y, in.layout);
+  const Operand out = in.dtype == b.dtype(f->output) ? b.create_over(f->output, in, spec.nodes)
+                                                     : b.create_u8(f->output, in.layout);
   spec.reads = {in};
   spec.writes = {out};
-  spec.run = [=, table = *table, count = in.count()](const StepRun& run) {
+  spec.run = [=, table = f->table, count = in.count()](const StepRun& run) {
     run.parallel(count, 16384, [&](int64_t begin, int64_t end) {
       kernel->call->lut({.cols = end - begin,
                          .x = run.data<const uint8_t>(in) + begin,
@@ -145,46 +145,39 @@ bool build_table(PlanBuilder& b, NodeId id) {
   return true;
 }
 
-/// com.microsoft QLinearConcat: y_scale, y_zero, then tensor, scale, zero of each input.
+/// com.microsoft QLinearConcat; inputs that were written in place already are left out.
 bool build_qlinear_concat(PlanBuilder& b, NodeId id) {
   const ValueId y = b.output(id);
-  const auto result = byte_params(b, id, 0, b.dtype(y));
-  if (!result) return false;
+  const auto concat = concat_parts(b, id);
+  if (!concat) return false;
   struct Part {
     Operand from;
     Table table;
     int64_t cols, at;
   };
-  std::vector<Table> tables;
-  for (size_t i = 2; i < b.node(id).inputs.size(); i += 3) {
-    const auto params = byte_params(b, id, i + 1, b.dtype(b.input(id, i)));
-    if (!params) return false;
-    tables.push_back(requantize_table(*params, *result));
-  }
-  const Layout layout = b.follow(id);
+  const Operand* room = b.reserved(y);
+  const Layout layout = room ? room->layout : b.follow(id);
   std::vector<Part> parts;
   StepSpec spec;
   spec.nodes = {id};
   const auto* kernel = kernels::select_eltwise_s8().kernel;
   spec.kernel = kernel->row.name;
   spec.precision = "int8";
-  for (size_t i = 0; i < tables.size(); ++i) {
-    parts.push_back({b.get_u8(b.input(id, 2 + 3 * i), layout), tables[i], 0, 0});
+  const auto axis = static_cast<size_t>(concat->axis);
+  for (size_t i = 0; i < concat->values.size(); ++i) {
+    if (b.operand(concat->values[i]).slice) continue;
+    parts.push_back({b.get_u8(concat->values[i], layout), concat->tables[i], 0, concat->begins[i]});
     spec.reads.push_back(parts.back().from);
   }
+  if (parts.empty()) return b.alias(y, *room, layout), true;
   const Operand out = b.create_u8(y, layout);
   spec.writes = {out};
   // Physically [outer, axis, inner]: one input is `outer` runs of (its axis size) * inner.
-  const auto rank = static_cast<int64_t>(out.shape.size());
-  int64_t axis = b.attrs(id).get_int("axis", 1);
-  if (axis < 0) axis += rank;
-  const int64_t inner = out.strides()[static_cast<size_t>(axis)];
-  const int64_t row = out.shape[static_cast<size_t>(axis)] * inner, rows = out.count() / row;
-  int64_t at = 0;
+  const int64_t inner = out.strides()[axis];
+  const int64_t row = out.shape[axis] * inner, rows = out.count() / row;
   for (Part& part : parts) {
-    part.cols = part.from.shape[static_cast<size_t>(axis)] * inner;
-    part.at = at;
-    at += part.cols;
+    part.cols = part.from.shape[axis] * inner;
+    part.at *= inner;
   }
   spec.run = [=](const StepRun& run) {
     run.parallel(rows, 1 + 16384 / row, [&](int64_t begin, int64_t end) {

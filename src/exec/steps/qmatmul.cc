@@ -1,3 +1,4 @@
+#include "src/exec/steps/common.h"
 #include "src/exec/steps/product_s8.h"
 #include "src/exec/steps/rules.h"
 
@@ -25,6 +26,19 @@ bool read_product(const PlanBuilder& b, NodeId id, ValueId weights, ValueId zero
   }
   p.tail = {.nodes = {id}, .output = b.output(id)};
   return true;
+}
+
+/// The constant that an Add behind the product adds to each column: the same float sum as by a step
+/// of its own.
+void take_float_bias(const PlanBuilder& b, ProductS8& p) {
+  const NodeId add = b.only_consumer(p.tail.output);
+  if (!add || !b.node(add).is("Add") || b.shape(b.output(add)) != b.shape(p.tail.output)) return;
+  const Tensor* bias = b.constant(b.input(add, b.input(add, 0) == p.tail.output ? 1 : 0));
+  if (bias == nullptr) return;
+  p.float_bias = column_vector(*bias, p.shape.out_c, 1.0f);
+  if (p.float_bias.empty()) return;
+  p.tail.nodes.push_back(add);
+  p.tail.output = b.output(add);
 }
 
 }  // namespace
@@ -88,9 +102,12 @@ bool build_matmul_integer_to_float(PlanBuilder& b, NodeId id) {
   if (!a || !scales || (b.input(id, 6) && (bias == nullptr || bias->size() != p.shape.out_c)))
     return false;
   for (const float scale : *scales) p.multipliers.push_back(a->scale * scale);
-  if (bias != nullptr) p.float_bias = owned_floats(*bias);
   p.x_zero = a->zero;
   p.output = ConvS8Output::kF32;
+  if (bias != nullptr)
+    p.float_bias = owned_floats(*bias);
+  else
+    take_float_bias(b, p);
   emit_product_s8(b, p);
   return true;
 }

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "src/ops/evaluate.h"
-
 namespace lapidary::exec {
 
 std::optional<ByteParams> byte_params(const PlanBuilder& b, ValueId scale, ValueId zero,
@@ -20,28 +18,6 @@ std::optional<ByteParams> byte_params(const PlanBuilder& b, ValueId scale, Value
   return p;
 }
 
-std::optional<Table> table_by_reference(const PlanBuilder& b, NodeId id, size_t slot) {
-  const Node& node = b.node(id);
-  std::vector<const Tensor*> inputs;
-  for (size_t i = 0; i < node.inputs.size(); ++i) {
-    const Tensor* given = b.constant(node.inputs[i]);
-    if (i != slot && node.inputs[i] && given == nullptr) return std::nullopt;
-    inputs.push_back(given);
-  }
-  const bool biased_in = b.dtype(node.inputs[slot]) == DType::kI8;
-  Tensor all(b.dtype(node.inputs[slot]), {256});
-  auto* bytes = static_cast<uint8_t*>(all.mutable_raw());
-  for (int i = 0; i < 256; ++i) bytes[i] = static_cast<uint8_t>(biased_in ? i ^ 0x80 : i);
-  inputs[slot] = &all;
-  const Tensor made = evaluate_node(b.graph(), id, inputs)[0];
-  if (!is_byte(made.dtype()) || made.size() != 256) return std::nullopt;
-  Table table;
-  const auto* out = static_cast<const uint8_t*>(made.raw());
-  for (size_t i = 0; i < 256; ++i)
-    table[i] = static_cast<uint8_t>(made.dtype() == DType::kI8 ? out[i] ^ 0x80 : out[i]);
-  return table;
-}
-
 Table requantize_table(const ByteParams& x, const ByteParams& y) {
   Table table;
   for (int q = 0; q < 256; ++q) {
@@ -52,11 +28,13 @@ Table requantize_table(const ByteParams& x, const ByteParams& y) {
   return table;
 }
 
-namespace {
-
-bool is_table_op(const Node& node) {
-  return node.is("QLinearSigmoid", "com.microsoft") || node.is("QLinearLeakyRelu", "com.microsoft");
+Table composed(const Table& first, const Table& second) {
+  Table table;
+  for (size_t i = 0; i < 256; ++i) table[i] = second[first[i]];
+  return table;
 }
+
+namespace {
 
 /// True where the value is operand A (slot 0) or B (slot 3), and the other is u8, of the same shape
 /// and computed before.
@@ -75,18 +53,14 @@ bool adds_computed(const PlanBuilder& b, NodeId add, ValueId value, size_t* slot
 
 ByteTail byte_tail(const PlanBuilder& b, NodeId id, bool residual) {
   ByteTail tail{.nodes = {id}, .output = b.output(id)};
-  NodeId next = b.only_consumer(tail.output);
-  while (next && is_table_op(b.node(next)) && b.input(next, 0) == tail.output) {
-    const auto table = table_by_reference(b, next, 0);
-    if (!table) return tail;
-    Table composed = *table;
-    if (tail.table)
-      for (size_t i = 0; i < 256; ++i) composed[i] = (*table)[(*tail.table)[i]];
-    tail.table = composed;
-    tail.nodes.push_back(next);
-    tail.output = b.output(next);
-    next = b.only_consumer(tail.output);
+  if (const auto f = is_byte(b.dtype(tail.output))
+                         ? byte_function(b, tail.output, {}, /*whole=*/true)
+                         : std::nullopt) {
+    tail.table = f->table;
+    tail.nodes.insert(tail.nodes.end(), f->nodes.begin(), f->nodes.end());
+    tail.output = f->output;
   }
+  const NodeId next = b.only_consumer(tail.output);
   if (next && residual && adds_computed(b, next, tail.output, &tail.add_slot)) {
     tail.add = next;
     tail.nodes.push_back(next);

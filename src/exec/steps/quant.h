@@ -1,10 +1,10 @@
 #pragma once
 
-#include <array>
 #include <optional>
 #include <vector>
 
 #include "src/exec/planner.h"
+#include "src/exec/steps/byte_function.h"
 
 namespace lapidary::exec {
 
@@ -27,15 +27,11 @@ inline std::optional<ByteParams> byte_params(const PlanBuilder& b, NodeId id, si
   return byte_params(b, b.input(id, at), b.input(id, at + 1), storage);
 }
 
-/// A function of one byte, s8 ones as their bytes plus 128 on both sides.
-using Table = std::array<uint8_t, 256>;
-
-/// The table of a node that computes each element of its output from the same element of its input
-/// `slot` and constants alone, by its reference evaluation. None where another input is not
-/// constant.
-std::optional<Table> table_by_reference(const PlanBuilder& b, NodeId id, size_t slot);
 /// y = sat(rint((q - zx) * sx / sy) + zy), true division.
 Table requantize_table(const ByteParams& x, const ByteParams& y);
+
+/// second(first(q))
+Table composed(const Table& first, const Table& second);
 
 /// What follows an integer node in its epilogue: a table, then (for convolutions) QLinearAdd with a
 /// value already computed.

@@ -88,6 +88,17 @@ bool build_quantize(PlanBuilder& b, NodeId id) {
     kernels::QuantizeArgs args;
     args.scale = p.scale;
     args.zero = p.zero;
+    if (g.transpose && g.batch == 1)  // by columns, each a run of the result
+      return run.parallel(g.cols, 1 + kGrainElements / g.rows, [&](int64_t begin, int64_t end) {
+        kernels::QuantizeArgs part = args;
+        part.transpose = true;
+        part.rows = g.rows;
+        part.cols = end - begin;
+        part.x_row = g.cols;
+        part.x = run.data<const float>(g.from) + begin;
+        part.y = run.data<uint8_t>(g.to) + begin * g.rows;
+        call->quantize(part);
+      });
     split(run, g, args, [&](kernels::QuantizeArgs part, int64_t at) {
       part.x = run.data<const float>(g.from) + at;
       part.y = run.data<uint8_t>(g.to) + at;
@@ -98,6 +109,10 @@ bool build_quantize(PlanBuilder& b, NodeId id) {
 }
 
 bool build_dequantize(PlanBuilder& b, NodeId id) {
+  // The byte functions that begin here; float readers that are left need the step as well.
+  while (!b.built(id) && build_table(b, id)) {
+  }
+  if (b.built(id)) return true;
   const ValueId x = b.input(id, 0), y = b.output(id);
   const auto p = byte_params(b, id, 1, b.dtype(x));
   if (b.dtype(y) != DType::kF32 || !p || by_blocks(b, id)) return false;

@@ -1,7 +1,6 @@
 #include <algorithm>
-#include <cmath>
 
-#include "kernels/exp_f32/exp_f32.h"
+#include "kernels/softmax_f32/softmax_f32.h"
 #include "src/exec/steps/common.h"
 #include "src/exec/steps/rules.h"
 
@@ -20,13 +19,6 @@ float sum_of(const float* x, int64_t count) {
   for (; i < count; ++i) sum += x[i];
   for (int64_t l = 0; l < kLanes; ++l) sum += lanes[l];
   return sum;
-}
-
-void softmax_row(const kernels::ExpF32Functions& kernel, const float* x, float* y, int64_t count) {
-  const float top = *std::max_element(x, x + count);
-  kernel.exp({.count = count, .x = x, .y = y, .shift = top});
-  const float sum = sum_of(y, count);
-  for (int64_t i = 0; i < count; ++i) y[i] /= sum;
 }
 
 /// `rows` of `cols` elements, one after the other.
@@ -76,11 +68,21 @@ bool build_softmax(PlanBuilder& b, NodeId id) {
   const int64_t cols = (rank == 0 ? 1 : shape[static_cast<size_t>(axis)]) * inner;
   const Operand in = b.row_major(x);
   const Operand out = b.create_over(y, in, std::span(&id, 1));
-  const auto* kernel = kernels::select_exp_f32().kernel;
-  emit_rows(b, id, in, out, in.count() / cols, cols, "softmax_f32",
-            [cols, kernel](const float* from, float* to, int64_t row) {
-              softmax_row(*kernel->call, from + row * cols, to + row * cols, cols);
-            });
+  const auto* kernel = kernels::select_softmax_f32().kernel;
+  StepSpec spec;
+  spec.nodes = {id};
+  spec.kernel = kernel->row.name;
+  spec.reads = {in};
+  spec.writes = {out};
+  spec.run = [=, rows = in.count() / cols](const StepRun& run) {
+    run.parallel(rows, 1 + 4096 / cols, [&](int64_t begin, int64_t end) {
+      kernel->call->softmax({.rows = end - begin,
+                             .cols = cols,
+                             .x = run.data<const float>(in) + begin * cols,
+                             .y = run.data<float>(out) + begin * cols});
+    });
+  };
+  b.emit(std::move(spec));
   return true;
 }
 

@@ -12,6 +12,8 @@ namespace lapidary::exec {
 #undef LAPIDARY_STEP
 
 // What several rules share.
+/// Gather of indices that are no constants that follow each other.
+bool build_gather_rows(PlanBuilder& b, NodeId id);
 /// QLinearMatMul and MatMulIntegerToFloat where neither factor is constant.
 bool build_qlinear_matmul_of_two(PlanBuilder& b, NodeId id);
 bool build_matmul_integer_to_float_of_two(PlanBuilder& b, NodeId id);

@@ -40,13 +40,39 @@ constexpr std::pair<RegionKind, double (*)(double)> kFunctions[] = {
 // Each is one of the functions, or a step of one that computes more than a path can.
 constexpr std::string_view kWhole[] = {"Gelu", "HardSwish", "Mish"};
 
-bool is_one_of(const Graph& graph, NodeId node, std::span<const std::string_view> ops) {
-  return std::any_of(ops.begin(), ops.end(),
-                     [&](std::string_view op) { return is_op(graph, node, op); });
-}
+// What is asked of every node again and again, looked up once, by NodeId::index.
+class NodeTraits {
+ public:
+  explicit NodeTraits(const Graph& graph) {
+    for (NodeId id : graph.nodes()) {
+      if (id.index >= traits_.size()) traits_.resize(id.index + 1);
+      const Node& node = graph.node(id);
+      if (!node.domain.empty() && node.domain != "ai.onnx") continue;
+      const auto variables = std::count_if(node.inputs.begin(), node.inputs.end(), [&](ValueId in) {
+        return in && graph.constant(in) == nullptr;
+      });
+      traits_[id.index] = {holds(kAnchors, node.op), holds(kElementwise, node.op),
+                           variables > 1 || holds(kWhole, node.op)};
+    }
+  }
+  bool anchor(NodeId id) const { return traits_[id.index].anchor; }
+  bool elementwise(NodeId id) const { return traits_[id.index].elementwise; }
+  /// Of more than one variable, or an activation by itself: every activation has such a node.
+  bool joins(NodeId id) const { return traits_[id.index].joins; }
+
+ private:
+  struct Traits {
+    bool anchor = false, elementwise = false, joins = false;
+  };
+  static bool holds(std::span<const std::string_view> ops, std::string_view op) {
+    return std::find(ops.begin(), ops.end(), op) != ops.end();
+  }
+
+  std::vector<Traits> traits_;
+};
 
 // Values before the anchor, nearest first, that elementwise nodes lead to.
-std::vector<ValueId> sources(const Graph& graph, NodeId anchor) {
+std::vector<ValueId> sources(const Graph& graph, const NodeTraits& traits, NodeId anchor) {
   std::vector<ValueId> found;
   std::vector<std::pair<NodeId, int>> work{{anchor, 0}};
   for (size_t i = 0; i < work.size(); ++i) {
@@ -55,7 +81,7 @@ std::vector<ValueId> sources(const Graph& graph, NodeId anchor) {
       if (!in || graph.constant(in) || std::count(found.begin(), found.end(), in)) continue;
       found.push_back(in);
       const NodeId before = graph.value(in).producer;
-      if (before && depth < kReach && is_one_of(graph, before, kElementwise))
+      if (before && depth < kReach && traits.elementwise(before))
         work.push_back({before, depth + 1});
     }
   }
@@ -63,18 +89,18 @@ std::vector<ValueId> sources(const Graph& graph, NodeId anchor) {
 }
 
 // Values behind the anchor, along nodes that are read once.
-std::vector<ValueId> sinks(const Graph& graph, NodeId anchor) {
+std::vector<ValueId> sinks(const Graph& graph, const NodeTraits& traits, NodeId anchor) {
   std::vector<ValueId> found{output_of(graph, anchor)};
   for (int i = 0; i < kReach; ++i) {
     const NodeId next = only_user(graph, found.back());
-    if (!next || !is_one_of(graph, next, kElementwise)) break;
+    if (!next || !traits.elementwise(next)) break;
     found.push_back(output_of(graph, next));
   }
   return found;
 }
 
 // The nodes between x and y, or empty where another variable flows in.
-std::vector<NodeId> between(const Graph& graph, ValueId x, ValueId y) {
+std::vector<NodeId> between(const Graph& graph, const NodeTraits& traits, ValueId x, ValueId y) {
   std::vector<NodeId> nodes;
   std::vector<ValueId> work{y};
   while (!work.empty()) {
@@ -82,7 +108,7 @@ std::vector<NodeId> between(const Graph& graph, ValueId x, ValueId y) {
     work.pop_back();
     if (v == x) continue;
     const NodeId node = graph.value(v).producer;
-    if (!node || !is_one_of(graph, node, kElementwise)) return {};
+    if (!node || !traits.elementwise(node)) return {};
     if (std::count(nodes.begin(), nodes.end(), node)) continue;
     nodes.push_back(node);
     if (nodes.size() > 2 * kReach) return {};
@@ -100,13 +126,20 @@ std::vector<NodeId> between(const Graph& graph, ValueId x, ValueId y) {
 
 // Every function here is x times a gate of x, so its variable flows at least two ways. A lone path
 // of unary steps computes none of them, unless one of its ops is such a product itself.
-bool may_be_activation(const Graph& graph, const std::vector<NodeId>& nodes) {
-  size_t reads = 0;  // of variables
-  for (NodeId id : nodes) {
-    if (is_one_of(graph, id, kWhole)) return true;
-    for (ValueId in : graph.node(id).inputs) reads += in && !graph.constant(in);
-  }
-  return reads > nodes.size();
+bool may_be_activation(const NodeTraits& traits, const std::vector<NodeId>& nodes) {
+  return std::any_of(nodes.begin(), nodes.end(), [&](NodeId id) { return traits.joins(id); });
+}
+
+// True where a node around the anchor may make one of its candidates an activation: in a long chain
+// of unary nodes there is none, and its candidates need not be made.
+bool joins_around(const Graph& graph, const NodeTraits& traits, NodeId anchor,
+                  const std::vector<ValueId>& before, const std::vector<ValueId>& behind) {
+  const auto joins = [&](ValueId v) {
+    const NodeId made_by = graph.value(v).producer;
+    return made_by && traits.joins(made_by);
+  };
+  return traits.joins(anchor) || std::any_of(before.begin(), before.end(), joins) ||
+         std::any_of(behind.begin(), behind.end(), joins);
 }
 
 Tensor grid() {
@@ -156,14 +189,18 @@ std::optional<RegionKind> recognize(const Tensor& y) {
   return std::nullopt;
 }
 
-bool match_at(const Graph& graph, NodeId anchor, const std::vector<size_t>& rank,
-              std::set<NodeId>& taken, std::vector<Region>& regions) {
-  for (ValueId y : sinks(graph, anchor))
-    for (ValueId x : sources(graph, anchor)) {
+bool match_at(const Graph& graph, const NodeTraits& traits, NodeId anchor,
+              const std::vector<size_t>& rank, std::set<NodeId>& taken,
+              std::vector<Region>& regions) {
+  const std::vector<ValueId> before = sources(graph, traits, anchor);
+  const std::vector<ValueId> behind = sinks(graph, traits, anchor);
+  if (!joins_around(graph, traits, anchor, before, behind)) return false;
+  for (ValueId y : behind)
+    for (ValueId x : before) {
       Region region;
-      region.nodes = between(graph, x, y);
+      region.nodes = between(graph, traits, x, y);
       if (std::count(region.nodes.begin(), region.nodes.end(), anchor) == 0 ||
-          !may_be_activation(graph, region.nodes) || !is_closed(graph, region.nodes, y))
+          !may_be_activation(traits, region.nodes) || !is_closed(graph, region.nodes, y))
         continue;
       std::sort(region.nodes.begin(), region.nodes.end(),
                 [&](NodeId a, NodeId b) { return rank[a.index] < rank[b.index]; });
@@ -182,9 +219,9 @@ bool match_at(const Graph& graph, NodeId anchor, const std::vector<size_t>& rank
 
 void find_activations(const Graph& graph, std::set<NodeId>& taken, std::vector<Region>& regions) {
   const std::vector<size_t> rank = node_ranks(graph);
+  const NodeTraits traits(graph);
   for (NodeId id : graph.nodes())
-    if (!taken.contains(id) && is_one_of(graph, id, kAnchors))
-      match_at(graph, id, rank, taken, regions);
+    if (traits.anchor(id) && !taken.contains(id)) match_at(graph, traits, id, rank, taken, regions);
 }
 
 }  // namespace lapidary

@@ -37,9 +37,19 @@ std::optional<Region> match_softmax(const Graph& graph, NodeId id) {
   return region;
 }
 
+// The product that makes the value, on floats or on integers with a float result.
+NodeId product_of(const Graph& graph, ValueId value) {
+  if (const NodeId matmul = producer_of(graph, value, "MatMul")) return matmul;
+  const NodeId made = graph.value(value).producer;
+  return made && graph.node(made).is("MatMulIntegerToFloat", "com.microsoft") ? made : NodeId();
+}
+
 bool only_feeds_matmul(const Graph& graph, ValueId value) {
   const NodeId user = only_user(graph, value);
-  return user && is_op(graph, user, "MatMul");
+  if (!user || is_op(graph, user, "MatMul")) return user.valid();
+  const NodeId product =
+      is_op(graph, user, "QuantizeLinear") ? only_user(graph, output_of(graph, user)) : NodeId();
+  return product && graph.node(product).is("QLinearMatMul");
 }
 
 // Softmax's input before the mask and the factor, where a MatMul made it.
@@ -63,7 +73,7 @@ void widen_to_attention(const Graph& graph, Region& region) {
   if (const NodeId add = producer_of(graph, x, "Add"); add && wide.factor == 1) {
     for (size_t slot = 0; slot < 2 && !mask; ++slot) {
       const ValueId scores = graph.node(add).inputs[slot];
-      if (!producer_of(graph, scores, "MatMul") && !producer_of(graph, scores, "Mul") &&
+      if (!product_of(graph, scores) && !producer_of(graph, scores, "Mul") &&
           !producer_of(graph, scores, "Div"))
         continue;
       mask = graph.node(add).inputs[1 - slot];
@@ -72,7 +82,7 @@ void widen_to_attention(const Graph& graph, Region& region) {
     if (mask) wide.nodes.push_back(add);
     scale();
   }
-  if (!producer_of(graph, x, "MatMul") || !only_feeds_matmul(graph, region.output) ||
+  if (!product_of(graph, x) || !only_feeds_matmul(graph, region.output) ||
       !is_closed(graph, wide.nodes, wide.output))
     return;
   wide.kind = RegionKind::kAttentionSoftmax;

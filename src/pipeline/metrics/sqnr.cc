@@ -1,5 +1,5 @@
+#include "src/base/signal.h"
 #include "src/pipeline/metric.h"
-#include "src/pipeline/signal.h"
 
 namespace lapidary {
 

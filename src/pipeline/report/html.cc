@@ -35,6 +35,8 @@ summary{cursor:pointer;font-size:17px;font-weight:600;margin:30px 0 10px}
 svg{width:100%;height:auto;display:block}
 svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg .t{font-weight:600;font-size:13px}svg .a{fill:var(--soft);font-size:10px}svg .l{font-size:11px}
 .b{fill:var(--bar)}.now{fill:var(--now)}.bad{fill:var(--bad)}.g{stroke:var(--line)}.clip{stroke:var(--bad);stroke-width:1.5;stroke-dasharray:4 3}
+.roof{fill:none;stroke:var(--soft);stroke-width:2}.cache{fill:none;stroke:var(--soft);stroke-dasharray:5 4}
+.dot{stroke:var(--card);stroke-width:1;fill-opacity:.8}.int8{fill:var(--now)}.f32{fill:var(--bad)}.other{fill:var(--good)}
 )css";
 
 std::string table_html(const ReportTable& t) {
@@ -135,6 +137,18 @@ std::string layer_plot(const Report& r) {
          plot + "</div>";
 }
 
+std::string roofline_plot(const Report& r) {
+  const std::string plot = r.peaks ? svg_roofline(r.layers, *r.peaks) : "";
+  if (plot.empty()) return {};
+  return fmt::format(
+      "<h2>Layers under the roofline</h2><p class=\"soft\">Operations (two for a "
+      "multiply-accumulate) a second over operations for each byte of inputs, weights and outputs, "
+      "on {} thread{}. The lines are what this machine reaches in loops that do nothing else; what "
+      "a cache still holds may pass the line of the memory. Hover for the layer.</p>"
+      "<div class=\"panel\">{}</div>",
+      r.peaks->threads, r.peaks->threads == 1 ? "" : "s", plot);
+}
+
 std::string histograms(const Report& r) {
   if (r.histograms.empty()) return {};
   std::string out =
@@ -165,6 +179,7 @@ std::string report_html(const Report& r) {
   add_table(latency_table(r), out);
   out += bars(r);
   out += layer_plot(r);
+  out += roofline_plot(r);
   add_table(planned_table(r), out);
   add_table(kept_float_table(r), out);
   out += histograms(r);

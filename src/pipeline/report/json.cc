@@ -61,7 +61,17 @@ ordered_json stage_json(const StageRecord& s) {
           {"peak_rss_bytes", s.peak_rss_bytes}};
 }
 
-ordered_json layer_json(const LayerRecord& l) {
+ordered_json peaks_json(const MachinePeaks& p) {
+  return {{"threads", p.threads},
+          {"isa", p.isa},
+          {"int8_gops", p.int8_gops},
+          {"f32_gops", p.f32_gops},
+          {"bf16_gops", p.bf16_gops > 0 ? ordered_json(p.bf16_gops) : ordered_json(nullptr)},
+          {"cache_gb_s", p.cache_gb_s},
+          {"memory_gb_s", p.memory_gb_s}};
+}
+
+ordered_json layer_json(const Report& r, const LayerRecord& l) {
   return {{"node", l.node},
           {"op", l.op},
           {"macs", l.macs},
@@ -70,16 +80,19 @@ ordered_json layer_json(const LayerRecord& l) {
           {"cosine", number(l.cosine)},
           {"latency_ms", number(l.latency_ms)},
           {"kernel", l.kernel},
-          {"precision", l.precision}};
+          {"precision", l.precision},
+          {"bytes_moved", l.bytes_moved},
+          {"gops", number(layer_gops(l))},
+          {"share_of_peak", number(share_of_peak(r, l))}};
 }
 
-ordered_json execution_json(const ExecutionRecord& e) {
+ordered_json execution_json(const Report& r, const ExecutionRecord& e) {
   return {{"stage", e.stage},
           {"precision", e.precision},
           {"activation_bytes", e.activation_bytes},
           {"metrics", metrics_json(e.metrics, e.samples)},
           {"latency_ms", list(e.latency, latency_json)},
-          {"layers", list(e.layers, layer_json)}};
+          {"layers", list(e.layers, [&](const LayerRecord& l) { return layer_json(r, l); })}};
 }
 
 ordered_json tensor_json(const TensorQuant& t) {
@@ -105,17 +118,20 @@ ordered_json histogram_json(const HistogramRecord& h) {
 }  // namespace
 
 std::string report_json(const Report& r) {
-  ordered_json out = {{"schema", "lapidary.report/1"},
-                      {"title", r.title},
-                      {"version", r.version},
-                      {"seed", r.seed},
-                      {"environment", pairs(r.environment)},
-                      {"provenance", pairs(r.provenance)},
-                      {"stages", list(r.stages, stage_json)},
-                      {"executions", list(r.executions, execution_json)},
-                      {"layers", list(r.layers, layer_json)},
-                      {"quantized", r.quantized},
-                      {"engine", r.engine}};
+  ordered_json out = {
+      {"schema", "lapidary.report/1"},
+      {"title", r.title},
+      {"version", r.version},
+      {"seed", r.seed},
+      {"environment", pairs(r.environment)},
+      {"provenance", pairs(r.provenance)},
+      {"stages", list(r.stages, stage_json)},
+      {"executions",
+       list(r.executions, [&](const ExecutionRecord& e) { return execution_json(r, e); })},
+      {"layers", list(r.layers, [&](const LayerRecord& l) { return layer_json(r, l); })},
+      {"peaks", r.peaks ? peaks_json(*r.peaks) : ordered_json(nullptr)},
+      {"quantized", r.quantized},
+      {"engine", r.engine}};
   const auto layers = integer_layers(r);
   out["integer_layers"] =
       layers ? ordered_json{{"ran", layers->ran}, {"of", layers->of}} : ordered_json(nullptr);

@@ -70,8 +70,7 @@ std::vector<std::string> latency_row(const std::string& name, const Latency& l) 
 ReportTable stage_table(const Report& r) {
   ReportTable t{"Stages", {"stage"}, {}};
   const auto metrics = measured_metrics(r);
-  for (const std::string& m : metrics)
-    t.head.push_back(m == "agreement_with_fp32" ? "agreement" : m);
+  t.head.insert(t.head.end(), metrics.begin(), metrics.end());
   for (const char* head : {"size", "parameters", "MACs", "activations"}) t.head.emplace_back(head);
   for (const StageRecord& s : r.stages) {
     std::vector<std::string> row = {s.name};
@@ -116,16 +115,38 @@ ReportTable limit_table(const Report& r) {
   return t;
 }
 
+namespace {
+
+std::string share_text(const Report& r, const LayerRecord& l) {
+  const auto share = share_of_peak(r, l);
+  return share ? fmt::format("{:.1f} %", 100 * *share) : "";
+}
+
+}  // namespace
+
+std::optional<double> layer_gops(const LayerRecord& l) {
+  if (l.macs <= 0 || !l.latency_ms || !(*l.latency_ms > 0)) return std::nullopt;
+  return 2e-6 * static_cast<double>(l.macs) / *l.latency_ms;
+}
+
+std::optional<double> share_of_peak(const Report& r, const LayerRecord& l) {
+  const auto gops = layer_gops(l);
+  const double peak = r.peaks ? peak_gops(*r.peaks, l.precision) : 0;
+  if (!gops || !(peak > 0)) return std::nullopt;
+  return *gops / peak;
+}
+
 ReportTable layer_table(const Report& r) {
-  ReportTable t{
-      "Layers",
-      {"node", "op", "precision", "kernel", "SQNR dB", "cosine", "ms", "MACs", "parameters"},
-      {},
-      4,
-      true};
+  ReportTable t{"Layers",
+                {"node", "op", "precision", "kernel", "SQNR dB", "cosine", "ms", "GOPS", "of peak",
+                 "MACs", "parameters"},
+                {},
+                4,
+                true};
   for (const LayerRecord& l : r.layers)
     t.rows.push_back({l.node, l.op, l.precision, l.kernel, optional_text(l.sqnr_db, "{:.1f}"),
                       optional_text(l.cosine, "{:.5f}"), optional_text(l.latency_ms, "{:.3f}"),
+                      optional_text(layer_gops(l), "{:.1f}"), share_text(r, l),
                       l.macs > 0 ? count_text(l.macs) : "",
                       l.parameters > 0 ? count_text(l.parameters) : ""});
   return t;
@@ -194,6 +215,12 @@ ReportTable provenance_table(const Report& r) {
 ReportTable environment_table(const Report& r) {
   ReportTable t{"Machine", {"", ""}, {}, 2};
   for (const auto& [key, value] : r.environment) t.rows.push_back({key, value});
+  if (r.peaks) {
+    const MachinePeaks& p = *r.peaks;
+    t.rows.push_back({fmt::format("peaks, {} thread{}", p.threads, p.threads == 1 ? "" : "s"),
+                      fmt::format("INT8 {:.0f} GOPS, FP32 {:.0f} GOPS, memory {:.1f} GB/s",
+                                  p.int8_gops, p.f32_gops, p.memory_gb_s)});
+  }
   t.rows.push_back({"seed", std::to_string(r.seed)});
   return t;
 }
@@ -261,8 +288,7 @@ std::string headline(const Report& r) {
     const auto before = metric_of(a, m), after = metric_of(b, m);
     if (!after) continue;
     out += before ? fmt::format(", {} {} -> {}", m, metric_text(m, *before), metric_text(m, *after))
-                  : fmt::format(", {} {}", m == "agreement_with_fp32" ? "agreement" : m,
-                                metric_text(m, *after));
+                  : fmt::format(", {} {}", m, metric_text(m, *after));
   }
   const auto la = first_latency(a), lb = first_latency(b);
   if (la && lb && lb->median_ms > 0)

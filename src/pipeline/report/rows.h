@@ -33,6 +33,11 @@ ReportTable provenance_table(const Report& report);
 ReportTable environment_table(const Report& report);
 ReportTable estimate_table(const Report& report);
 
+/// Operations in 1e9 a second of a layer that was timed and has MACs, and what share of the
+/// machine's peak in its precision that is.
+std::optional<double> layer_gops(const LayerRecord& layer);
+std::optional<double> share_of_peak(const Report& report, const LayerRecord& layer);
+
 /// Layers with MACs, and those among them that the executor ran on integer kernels; absent where
 /// nothing was quantized or no layer was looked at.
 struct IntegerLayers {

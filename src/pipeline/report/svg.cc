@@ -5,24 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "src/pipeline/report/escape.h"
+#include "src/pipeline/report/svg_parts.h"
 
 namespace lapidary {
-
-namespace {
-
-std::string open_svg(double width, double height, const std::string& title) {
-  return fmt::format("<svg viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"{}\">", width,
-                     height, html_escape(title));
-}
-
-std::string text_at(double x, double y, const std::string& text, const char* css,
-                    const char* anchor = "start") {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" class=\"{}\" text-anchor=\"{}\">{}</text>", x,
-                     y, css, anchor, html_escape(text, 60));
-}
-
-}  // namespace
 
 std::string svg_bars(const std::string& title, const std::vector<Bar>& bars) {
   constexpr double kWidth = 360, kRow = 30, kTop = 26, kLeft = 78, kRight = 92;

@@ -18,6 +18,10 @@ std::string svg_bars(const std::string& title, const std::vector<Bar>& bars);
 /// SQNR of each layer in graph order, worst layers marked; hovering names the layer.
 std::string svg_layer_errors(const std::vector<LayerRecord>& layers);
 
+/// Both axes logarithmic: the roofs of `peaks`, and each layer with MACs, bytes and a time at its
+/// operations a byte and operations a second; hovering names it. Empty where there is none.
+std::string svg_roofline(const std::vector<LayerRecord>& layers, const MachinePeaks& peaks);
+
 /// A histogram on a logarithmic count axis with the chosen range as two lines.
 std::string svg_histogram(const HistogramRecord& histogram);
 

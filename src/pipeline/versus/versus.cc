@@ -133,6 +133,7 @@ std::vector<VersusRow> bench_versus(const std::string& model_file,
   for (const std::string& peer : peers) specs.push_back(parse_peer(peer, model_file));
   const Graph model = load_onnx(model_file);
   const Executor::Values inputs = bench_inputs(model, options);
+  const int64_t batch = leading_size(model, inputs);
   const TemporaryFolder folder;
   const std::string inputs_file = folder.path() + "/inputs.npz";
   write_npz(inputs_file, {inputs.begin(), inputs.end()});
@@ -163,10 +164,10 @@ std::vector<VersusRow> bench_versus(const std::string& model_file,
       }
     }
     VersusRow row;
-    row.own = summarize_times(all[0], threads, options.batch);
+    row.own = summarize_times(all[0], threads, batch);
     for (size_t i = 1; i < count; ++i) {
       PeerLatency peer{specs[i - 1].engine, contenders[i]->version(),
-                       summarize_times(all[i], threads, options.batch)};
+                       summarize_times(all[i], threads, batch)};
       std::vector<double> ratios;
       for (size_t r = 0; r < medians[0].size(); ++r)
         ratios.push_back(medians[i][r] / medians[0][r]);

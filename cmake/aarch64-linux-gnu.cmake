@@ -1,0 +1,11 @@
+# Debian's cross compiler (g++-aarch64-linux-gnu); programs run in qemu-user, as LAPIDARY_QEMU_CPU.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+set(CMAKE_FIND_ROOT_PATH /usr/aarch64-linux-gnu)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(LAPIDARY_QEMU_CPU max CACHE STRING "The CPU that qemu-user emulates")
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -cpu ${LAPIDARY_QEMU_CPU} -L /usr/aarch64-linux-gnu)
