@@ -195,7 +195,7 @@ TEST(FloatArithmetic, Bf16SaysWhatItIs) {
   v = b.op("Relu", {v});
   v = b.op("Conv", {v, b.constant("w", random_floats({12, 1, 3, 3}, 3))}, {{"group", int64_t{12}}},
            "depthwise");
-  v = b.op("Conv", {v, b.constant("w", random_floats({12, 3, 1, 1}, 4))}, {{"group", int64_t{4}}},
+  v = b.op("Conv", {v, b.constant("w", random_floats({40, 3, 1, 1}, 4))}, {{"group", int64_t{4}}},
            "odd_groups");
   b.output(v);
   Executor executor(graph, {.float_arithmetic = FloatArithmetic::kBf16});
@@ -208,6 +208,20 @@ TEST(FloatArithmetic, Bf16SaysWhatItIs) {
   for (const StepInfo& step : executor.steps())
     if (step.op.starts_with("Conv")) precisions.push_back(step.precision);
   EXPECT_EQ(precisions, (std::vector<std::string>{"bfloat16", "float32", "float32"}));
+}
+
+TEST(FloatArithmetic, Bf16TakesOddGroupsWhereTheyAreJoined) {
+  Graph graph = new_graph();
+  GraphBuilder b(graph);
+  const ValueId x = b.input("x", DType::kF32, {1, 12, 5, 5});
+  const ValueId w = b.constant("w", random_floats({12, 3, 1, 1}, 2));
+  b.output(b.op("Conv", {x, w}, {{"group", int64_t{4}}}, "y"));
+  Executor executor(graph, {.float_arithmetic = FloatArithmetic::kBf16});
+  const Executor::Values inputs = {{"x", random_floats({1, 12, 5, 5}, 1)}};
+  const auto got = executor.run(inputs);
+  const auto expected = Executor(graph, {.executor = ExecutorKind::kReference}).run(inputs);
+  EXPECT_LE(relative_difference(got.at("y"), expected.at("y")), 1e-5);
+  EXPECT_EQ(precision_of(executor, "Conv"), "bfloat16");
 }
 
 TEST(FloatArithmetic, ScalesOfIntegersStayAsTheyAre) {
