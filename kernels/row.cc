@@ -1,5 +1,7 @@
 #include "kernels/row.h"
 
+#include "kernels/conv_bf16/conv_bf16.h"
+#include "kernels/conv_f16w/conv_f16w.h"
 #include "kernels/conv_f32/conv_f32.h"
 #include "kernels/conv_f32_im2col/conv_f32_im2col.h"
 #include "kernels/conv_f32_winograd/conv_f32_winograd.h"
@@ -32,6 +34,8 @@ std::vector<RowInfo> all_rows() {
   const auto append = [&](const auto& kernels) {
     for (const auto& kernel : kernels) rows.push_back(kernel.row);
   };
+  append(conv_bf16_kernels());
+  append(conv_f16w_kernels());
   append(conv_f32_kernels());
   append(conv_f32_im2col_kernels());
   append(conv_f32_winograd2_kernels());

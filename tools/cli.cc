@@ -59,6 +59,25 @@ CLI::App* add_command(CLI::App& app, const char* name, const char* help, Common&
   return sub;
 }
 
+void add_float_options(CLI::App& command, FloatOptions& options) {
+  command.add_flag("--bf16", options.bf16,
+                   "Convolutions and products by constant matrices multiply BF16, sums in FP32");
+  command.add_flag("--fp16", options.fp16, "Their weights are rounded to FP16");
+  command
+      .add_option("--fp16-semantics", options.fp16_semantics,
+                  "What --fp16 means: storage (FP32 arithmetic, the default) or arithmetic (every "
+                  "input, constant and op's result is rounded to FP16, as FP16 hardware does)")
+      ->check(CLI::IsMember({"storage", "arithmetic"}));
+}
+
+FloatArithmetic FloatOptions::arithmetic() const {
+  const bool half = fp16 || !fp16_semantics.empty();
+  if (bf16 && half) fail_usage("--bf16 and --fp16: floats are computed in one of them");
+  if (bf16) return FloatArithmetic::kBf16;
+  if (!half) return FloatArithmetic::kF32;
+  return fp16_semantics == "arithmetic" ? FloatArithmetic::kF16 : FloatArithmetic::kF16Storage;
+}
+
 std::map<std::string, Shape> parse_shapes(const std::vector<std::string>& texts) {
   std::map<std::string, Shape> out;
   for (const std::string& text : texts) {

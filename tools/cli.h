@@ -44,6 +44,15 @@ using AddCommand = void (*)(CLI::App& app, Common& common, Action& action);
 CLI::App* add_command(CLI::App& app, const char* name, const char* help, Common& common,
                       bool threads = true);
 
+/// What floats are computed in: --bf16, --fp16, --fp16-semantics.
+struct FloatOptions {
+  bool bf16 = false, fp16 = false;
+  std::string fp16_semantics;
+  /// Throws Error{kUsage} where they contradict each other.
+  FloatArithmetic arithmetic() const;
+};
+void add_float_options(CLI::App& command, FloatOptions& options);
+
 /// "x=1x3x224x224" -> {"x": [1,3,224,224]}; throws Error{kUsage}.
 std::map<std::string, Shape> parse_shapes(const std::vector<std::string>& texts);
 

@@ -20,6 +20,7 @@ struct EvaluateOptions {
   int threads = 0;
   ExecutorKind executor = ExecutorKind::kFast;
   int winograd = 0;  ///< as ExecOptions has it, of the model; a reference is run without
+  FloatArithmetic float_arithmetic = FloatArithmetic::kF32;  ///< of the model; a reference is FP32
   bool keep_outputs = false;
   LogSink log = {};
 };
@@ -83,6 +84,7 @@ struct BenchOptions {
   std::map<std::string, double> constants = {};
   uint64_t seed = 0;  ///< of the random input
   int winograd = 0;   ///< as ExecOptions has it
+  FloatArithmetic float_arithmetic = FloatArithmetic::kF32;
   LogSink log = {};
 };
 /// Latency of one inference on random input (seeded): floats in [-1, 1), integers 0 or 1. Throws
@@ -110,8 +112,8 @@ struct VersusRow {
 /// machine. A peer is ENGINE or ENGINE=FILE (another file to run): "onnxruntime", "openvino" (its
 /// default precision), "openvino-f32", "openvino-bf16", "litert" (needs a .tflite file), each in a
 /// process of its own by the Python packages of `python3` or $LAPIDARY_PYTHON; "lapidary" (needs a
-/// file), in this process. Throws Error{kUsage} for an unknown engine, Error{kUnsupported} where a
-/// peer cannot run.
+/// file), in this process and in FP32. Throws Error{kUsage} for an unknown engine,
+/// Error{kUnsupported} where a peer cannot run.
 LAPIDARY_API std::vector<VersusRow> bench_versus(const std::string& model_file,
                                                  const std::vector<std::string>& peers,
                                                  const BenchOptions& options = {});

@@ -18,6 +18,22 @@ enum class ExecutorKind {
   kReference,  ///< the op table's evaluations, node by node: the judge
 };
 
+/// What products and sums of floats are computed in.
+enum class FloatArithmetic {
+  kF32,   ///< FP32; FP16 in the file is how constants are stored, and where they multiply as they
+          ///< are they stay FP16 in memory
+  kBf16,  ///< convolutions and products by constant matrices multiply BF16 (both factors rounded
+          ///< half to even), their sums and everything else FP32
+  kF16,   ///< every input, constant and op's result is rounded to FP16, sums FP32, as FP16 hardware
+          ///< computes; of a file with FP16 values only those, of others after graph optimization
+          ///< (BatchNormalization folded, MatMul and the Add of a bias one op). Computed by FP32
+          ///< kernels: its time is not that of such hardware
+  kF16Storage,  ///< kF32 with the constants that convolutions and products read rounded to FP16
+};
+
+/// "float32", "bfloat16", "float16", "float16 storage".
+LAPIDARY_API std::string_view float_arithmetic_name(FloatArithmetic arithmetic);
+
 struct ExecOptions {
   ExecutorKind executor = ExecutorKind::kFast;
   int threads = 0;  ///< 0: the process's thread count
@@ -29,6 +45,8 @@ struct ExecOptions {
   /// m up to that, where it is faster; sums then differ by some 1e-6 of their largest terms instead
   /// of 1e-7. Steps show it as kernel conv_f32_winograd2_*, conv_f32_winograd4_*. 0: none.
   int winograd = 0;
+  /// The reference takes kF32 (an op of FP16 values rounds its result) and kF16.
+  FloatArithmetic float_arithmetic = FloatArithmetic::kF32;
 };
 
 /// One step of a plan: what a node, or several fused, became.
@@ -36,7 +54,7 @@ struct StepInfo {
   std::vector<std::string> nodes;  ///< node keys, the first names the step
   std::string op;
   std::string kernel;     ///< "conv_s8/avx512vnni_14x32", "reference"
-  std::string precision;  ///< "int8", "float32", ...
+  std::string precision;  ///< what is multiplied, or the type: "int8", "float32", "bfloat16", ...
   int64_t macs = 0;
   int64_t parameters = 0;
   int64_t bytes_moved = 0;  ///< inputs, weights and outputs, each once

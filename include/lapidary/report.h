@@ -49,6 +49,16 @@ struct LayerRecord {
   int64_t bytes_moved = 0;  ///< inputs, weights and outputs, each once
 };
 
+/// A stage's model computed in something else than FP32.
+struct ExecutionRecord {
+  std::string stage, precision;  ///< "fp32", "bfloat16"
+  std::map<std::string, double> metrics;
+  int64_t samples = 0;
+  int64_t activation_bytes = 0;
+  std::vector<Latency> latency;
+  std::vector<LayerRecord> layers;  ///< what each ran on
+};
+
 /// One bound that the recipe set.
 struct LimitRecord {
   std::string limit;
@@ -82,6 +92,7 @@ struct Report {
   /// SHA-256 of model, data manifests, recipe, statistics.
   std::vector<std::pair<std::string, std::string>> provenance;
   std::vector<StageRecord> stages;
+  std::vector<ExecutionRecord> executions;
   std::vector<LayerRecord> layers;
   std::optional<MachinePeaks> peaks;   ///< on as many threads as the layers ran on, where timed
   std::vector<std::string> quantized;  ///< node keys that run on integers

@@ -66,7 +66,9 @@ int64_t conv_macs(const ConvShape& s) {
 
 std::vector<BenchCase> conv_f32_cases(std::span<const ConvF32Kernel> kernels,
                                       const std::vector<ConvShape>& shapes,
-                                      bool (*takes)(const ConvF32Kernel&, const ConvShape&)) {
+                                      bool (*takes)(const ConvF32Kernel&, const ConvShape&),
+                                      BenchLimit limit) {
+  const char* const multiplied = limit == BenchLimit::kBf16 ? " bf16" : " f32";
   std::vector<BenchCase> out;
   for (const ConvShape& s : shapes) {
     const auto prepare = [=](int threads) {
@@ -90,10 +92,10 @@ std::vector<BenchCase> conv_f32_cases(std::span<const ConvF32Kernel> kernels,
       }
       return runs;
     };
-    out.push_back({.shape = bench_conv_text(s) + " f32",
+    out.push_back({.shape = bench_conv_text(s) + multiplied,
                    .macs = conv_macs(s),
                    .bytes = 4 * (x_count(s) + w_count(s) + y_count(s)),
-                   .limit = BenchLimit::kF32,
+                   .limit = limit,
                    .prepare = prepare});
   }
   return out;

@@ -14,11 +14,13 @@ std::vector<ConvShape> bench_conv_shapes(bool depthwise_only);
 std::string bench_conv_text(const ConvShape& shape);
 int64_t conv_macs(const ConvShape& shape);
 
-/// Cases of the f32 families over those of `shapes` for which `takes(kernel, shape)`.
+/// Cases of the families with conv_f32's contract over those of `shapes` for which
+/// `takes(kernel, shape)`; what multiplies BF16 (kBf16) stands apart from what multiplies FP32.
 std::vector<BenchCase> conv_f32_cases(std::span<const ConvF32Kernel> kernels,
                                       const std::vector<ConvShape>& shapes,
                                       bool (*takes)(const ConvF32Kernel&,
-                                                    const ConvShape&) = nullptr);
+                                                    const ConvShape&) = nullptr,
+                                      BenchLimit limit = BenchLimit::kF32);
 /// u8 results, requantized.
 std::vector<BenchCase> conv_s8_cases(std::span<const ConvS8Kernel> kernels,
                                      const std::vector<ConvShape>& shapes);

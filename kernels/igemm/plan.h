@@ -9,8 +9,8 @@
 // The filter is cut into segments that are contiguous in the input: whole filter lines of KW*IC
 // elements, or single taps of IC/G elements where lines are dilated or channels grouped. A segment
 // is walked in units of 4 bytes (4 u8, 2 s16 or 1 f32), rounded up; the weights past its end are
-// zero. Weights: [group][block][segment][unit][NR lanes of 4 bytes], NR = NV * lanes, the weights
-// of a vector's lanes as UnitOrder says.
+// zero. Weights: [group][block][segment][unit][NR lanes of weight_bytes], NR = NV * lanes, the
+// weights of a vector's lanes as UnitOrder says.
 namespace lapidary::kernels {
 
 /// Where element e of a unit of lane l is in a vector of weights of L lanes, units of U elements.
@@ -30,6 +30,7 @@ struct IgemmTraits {
   int64_t source_bytes = 1;   ///< of an input element in memory
   int64_t element_bytes = 1;  ///< of an input element as the tiles read it; other than
                               ///< source_bytes: every line is converted into scratch first
+  int64_t weight_bytes = 4;   ///< of a unit's weights for one channel
   UnitOrder order = UnitOrder::kLanes;
 };
 
@@ -106,7 +107,7 @@ constexpr int64_t input_lines(const ConvShape& s, int64_t rows) {
   p.segment_elements = lines ? s.kernel_w * s.in_c : s.in_c / s.groups;
   p.units = up_to(p.segment_elements, t.unit);
   if (t.order == UnitOrder::kPairs) p.units += p.units % 2;
-  p.block_bytes = p.segments_y * p.segments_x * p.units * p.nv * t.lanes * 4;
+  p.block_bytes = p.segments_y * p.segments_x * p.units * p.nv * t.lanes * t.weight_bytes;
 
   p.copies = t.element_bytes != t.source_bytes || is_padded(s);
   if (is_flat(s)) {

@@ -9,7 +9,7 @@
 // The loops of an implicit GEMM, for ISA files. A policy P says what a tile does with its vectors:
 //   Vec, Element, Source        the vector, an input element as tiles read it, and in memory
 //   kTraits                     IgemmTraits
-//   load(p), broadcast(p)       NR/NV lanes of weights, 4 bytes of input in all lanes
+//   load(p), broadcast(p)       `lanes` lanes of weights, 4 bytes of input in all lanes
 //   dot(acc, x, w)              acc + the products of a unit
 //   start<MR, NV>(tile, acc), finish<MR, NV>(tile, acc)
 //   convert(to, from, count), fill(to, value, count)
@@ -68,7 +68,8 @@ LAPIDARY_INLINE void multiply_by_units(const IgemmTile& t, typename P::Vec (&acc
         }
         typename P::Vec weights[NV];
 #pragma GCC unroll 4
-        for (int v = 0; v < NV; ++v) weights[v] = P::load(w + v * P::kTraits.lanes * 4);
+        for (int v = 0; v < NV; ++v)
+          weights[v] = P::load(w + v * P::kTraits.lanes * P::kTraits.weight_bytes);
 #pragma GCC unroll 14
         for (int m = 0; m < MR; ++m) {
           const auto x = P::broadcast((m < kHalfTile ? low : high) + offsets[m % kHalfTile]);
@@ -162,16 +163,28 @@ void igemm_block(const IgemmTile& block, const IgemmChunk& c, int64_t nv) {
     else if constexpr (P::kTraits.registers == 32)
       igemm_vectors<P, 4>(t, c);
     left -= t.channels;
-    t.w += take * kLanes * 4;
+    t.w += take * kLanes * P::kTraits.weight_bytes;
     t.at += t.channels;
     t.channel += t.channels;
   }
 }
 
+/// `pixels` pixels of from_c channels as pixels of to_c, the channels behind them `fill`.
+template <class P>
+void convert_pixels(const typename P::Source* from, int64_t from_c, int64_t pixels, int64_t to_c,
+                    typename P::Element fill, typename P::Element* to) {
+  if (from_c == to_c) return P::convert(to, from, pixels * to_c);
+  for (int64_t i = 0; i < pixels; ++i, from += from_c, to += to_c) {
+    P::convert(to, from, from_c);
+    P::fill(to + from_c, fill, to_c - from_c);
+  }
+}
+
 /// Input lines iy_begin.. of image n, columns -pad_left.., as span_w pixels each; `fill` outside.
 template <class P>
-void copy_lines(const ConvShape& s, const typename P::Source* x, int64_t n, int64_t iy_begin,
-                int64_t lines, typename P::Element fill, typename P::Element* to) {
+void copy_lines(const ConvShape& s, const typename P::Source* x, int64_t x_c, int64_t n,
+                int64_t iy_begin, int64_t lines, typename P::Element fill,
+                typename P::Element* to) {
   const int64_t width = span_w(s);
   const int64_t left = at_most(s.pad_left, width);
   const int64_t middle = at_least(0, at_most(s.in_w, width - left));
@@ -182,16 +195,20 @@ void copy_lines(const ConvShape& s, const typename P::Source* x, int64_t n, int6
       continue;
     }
     P::fill(to, fill, left * s.in_c);
-    P::convert(to + left * s.in_c, x + (n * s.in_h + iy) * s.in_w * s.in_c, middle * s.in_c);
+    convert_pixels<P>(x + (n * s.in_h + iy) * s.in_w * x_c, x_c, middle, s.in_c, fill,
+                      to + left * s.in_c);
     P::fill(to + (left + middle) * s.in_c, fill, right * s.in_c);
   }
 }
 
-/// The chunk that starts at work row `row`.
+/// The chunk that starts at work row `row`; x has x_channels (0: s.in_c), others than s.in_c only
+/// where lines are copied.
 template <class P>
 IgemmChunk next_chunk(const ConvShape& s, const IgemmPlan& p, const typename P::Source* x,
-                      typename P::Element fill, void* scratch, int64_t row, int64_t row_end) {
+                      typename P::Element fill, void* scratch, int64_t row, int64_t row_end,
+                      int64_t x_channels = 0) {
   constexpr int64_t kBytes = sizeof(typename P::Element);
+  const int64_t x_c = x_channels > 0 ? x_channels : s.in_c;
   auto* to = static_cast<typename P::Element*>(scratch);
   IgemmChunk c;
   if (is_flat(s)) {
@@ -199,9 +216,9 @@ IgemmChunk next_chunk(const ConvShape& s, const IgemmPlan& p, const typename P::
     c.pixels = at_most(p.chunk_rows, row_end - row);
     c.pixel = row;
     c.a_pixel = s.in_c * kBytes;
-    c.a = reinterpret_cast<const char*>(x + row * s.in_c);
+    c.a = reinterpret_cast<const char*>(x + row * x_c);
     if (!p.copies) return c;
-    P::convert(to, x + row * s.in_c, c.pixels * s.in_c);
+    convert_pixels<P>(x + row * x_c, x_c, c.pixels, s.in_c, fill, to);
     c.a = reinterpret_cast<const char*>(to);
     return c;
   }
@@ -216,7 +233,7 @@ IgemmChunk next_chunk(const ConvShape& s, const IgemmPlan& p, const typename P::
     c.a = reinterpret_cast<const char*>(x) + (n * s.in_h + oy * s.stride_h) * c.a_line;
     return c;
   }
-  copy_lines<P>(s, x, n, oy * s.stride_h - s.pad_top, input_lines(s, c.rows), fill, to);
+  copy_lines<P>(s, x, x_c, n, oy * s.stride_h - s.pad_top, input_lines(s, c.rows), fill, to);
   c.a = reinterpret_cast<const char*>(to);
   return c;
 }
@@ -261,6 +278,7 @@ void sum_inputs(const ConvShape& s, const IgemmPlan& p, const IgemmChunk& c, int
 /// What run_igemm needs beside shape and range.
 struct IgemmOperands {
   const void* x = nullptr;
+  int64_t x_channels = 0;  ///< of a pixel of x, where shape.in_c has zeros behind them; 0: in_c
   const char* weights = nullptr;
   bool needs_sums = false;
   void* scratch = nullptr;
@@ -278,7 +296,7 @@ void run_igemm(const ConvShape& s, const WorkRange& range, const IgemmOperands& 
                                           up_to(p.chunk_bytes + 64, 64) * 64);
   for (int64_t row = range.row_begin; row < row_end;) {
     const IgemmChunk c = next_chunk<P>(s, p, static_cast<const typename P::Source*>(o.x), fill,
-                                       o.scratch, row, row_end);
+                                       o.scratch, row, row_end, o.x_channels);
     int64_t summed_group = -1;
     for (int64_t block = range.block_begin; block < block_end; ++block) {
       const int64_t g = block / p.group_blocks,
@@ -295,7 +313,7 @@ void run_igemm(const ConvShape& s, const WorkRange& range, const IgemmOperands& 
       t.segment_x = s.dilation_w * s.in_c * kBytes;
       t.units = p.units;
       t.w = o.weights + block * p.block_bytes;
-      t.w_step = p.nv * P::kTraits.lanes * 4;
+      t.w_step = p.nv * P::kTraits.lanes * P::kTraits.weight_bytes;
       t.channels = at_most(p.nv * P::kTraits.lanes, p.group_c - first);
       t.channel = g * p.group_c + first;
       t.at = g * p.group_stride + first;

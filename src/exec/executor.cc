@@ -62,6 +62,10 @@ class Executor::Impl {
     if (options_.threads < 0) fail_usage("threads: {} is negative", options_.threads);
     if (options_.winograd < 0 || options_.winograd > 4)
       fail_usage("winograd: {} is not within 0 .. 4", options_.winograd);
+    const FloatArithmetic floats = options_.float_arithmetic;
+    if (reference() && floats != FloatArithmetic::kF32 && floats != FloatArithmetic::kF16)
+      fail_usage("the reference executor does not compute {}; use the fast one",
+                 float_arithmetic_name(floats));
   }
 
   Values run(const Values& inputs) {
@@ -143,7 +147,8 @@ class Executor::Impl {
 
   exec::PrepareOptions prepare_options(const std::set<std::string>& overridden,
                                        const std::vector<std::string>& taps) const {
-    return {overridden, taps, options_.keep_all_values, /*as_written=*/reference()};
+    return {overridden, taps, options_.keep_all_values, /*as_written=*/reference(),
+            options_.float_arithmetic};
   }
   void forget_plans() {
     prepared_.clear();
@@ -188,6 +193,7 @@ class Executor::Impl {
     options.threads = options_.threads > 0 ? options_.threads : thread_count();
     options.winograd = options_.winograd;
     options.reference_only = reference();
+    options.float_arithmetic = options_.float_arithmetic;
     options.taps = taps_;
     options.outputs = source.outputs;
     const int64_t parts = part_of_batch(*made, options.threads);
@@ -225,6 +231,20 @@ class Executor::Impl {
   std::optional<std::vector<StepInfo>> infos_;
   Tensor arena_;
 };
+
+std::string_view float_arithmetic_name(FloatArithmetic arithmetic) {
+  switch (arithmetic) {
+    case FloatArithmetic::kF32:
+      return "float32";
+    case FloatArithmetic::kBf16:
+      return "bfloat16";
+    case FloatArithmetic::kF16:
+      return "float16";
+    case FloatArithmetic::kF16Storage:
+      return "float16 storage";
+  }
+  return "";
+}
 
 Executor::Executor(Graph graph, ExecOptions options)
     : impl_(std::make_unique<Impl>(std::move(graph), options)) {}

@@ -28,8 +28,9 @@ struct StepSpec {
 
 struct PlanOptions {
   int threads = 1;
-  int winograd = 0;               ///< as ExecOptions has it
-  bool reference_only = false;    ///< no rules, shapes as they come: the judge
+  int winograd = 0;             ///< as ExecOptions has it
+  bool reference_only = false;  ///< no rules, shapes as they come: the judge
+  FloatArithmetic float_arithmetic = FloatArithmetic::kF32;
   std::vector<std::string> taps;  ///< values of the graph, kept by being among its outputs
   /// How many of the graph's outputs are the caller's; the others are only tapped.
   size_t outputs = 0;
@@ -47,6 +48,7 @@ class PlanBuilder {
   const Node& node(NodeId id) const { return graph_.node(id); }
   int threads() const { return plan_.threads; }
   int winograd() const { return options_.winograd; }
+  FloatArithmetic float_arithmetic() const { return options_.float_arithmetic; }
   AttrView attrs(NodeId id) const;
   /// Input or output of a node; none where absent.
   ValueId input(NodeId id, size_t slot) const;

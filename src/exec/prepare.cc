@@ -5,6 +5,7 @@
 #include "lapidary/passes.h"
 #include "src/base/fail.h"
 #include "src/base/text.h"
+#include "src/exec/half.h"
 #include "src/ops/infer.h"
 #include "src/passes/lower_qdq.h"
 #include "src/passes/quantize_first.h"
@@ -66,13 +67,18 @@ std::vector<ValueId> tapped_values(const Graph& graph, const std::vector<std::st
 Prepared prepare(const Graph& graph, const PrepareOptions& options) {
   Prepared out{graph, graph.outputs().size()};
   settle_inputs(out.graph, options.overridden);
+  const bool half = has_half(out.graph);
+  const bool rounds = options.float_arithmetic == FloatArithmetic::kF16;
+  if (half && !options.as_written) widen_half(out.graph, rounds);
   if (!options.as_written && is_quantized(out.graph)) lower_qdq(out.graph);
   if (options.keep_all_values) {
     add_outputs(out.graph, every_value(out.graph));
     out.outputs = out.graph.outputs().size();
   }
   add_outputs(out.graph, tapped_values(out.graph, options.taps));
-  if (!options.as_written) optimize(out.graph);
+  const bool rounds_all = rounds && !half;
+  if (!options.as_written || rounds_all) optimize(out.graph);
+  if (rounds_all) round_to_half(out.graph);
   return out;
 }
 

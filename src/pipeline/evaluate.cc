@@ -115,18 +115,19 @@ Validation conclude(Runner& runner, int64_t samples, bool keep_outputs) {
 
 }  // namespace
 
-std::vector<Validation> evaluate_models(const std::vector<const Graph*>& models, int reference,
+std::vector<Validation> evaluate_models(const std::vector<EvaluatedModel>& models, int reference,
                                         const Dataset& data, const EvaluateOptions& options) {
   const ThreadScope scope(options.threads);
   std::vector<Runner> runners;
   for (size_t i = 0; i < models.size(); ++i) {
     const ExecOptions how = {.executor = options.executor,
                              .threads = options.threads,
-                             .winograd = static_cast<int>(i) == reference ? 0 : options.winograd};
-    runners.push_back({models[i], Executor(*models[i], how), {}, {}, {}});
+                             .winograd = static_cast<int>(i) == reference ? 0 : options.winograd,
+                             .float_arithmetic = models[i].float_arithmetic};
+    runners.push_back({models[i].graph, Executor(*models[i].graph, how), {}, {}, {}});
   }
   int64_t batch = options.batch;
-  for (const Graph* graph : models) batch = batch_size(*graph, data, batch);
+  for (const EvaluatedModel& model : models) batch = batch_size(*model.graph, data, batch);
   int64_t samples = 0;
   int64_t next = 0;
   bool labelled = false;
@@ -181,12 +182,13 @@ Validation evaluate(const Graph& model, const Dataset& data, const EvaluateOptio
   for (const std::string& name : options.metrics)
     if (const MetricDef* def = find_metric(name); def != nullptr && def->needs_reference)
       fail_usage("'{}' needs a float model to compare with", name);
-  return std::move(evaluate_models({&model}, -1, data, options)[0]);
+  return std::move(evaluate_models({{&model, options.float_arithmetic}}, -1, data, options)[0]);
 }
 
 Validation validate(const Graph& model, const Graph& reference, const Dataset& data,
                     const EvaluateOptions& options) {
-  return std::move(evaluate_models({&reference, &model}, 0, data, options)[1]);
+  return std::move(
+      evaluate_models({{&reference}, {&model, options.float_arithmetic}}, 0, data, options)[1]);
 }
 
 }  // namespace lapidary

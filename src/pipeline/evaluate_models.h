@@ -6,9 +6,15 @@
 
 namespace lapidary {
 
+struct EvaluatedModel {
+  const Graph* graph = nullptr;
+  FloatArithmetic float_arithmetic = FloatArithmetic::kF32;
+};
+
 /// Runs all models over the data in one pass, so that each sample is decoded once. `reference`
-/// indexes the float model that the others are held against, or is -1.
-std::vector<Validation> evaluate_models(const std::vector<const Graph*>& models, int reference,
+/// indexes the float model that the others are held against, or is -1. Each model says what it is
+/// computed in, not `options`.
+std::vector<Validation> evaluate_models(const std::vector<EvaluatedModel>& models, int reference,
                                         const Dataset& data, const EvaluateOptions& options);
 
 /// "" where all outputs of a model are finite, otherwise a sentence that counts those that are not.

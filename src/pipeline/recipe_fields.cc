@@ -22,6 +22,10 @@ const FieldTable& EvaluateParams::fields() {
         "evaluate",
         {field("metrics", &P::metrics, "What to measure; empty: all that the data allow")
              .one_of(metrics),
+         field("execution", &P::execution,
+               "The float models among the first and the last also computed in these: bf16, fp16 "
+               "(weights only), fp16-arithmetic")
+             .one_of({"bf16", "fp16", "fp16-arithmetic"}),
          field("every_step", &P::every_step,
                "Measure after each step, not only the first and last model"),
          field("bench", &P::bench, "Time one inference; null: do not"),

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <set>
 
 #include "lapidary/evaluate.h"
 #include "lapidary/model_io.h"
@@ -64,6 +65,7 @@ class Run {
       if (error.code() == ErrorCode::kInternal) throw;
     }
     transform();
+    list_executions();
     evaluate_stages();
     compare_with_original();
     note_data();
@@ -286,15 +288,47 @@ class Run {
     stage_graphs_.push_back(std::move(loaded.graph));
   }
 
+  /// A model of a stage to be computed in something else than FP32: report_.executions[i].
+  struct Execution {
+    size_t stage;
+    FloatArithmetic arithmetic;
+  };
+
+  void list_executions() {
+    std::set<size_t> ends = {0, stage_graphs_.size() - 1};
+    std::erase_if(ends, [&](size_t i) { return is_quantized_model(stage_graphs_[i]); });
+    for (const std::string& name : impl_.params.evaluate.execution)
+      for (const size_t stage : ends) {
+        executions_.push_back({stage, execution_arithmetic(name)});
+        report_.executions.push_back(
+            {.stage = report_.stages[stage].name,
+             .precision = std::string(float_arithmetic_name(executions_.back().arithmetic))});
+      }
+  }
+
+  static FloatArithmetic execution_arithmetic(const std::string& name) {
+    if (name == "bf16") return FloatArithmetic::kBf16;
+    return name == "fp16" ? FloatArithmetic::kF16Storage : FloatArithmetic::kF16;
+  }
+
+  void note_nonfinite(const std::string& name, const Validation& found) {
+    const std::string warning = nonfinite_warning(name, found);
+    if (warning.empty()) return;
+    report_.warnings.push_back(warning);
+    options_.log.warn(warning);
+  }
+
   void evaluate_stages() {
     if (!eval_) return;
-    std::vector<const Graph*> models;
+    std::vector<EvaluatedModel> models;
     std::vector<size_t> stages;
     for (size_t i = 0; i < stage_graphs_.size(); ++i) {
       const bool ends = i == 0 || i + 1 == stage_graphs_.size();
       if (ends || impl_.params.evaluate.every_step) stages.push_back(i);
     }
-    for (size_t i : stages) models.push_back(&stage_graphs_[i]);
+    for (size_t i : stages) models.push_back({&stage_graphs_[i]});
+    for (const Execution& e : executions_)
+      models.push_back({&stage_graphs_[e.stage], e.arithmetic});
     EvaluateOptions options;
     options.metrics = impl_.params.evaluate.metrics;
     options.threads = options_.threads;
@@ -306,10 +340,22 @@ class Run {
       stage.metrics = found[i].metrics;
       stage.samples = found[i].samples;
       stage.activation_bytes = found[i].arena_bytes;
-      if (const std::string warning = nonfinite_warning(stage.name, found[i]); !warning.empty()) {
-        report_.warnings.push_back(warning);
-        options_.log.warn(warning);
-      }
+      note_nonfinite(stage.name, found[i]);
+    }
+    for (size_t i = 0; i < executions_.size(); ++i) {
+      ExecutionRecord& execution = report_.executions[i];
+      const Validation& measured = found[stages.size() + i];
+      execution.metrics = measured.metrics;
+      execution.samples = measured.samples;
+      execution.activation_bytes = measured.arena_bytes;
+      for (const StepInfo& step : measured.steps)
+        execution.layers.push_back({.node = step.nodes.empty() ? "" : step.nodes.front(),
+                                    .op = step.op,
+                                    .macs = step.macs,
+                                    .parameters = step.parameters,
+                                    .kernel = step.kernel,
+                                    .precision = step.precision});
+      note_nonfinite(execution.stage + " in " + execution.precision, measured);
     }
   }
 
@@ -345,16 +391,20 @@ class Run {
   void time_stages() {
     if (!impl_.params.evaluate.bench) return;
     const BenchParams& params = *impl_.params.evaluate.bench;
-    for (size_t i = 0; i < stage_graphs_.size(); ++i) {
-      options_.log.advance("time", static_cast<int64_t>(i),
-                           static_cast<int64_t>(stage_graphs_.size()));
+    const size_t stages = stage_graphs_.size(), count = stages + executions_.size();
+    for (size_t i = 0; i < count; ++i) {
+      options_.log.advance("time", static_cast<int64_t>(i), static_cast<int64_t>(count));
+      const Execution model =
+          i < stages ? Execution{i, FloatArithmetic::kF32} : executions_[i - stages];
       try {
-        report_.stages[i].latency =
-            bench(stage_graphs_[i], {.threads = params.threads,
-                                     .batch = params.batch,
-                                     .seconds = params.seconds,
-                                     .input_shapes = options_.input_shapes,
-                                     .winograd = impl_.params.evaluate.winograd});
+        auto& latency =
+            i < stages ? report_.stages[i].latency : report_.executions[i - stages].latency;
+        latency = bench(stage_graphs_[model.stage], {.threads = params.threads,
+                                                     .batch = params.batch,
+                                                     .seconds = params.seconds,
+                                                     .input_shapes = options_.input_shapes,
+                                                     .winograd = impl_.params.evaluate.winograd,
+                                                     .float_arithmetic = model.arithmetic});
       } catch (const Error& error) {
         // A model need not be run to be transformed: its ops may be unknown, its sizes open, and
         // random input may lead where it was never meant to go.
@@ -391,6 +441,7 @@ class Run {
   std::string model_sha256_;
   std::optional<Dataset> calib_, eval_;
   std::vector<Graph> stage_graphs_;
+  std::vector<Execution> executions_;
   Report report_;
 };
 

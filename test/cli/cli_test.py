@@ -511,6 +511,25 @@ class CommandLine(Fixture):
         self.assertEqual(sum(l["op"] == "Conv" for l in layers), 11)
         self.assertTrue(all(l["sqnr_db"] > 40 for l in layers), layers)
 
+    def test_other_precisions(self):
+        def sqnr(*options):
+            done = run("eval", self.model, "--data", self.eval, "--against", self.model, "--json", *options)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            seen = json.loads(done.stdout)
+            return seen["float_arithmetic"], seen["metrics"]["sqnr_db"]
+        # Half an unit of 8 significant bits is 2^-9, of 11 bits 2^-12: 54 and 72 dB; layers add up.
+        for options, name, low, high in ((["--bf16"], "bfloat16", 30, 54), (["--fp16"], "float16 storage", 55, 90),
+                                         (["--fp16-semantics", "arithmetic"], "float16", 45, 75)):
+            arithmetic, db = sqnr(*options)
+            self.assertEqual(arithmetic, name)
+            self.assertTrue(low < db < high, (name, db))
+        for options in (["--bf16", "--fp16"], ["--fp16-semantics", "double"]):
+            self.assertEqual(run("eval", self.model, "--data", self.eval, *options).returncode, 2)
+        seen = json.loads(run("bench", self.model, "--bf16", "--layers", "--seconds", 0.01, "--json").stdout)
+        self.assertIn("bfloat16", {layer["precision"] for layer in seen["layers"]})
+        reference = run("eval", self.model, "--data", self.eval, "--bf16", "--executor", "reference")
+        self.assertEqual(reference.returncode, 2)
+
     def test_eval_and_compare(self):
         out = self.tmp / "e.onnx"
         self.assertEqual(self.quantize(out).returncode, 0)

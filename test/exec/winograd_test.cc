@@ -16,8 +16,8 @@ struct Residual {
     const ValueId u = b.constant("u", random_floats({48, 32, 1, 1}, 3));
     const std::vector<int64_t> strides = {stride, stride};
     const ValueId side = b.op("Conv", {x, u}, {{"strides", strides}});
-    const ValueId c = b.op(
-        "Conv", {x, w}, {{"pads", std::vector<int64_t>{1, 1, 1, 1}}, {"strides", strides}});
+    const ValueId c =
+        b.op("Conv", {x, w}, {{"pads", std::vector<int64_t>{1, 1, 1, 1}}, {"strides", strides}});
     b.output(b.op("Relu", {b.op("Add", {c, side})}, {}, "y"));
   }
 };

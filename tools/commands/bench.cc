@@ -118,6 +118,7 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
     std::string model;
     BenchOptions bench;
     std::vector<std::string> shapes, inputs, versus, families;
+    FloatOptions floats;
     bool layers = false, kernels = false;
   };
   auto o = std::make_shared<Options>();
@@ -148,6 +149,7 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
          "faster; sums round differently (default 0: none)")
       ->check(CLI::IsMember({0, 2, 4}));
   sub->add_flag("--layers", o->layers, "Also the time of each step, on the first thread count");
+  add_float_options(*sub, o->floats);
   CLI::Option* kernels =
       sub->add_flag("--kernels", o->kernels,
                     "Instead of a model every kernel row that this CPU has, those of one shape in "
@@ -168,6 +170,7 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
         return time_kernels(options, common.json);
       }
       o->bench.seed = common.seed;
+      o->bench.float_arithmetic = o->floats.arithmetic();
       o->bench.log = common.log();
       o->bench.input_shapes = parse_shapes(o->shapes);
       take_inputs(o->inputs, o->bench);
@@ -176,8 +179,10 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
         for (Latency& l : bench(load_onnx(o->model), o->bench)) rows.push_back({std::move(l), {}});
       else
         rows = bench_versus(o->model, o->versus, o->bench);
-      nlohmann::ordered_json json = {{"model", o->model},
-                                     {"latency_ms", nlohmann::ordered_json::array()}};
+      nlohmann::ordered_json json = {
+          {"model", o->model},
+          {"float_arithmetic", float_arithmetic_name(o->bench.float_arithmetic)},
+          {"latency_ms", nlohmann::ordered_json::array()}};
       std::string text = fmt::format("{:>7} {:>5} {:>6} {:>10} {:>10} {:>10}  {}\n", "threads",
                                      "batch", "runs", "median ms", "p90 ms", "p99 ms", "engine");
       for (const VersusRow& row : rows) {

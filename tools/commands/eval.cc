@@ -10,6 +10,7 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
     std::string model, data, against, outputs, executor = "fast";
     std::vector<std::string> metrics;
     int winograd = 0;
+    FloatOptions floats;
   };
   auto o = std::make_shared<Options>();
   CLI::App* sub = add_command(app, "eval", "Accuracy over a data set", common);
@@ -26,6 +27,7 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
          "2 or 4: float 3x3 convolutions by Winograd's F(2x2) or up to F(4x4) where that is "
          "faster; sums round differently (default 0: none)")
       ->check(CLI::IsMember({0, 2, 4}));
+  add_float_options(*sub, o->floats);
   sub->callback([o, &common, &action] {
     action = [o, &common] {
       guard_output(o->outputs, {o->data});
@@ -38,6 +40,7 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
       options.threads = common.threads;
       options.executor = o->executor == "fast" ? ExecutorKind::kFast : ExecutorKind::kReference;
       options.winograd = o->winograd;
+      options.float_arithmetic = o->floats.arithmetic();
       options.keep_outputs = !o->outputs.empty();
       options.log = common.log();
       const Validation v = o->against.empty() ? evaluate(model, data, options)
@@ -58,6 +61,7 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
                     {"seconds", v.seconds},
                     {"images_per_second", v.images_per_second},
                     {"threads", threads},
+                    {"float_arithmetic", float_arithmetic_name(options.float_arithmetic)},
                     {"isa", std::string(isa_name(isa_cap()))}});
         return 0;
       }

@@ -12,6 +12,7 @@ void add_infer(CLI::App& app, Common& common, Action& action) {
     std::string model, output, executor = "fast";
     std::vector<std::string> inputs;
     bool all_values = false;
+    FloatOptions floats;
   };
   auto o = std::make_shared<Options>();
   CLI::App* sub = add_command(app, "infer", "Runs a model on .npy inputs", common);
@@ -21,6 +22,7 @@ void add_infer(CLI::App& app, Common& common, Action& action) {
   sub->add_flag("--all-values", o->all_values, "Every value of the graph");
   sub->add_option("--executor", o->executor, "fast or reference")
       ->check(CLI::IsMember({"fast", "reference"}));
+  add_float_options(*sub, o->floats);
   sub->callback([o, &common, &action] {
     action = [o, &common] {
       Graph model = load_beside(o->model, o->output);
@@ -35,7 +37,8 @@ void add_infer(CLI::App& app, Common& common, Action& action) {
           std::move(model),
           {.executor = o->executor == "fast" ? ExecutorKind::kFast : ExecutorKind::kReference,
            .threads = common.threads,
-           .keep_all_values = o->all_values});
+           .keep_all_values = o->all_values,
+           .float_arithmetic = o->floats.arithmetic()});
       const Executor::Values outputs = executor.run(inputs);
       write_npz(o->output, outputs);
       nlohmann::ordered_json json = {{"output", o->output}};

@@ -5,6 +5,7 @@
 #include "src/exec/steps/common.h"
 #include "src/exec/steps/groups.h"
 #include "src/exec/steps/place.h"
+#include "src/exec/steps/product_f32.h"
 #include "src/exec/steps/rules.h"
 
 namespace lapidary::exec {
@@ -39,7 +40,8 @@ bool build_conv(PlanBuilder& b, NodeId id) {
     shape->groups /= n;
   }
 
-  const ConvF32Kernel* row = select_row(*shape, b.winograd());
+  const NarrowProduct narrow = narrow_product(b, *shape, *weights);
+  const ConvF32Kernel* row = narrow.row ? narrow.row : select_row(*shape, b.winograd());
   const Tail tail = float_tail(b, id, /*residual=*/true);
   Tensor packed = b.packed(static_cast<int64_t>(row->call->packed_bytes(*shape)));
   row->call->pack(
@@ -49,6 +51,7 @@ bool build_conv(PlanBuilder& b, NodeId id) {
   StepSpec spec;
   spec.nodes = tail.nodes;
   spec.kernel = row->row.name;
+  spec.precision = narrow.precision;
   const Operand in = b.channels_last(x);
   const Operand residual = tail.residual ? b.channels_last(tail.residual) : Operand();
   const bool over = residual.valid() && residual.storage != in.storage &&

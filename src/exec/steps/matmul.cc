@@ -2,6 +2,7 @@
 
 #include "src/exec/steps/batch.h"
 #include "src/exec/steps/common.h"
+#include "src/exec/steps/product_f32.h"
 #include "src/exec/steps/rules.h"
 
 namespace lapidary::exec {
@@ -18,10 +19,43 @@ struct PackedProduct {
   Operand a, residual;
   GemmF32Shape shape;
   const GemmF32Kernel* kernel = nullptr;
+  NarrowProduct narrow;  ///< instead of `kernel` where it has a row; then the bias is packed too
   Tensor packed, bias;
 };
 
+kernels::ConvShape as_conv(const GemmF32Shape& s) { return kernels::gemm_shape(s.m, s.k, s.n); }
+
+/// The product as a 1x1 convolution.
+void emit_narrow(PlanBuilder& b, const PackedProduct& p) {
+  const kernels::ConvF32Kernel* row = p.narrow.row;
+  StepSpec spec;
+  spec.nodes = p.tail.nodes;
+  spec.kernel = row->row.name;
+  spec.precision = p.narrow.precision;
+  const Operand out = b.create(p.tail.output, Layout::kRowMajor);
+  const int scratch =
+      b.scratch(static_cast<int64_t>(kernels::scratch_bytes(*row, as_conv(p.shape), b.threads())));
+  spec.reads = {p.a};
+  if (p.residual.valid()) spec.reads.push_back(p.residual);
+  spec.writes = {out};
+  spec.scratch = {scratch};
+  spec.run = [row, out, scratch, shape = as_conv(p.shape), a = p.a, residual = p.residual,
+              packed = p.packed, activation = p.tail.activation](const StepRun& run) {
+    kernels::ConvF32Args args;
+    args.shape = shape;
+    args.x = run.data<const float>(a);
+    args.packed = packed.raw();
+    args.y = run.data<float>(out);
+    args.activation = activation;
+    args.residual = residual.valid() ? run.data<const float>(residual) : nullptr;
+    args.scratch = run.at(scratch);
+    kernels::run_conv_f32(*row, args, run.threads());
+  };
+  b.emit(std::move(spec));
+}
+
 void emit_packed(PlanBuilder& b, const PackedProduct& p) {
+  if (p.narrow.row != nullptr) return emit_narrow(b, p);
   StepSpec spec;
   spec.nodes = p.tail.nodes;
   spec.kernel = p.kernel->row.name;
@@ -43,7 +77,22 @@ void emit_packed(PlanBuilder& b, const PackedProduct& p) {
   b.emit(std::move(spec));
 }
 
-void pack(PlanBuilder& b, PackedProduct& p, const kernels::GemmF32B& weights) {
+/// `matrix` [K, N], or [N, K] where transposed.
+void pack(PlanBuilder& b, PackedProduct& p, const Tensor& matrix, bool transposed = false) {
+  const float* data = matrix.data<float>().data();
+  const kernels::ConvShape conv = as_conv(p.shape);
+  p.narrow = narrow_product(b, conv, matrix);
+  if (const kernels::ConvF32Kernel* row = p.narrow.row) {
+    p.packed = b.packed(static_cast<int64_t>(row->call->packed_bytes(conv)));
+    row->call->pack(conv,
+                    {.data = data,
+                     .oc_stride = transposed ? p.shape.k : 1,
+                     .ic_stride = transposed ? 1 : p.shape.n,
+                     .bias = p.bias.empty() ? nullptr : p.bias.data<float>().data()},
+                    p.packed.mutable_raw());
+    return;
+  }
+  const kernels::GemmF32B weights{.data = data, .transposed = transposed};
   p.kernel = kernels::select_gemm_f32(p.shape).kernel;
   p.packed = b.packed(static_cast<int64_t>(p.kernel->call->packed_bytes(p.shape)));
   p.kernel->call->pack(p.shape, weights, p.packed.mutable_raw());
@@ -119,7 +168,7 @@ bool build_matmul(PlanBuilder& b, NodeId id) {
   p.shape = {element_count(ls) / ls.back(), weights->dim(1), weights->dim(0)};
   p.tail = float_tail(b, id, /*residual=*/true);
   if (!p.tail.residual && p.tail.nodes.size() == 1) take_bias(b, p);
-  pack(b, p, {.data = weights->data<float>().data()});
+  pack(b, p, *weights);
   p.a = b.row_major(left);
   if (p.tail.residual) p.residual = b.row_major(p.tail.residual);
   emit_packed(b, p);
@@ -145,7 +194,7 @@ bool build_gemm(PlanBuilder& b, NodeId id) {
     if (p.bias.empty()) return false;
   }
   const Tensor matrix = scaled(*weights, attrs.get_float("alpha", 1.0f));
-  pack(b, p, {.data = matrix.data<float>().data(), .transposed = transposed});
+  pack(b, p, matrix, transposed);
   p.a = b.row_major(left);
   if (p.tail.residual) p.residual = b.row_major(p.tail.residual);
   emit_packed(b, p);

@@ -183,8 +183,9 @@ std::string report_html(const Report& r) {
   add_table(planned_table(r), out);
   add_table(kept_float_table(r), out);
   out += histograms(r);
-  for (const ReportTable& t : {layer_table(r), tensor_table(r), pass_table(r), estimate_table(r),
-                               provenance_table(r), environment_table(r)})
+  for (const ReportTable& t :
+       {layer_table(r), execution_layer_table(r), tensor_table(r), pass_table(r), estimate_table(r),
+        provenance_table(r), environment_table(r)})
     add_table(t, out);
   return out + "</main></body></html>\n";
 }

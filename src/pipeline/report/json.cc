@@ -38,10 +38,14 @@ ordered_json latency_json(const Latency& l) {
           {"median", l.median_ms}, {"p90", l.p90_ms}, {"p99", l.p99_ms}};
 }
 
-ordered_json stage_json(const StageRecord& s) {
+ordered_json metrics_json(const std::map<std::string, double>& values, int64_t samples) {
   ordered_json metrics = ordered_json::object();
-  for (const auto& [name, value] : s.metrics) metrics[name] = number(value);
-  if (s.samples > 0) metrics["samples"] = s.samples;
+  for (const auto& [name, value] : values) metrics[name] = number(value);
+  if (samples > 0) metrics["samples"] = samples;
+  return metrics;
+}
+
+ordered_json stage_json(const StageRecord& s) {
   return {{"name", s.name},
           {"file", s.file},
           {"sha256", s.sha256},
@@ -51,7 +55,7 @@ ordered_json stage_json(const StageRecord& s) {
           {"macs", s.macs},
           {"macs_complete", s.macs_complete},
           {"activation_bytes", s.activation_bytes},
-          {"metrics", metrics},
+          {"metrics", metrics_json(s.metrics, s.samples)},
           {"latency_ms", list(s.latency, latency_json)},
           {"seconds", s.seconds},
           {"peak_rss_bytes", s.peak_rss_bytes}};
@@ -80,6 +84,15 @@ ordered_json layer_json(const Report& r, const LayerRecord& l) {
           {"bytes_moved", l.bytes_moved},
           {"gops", number(layer_gops(l))},
           {"share_of_peak", number(share_of_peak(r, l))}};
+}
+
+ordered_json execution_json(const Report& r, const ExecutionRecord& e) {
+  return {{"stage", e.stage},
+          {"precision", e.precision},
+          {"activation_bytes", e.activation_bytes},
+          {"metrics", metrics_json(e.metrics, e.samples)},
+          {"latency_ms", list(e.latency, latency_json)},
+          {"layers", list(e.layers, [&](const LayerRecord& l) { return layer_json(r, l); })}};
 }
 
 ordered_json tensor_json(const TensorQuant& t) {
@@ -113,6 +126,8 @@ std::string report_json(const Report& r) {
       {"environment", pairs(r.environment)},
       {"provenance", pairs(r.provenance)},
       {"stages", list(r.stages, stage_json)},
+      {"executions",
+       list(r.executions, [&](const ExecutionRecord& e) { return execution_json(r, e); })},
       {"layers", list(r.layers, [&](const LayerRecord& l) { return layer_json(r, l); })},
       {"peaks", r.peaks ? peaks_json(*r.peaks) : ordered_json(nullptr)},
       {"quantized", r.quantized},

@@ -40,6 +40,31 @@ std::string scale_text(const QuantParams& p) {
   return fmt::format("{} of {:.3g} .. {:.3g}", p.scale.size(), *low, *high);
 }
 
+std::string execution_name(const ExecutionRecord& e) {
+  return fmt::format("{} in {}", e.stage, e.precision);
+}
+
+std::vector<std::string> metric_cells(const std::vector<std::string>& metrics,
+                                      const std::map<std::string, double>& measured) {
+  std::vector<std::string> cells;
+  for (const std::string& m : metrics) {
+    const auto found = measured.find(m);
+    cells.push_back(found != measured.end() ? metric_text(m, found->second) : "");
+  }
+  return cells;
+}
+
+std::vector<std::string> latency_row(const std::string& name, const Latency& l) {
+  return {name,
+          l.isa,
+          std::to_string(l.threads),
+          std::to_string(l.batch),
+          std::to_string(l.runs),
+          fmt::format("{:.3f}", l.median_ms),
+          fmt::format("{:.3f}", l.p90_ms),
+          fmt::format("{:.3f}", l.p99_ms)};
+}
+
 }  // namespace
 
 ReportTable stage_table(const Report& r) {
@@ -49,16 +74,20 @@ ReportTable stage_table(const Report& r) {
   for (const char* head : {"size", "parameters", "MACs", "activations"}) t.head.emplace_back(head);
   for (const StageRecord& s : r.stages) {
     std::vector<std::string> row = {s.name};
-    for (const std::string& m : metrics) {
-      const auto value = metric_of(s, m);
-      row.push_back(value ? metric_text(m, *value) : "");
-    }
+    for (std::string& cell : metric_cells(metrics, s.metrics)) row.push_back(std::move(cell));
     row.push_back(size_text(s.size_bytes));
     row.push_back(count_text(s.parameters));
     row.push_back(s.macs_complete ? count_text(s.macs)
                   : s.macs > 0    ? "at least " + count_text(s.macs)
                                   : "not counted");
     row.push_back(s.activation_bytes > 0 ? size_text(s.activation_bytes) : "");
+    t.rows.push_back(std::move(row));
+  }
+  for (const ExecutionRecord& e : r.executions) {
+    std::vector<std::string> row = {execution_name(e)};
+    for (std::string& cell : metric_cells(metrics, e.metrics)) row.push_back(std::move(cell));
+    row.insert(row.end(), {"", "", ""});
+    row.push_back(e.activation_bytes > 0 ? size_text(e.activation_bytes) : "");
     t.rows.push_back(std::move(row));
   }
   return t;
@@ -70,10 +99,9 @@ ReportTable latency_table(const Report& r) {
                 {},
                 2};
   for (const StageRecord& s : r.stages)
-    for (const Latency& l : s.latency)
-      t.rows.push_back({s.name, l.isa, std::to_string(l.threads), std::to_string(l.batch),
-                        std::to_string(l.runs), fmt::format("{:.3f}", l.median_ms),
-                        fmt::format("{:.3f}", l.p90_ms), fmt::format("{:.3f}", l.p99_ms)});
+    for (const Latency& l : s.latency) t.rows.push_back(latency_row(s.name, l));
+  for (const ExecutionRecord& e : r.executions)
+    for (const Latency& l : e.latency) t.rows.push_back(latency_row(execution_name(e), l));
   return t;
 }
 
@@ -121,6 +149,19 @@ ReportTable layer_table(const Report& r) {
                       optional_text(layer_gops(l), "{:.1f}"), share_text(r, l),
                       l.macs > 0 ? count_text(l.macs) : "",
                       l.parameters > 0 ? count_text(l.parameters) : ""});
+  return t;
+}
+
+ReportTable execution_layer_table(const Report& r) {
+  ReportTable t{"Layers in other precisions",
+                {"model", "node", "op", "precision", "kernel", "MACs"},
+                {},
+                5,
+                true};
+  for (const ExecutionRecord& e : r.executions)
+    for (const LayerRecord& l : e.layers)
+      t.rows.push_back({execution_name(e), l.node, l.op, l.precision, l.kernel,
+                        l.macs > 0 ? count_text(l.macs) : ""});
   return t;
 }
 

@@ -22,6 +22,8 @@ ReportTable stage_table(const Report& report);
 ReportTable latency_table(const Report& report);
 ReportTable limit_table(const Report& report);
 ReportTable layer_table(const Report& report);
+/// The layers of Report::executions.
+ReportTable execution_layer_table(const Report& report);
 /// Of a dry run: the nodes that would be quantized.
 ReportTable planned_table(const Report& report);
 ReportTable kept_float_table(const Report& report);
