@@ -2,6 +2,7 @@
 
 #include "kernels/conv_f32/conv_f32.h"
 #include "kernels/conv_s8/conv_s8.h"
+#include "kernels/conv_sat_s8/conv_sat_s8.h"
 #include "kernels/dw_f32/dw_f32.h"
 #include "kernels/dw_s8/dw_s8.h"
 #include "kernels/eltwise_f32/eltwise_f32.h"
@@ -32,6 +33,7 @@ std::vector<RowInfo> all_rows() {
   };
   append(conv_f32_kernels());
   append(conv_s8_kernels());
+  append(conv_sat_s8_kernels());
   append(dw_f32_kernels());
   append(dw_s8_kernels());
   append(eltwise_f32_kernels());

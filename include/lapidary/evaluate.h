@@ -19,6 +19,8 @@ struct EvaluateOptions {
   int64_t batch = 0;                      ///< 0: chosen by size
   int threads = 0;
   ExecutorKind executor = ExecutorKind::kFast;
+  /// Of the model, not of a reference.
+  IntegerArithmetic integer_arithmetic = IntegerArithmetic::kExact;
   bool keep_outputs = false;
   LogSink log = {};
 };
@@ -37,6 +39,7 @@ struct Validation {
   Tensor outputs;               ///< first graph output, samples along axis 0; where asked
   std::vector<StepInfo> steps;  ///< what ran
   int64_t arena_bytes = 0;      ///< of the plan for one sample
+  std::vector<LayerSaturation> saturation;  ///< over all samples; empty where integers are exact
 };
 
 struct MetricInfo {

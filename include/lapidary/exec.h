@@ -18,6 +18,21 @@ enum class ExecutorKind {
   kReference,  ///< the op table's evaluations, node by node: the judge
 };
 
+/// Whose products of bytes are computed. An execution profile names engine, version and kind of CPU.
+enum class IntegerArithmetic {
+  /// Exact sums in 32 bits: "onnxruntime-1.31/vnni", what ONNX Runtime computes on CPUs with VNNI.
+  kExact,
+  /// "onnxruntime-1.31/avx2", what it computes on x86 CPUs with AVX2 or AVX512 but no VNNI: where
+  /// weights are s8, products of neighbours in K (in convolutions ordered ky, kx, channel) are
+  /// added in pairs that saturate to 16 bits. Exact there too: depthwise convolutions, u8 weights,
+  /// products of two computed matrices.
+  kAvx2Saturating,
+};
+/// "onnxruntime-1.31/vnni", "onnxruntime-1.31/avx2".
+LAPIDARY_API std::string_view execution_profile(IntegerArithmetic arithmetic);
+/// By profile, or by what it does: "exact", "avx2-saturating". Throws Error{kUsage}.
+LAPIDARY_API IntegerArithmetic integer_arithmetic(std::string_view name);
+
 struct ExecOptions {
   ExecutorKind executor = ExecutorKind::kFast;
   int threads = 0;  ///< 0: the process's thread count
@@ -25,6 +40,7 @@ struct ExecOptions {
   /// or as lowered to integer ops (fast); nothing is fused then.
   bool keep_all_values = false;
   bool profile = false;  ///< fill StepInfo::milliseconds; a batch is then run whole
+  IntegerArithmetic integer_arithmetic = IntegerArithmetic::kExact;  ///< other: fast executor only
 };
 
 /// One step of a plan: what a node, or several fused, became.
@@ -37,6 +53,13 @@ struct StepInfo {
   int64_t parameters = 0;
   int64_t bytes_moved = 0;  ///< inputs, weights and outputs, each once
   double milliseconds = 0;  ///< of the last run, where profiled
+};
+
+/// What became of a layer's sums of pairs under IntegerArithmetic::kAvx2Saturating.
+struct LayerSaturation {
+  std::string node, op;
+  int64_t pair_sums = 0;  ///< added up so far
+  int64_t saturated = 0;  ///< of them
 };
 
 /// A tapped value just after it was computed.
@@ -81,6 +104,9 @@ class LAPIDARY_API Executor {
   /// parts), and of its packed weights.
   int64_t arena_bytes() const;
   int64_t packed_bytes() const;
+  /// The layers that can saturate, in execution order, over all runs so far; empty where integer
+  /// arithmetic is exact.
+  std::vector<LayerSaturation> saturation() const;
   const Graph& graph() const;
 
  private:

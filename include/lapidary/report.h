@@ -9,6 +9,7 @@
 
 #include "lapidary/bench.h"
 #include "lapidary/compress.h"
+#include "lapidary/exec.h"
 #include "lapidary/export.h"
 #include "lapidary/passes.h"
 
@@ -49,6 +50,14 @@ struct LayerRecord {
   int64_t bytes_moved = 0;  ///< inputs, weights and outputs, each once
 };
 
+/// What a stage's model returns on another class of CPU than those with VNNI.
+struct CpuClassRecord {
+  std::string stage, profile;  ///< "int8", "onnxruntime-1.31/avx2"
+  std::map<std::string, double> metrics;
+  int64_t samples = 0;
+  std::vector<LayerSaturation> layers;  ///< that can saturate, over those samples
+};
+
 /// One bound that the recipe set.
 struct LimitRecord {
   std::string limit;
@@ -82,6 +91,7 @@ struct Report {
   /// SHA-256 of model, data manifests, recipe, statistics.
   std::vector<std::pair<std::string, std::string>> provenance;
   std::vector<StageRecord> stages;
+  std::vector<CpuClassRecord> cpu_classes;
   std::vector<LayerRecord> layers;
   std::optional<MachinePeaks> peaks;   ///< on as many threads as the layers ran on, where timed
   std::vector<std::string> quantized;  ///< node keys that run on integers

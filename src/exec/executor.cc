@@ -60,6 +60,9 @@ class Executor::Impl {
     inline_functions(runnable_);
     exec::check_executable(runnable_);
     if (options_.threads < 0) fail_usage("threads: {} is negative", options_.threads);
+    if (reference() && options_.integer_arithmetic != IntegerArithmetic::kExact)
+      fail_usage("the reference executor's integers are exact; '{}' needs the fast one",
+                 execution_profile(options_.integer_arithmetic));
   }
 
   Values run(const Values& inputs) {
@@ -104,6 +107,7 @@ class Executor::Impl {
     return current_;
   }
   const Graph& graph() const { return graph_; }
+  std::vector<LayerSaturation> saturation() const { return saturation_.all(); }
 
  private:
   bool reference() const { return options_.executor == ExecutorKind::kReference; }
@@ -185,6 +189,8 @@ class Executor::Impl {
     exec::PlanOptions options;
     options.threads = options_.threads > 0 ? options_.threads : thread_count();
     options.reference_only = reference();
+    options.integer_arithmetic = options_.integer_arithmetic;
+    options.saturation = &saturation_;
     options.taps = taps_;
     options.outputs = source.outputs;
     const int64_t parts = part_of_batch(*made, options.threads);
@@ -215,6 +221,7 @@ class Executor::Impl {
   ExecOptions options_;
   std::vector<std::string> taps_;
   TapFn tap_;
+  exec::SaturationCounts saturation_;
   std::map<std::set<std::string>, exec::Prepared> prepared_;
   std::vector<std::pair<PlanKey, std::unique_ptr<Bound>>> plans_;
   Bound* current_ = nullptr;
@@ -222,6 +229,34 @@ class Executor::Impl {
   std::optional<std::vector<StepInfo>> infos_;
   Tensor arena_;
 };
+
+namespace {
+
+struct Profile {
+  IntegerArithmetic arithmetic;
+  std::string_view name, semantics;
+};
+constexpr Profile kProfiles[] = {
+    {IntegerArithmetic::kExact, "onnxruntime-1.31/vnni", "exact"},
+    {IntegerArithmetic::kAvx2Saturating, "onnxruntime-1.31/avx2", "avx2-saturating"},
+};
+
+}  // namespace
+
+std::string_view execution_profile(IntegerArithmetic arithmetic) {
+  for (const Profile& p : kProfiles)
+    if (p.arithmetic == arithmetic) return p.name;
+  return "";
+}
+
+IntegerArithmetic integer_arithmetic(std::string_view name) {
+  std::vector<std::string> names;
+  for (const Profile& p : kProfiles) {
+    if (name == p.name || name == p.semantics) return p.arithmetic;
+    names.insert(names.end(), {std::string(p.name), std::string(p.semantics)});
+  }
+  fail_usage("no integer arithmetic is called '{}'{}", printable(name), did_you_mean(name, names));
+}
 
 Executor::Executor(Graph graph, ExecOptions options)
     : impl_(std::make_unique<Impl>(std::move(graph), options)) {}
@@ -242,6 +277,7 @@ int64_t Executor::packed_bytes() const {
   const Bound* bound = impl_->plan();
   return bound ? bound->plan.packed_bytes : 0;
 }
+std::vector<LayerSaturation> Executor::saturation() const { return impl_->saturation(); }
 const Graph& Executor::graph() const { return impl_->graph(); }
 
 }  // namespace lapidary

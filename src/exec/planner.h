@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "src/exec/plan.h"
+#include "src/exec/saturation.h"
 #include "src/ops/opdef.h"
 
 namespace lapidary::exec {
@@ -29,6 +30,8 @@ struct StepSpec {
 struct PlanOptions {
   int threads = 1;
   bool reference_only = false;    ///< no rules, shapes as they come: the judge
+  IntegerArithmetic integer_arithmetic = IntegerArithmetic::kExact;
+  SaturationCounts* saturation = nullptr;  ///< outlives the plan; needed where sums saturate
   std::vector<std::string> taps;  ///< values of the graph, kept by being among its outputs
   /// How many of the graph's outputs are the caller's; the others are only tapped.
   size_t outputs = 0;
@@ -45,6 +48,13 @@ class PlanBuilder {
   const Graph& graph() const { return graph_; }
   const Node& node(NodeId id) const { return graph_.node(id); }
   int threads() const { return plan_.threads; }
+  /// True where products by s8 weights saturate.
+  bool saturates() const {
+    return options_.integer_arithmetic == IntegerArithmetic::kAvx2Saturating;
+  }
+  SaturationCounts::Layer& saturation(NodeId id) const {
+    return options_.saturation->layer(node_key(graph_, id), node(id).op);
+  }
   AttrView attrs(NodeId id) const;
   /// Input or output of a node; none where absent.
   ValueId input(NodeId id, size_t slot) const;

@@ -110,23 +110,26 @@ Validation conclude(Runner& runner, int64_t samples, bool keep_outputs) {
   }
   v.steps = runner.executor.steps();
   v.arena_bytes = runner.executor.arena_bytes();
+  v.saturation = runner.executor.saturation();
   return v;
 }
 
 }  // namespace
 
-std::vector<Validation> evaluate_models(const std::vector<const Graph*>& models, int reference,
+std::vector<Validation> evaluate_models(const std::vector<EvaluatedModel>& models, int reference,
                                         const Dataset& data, const EvaluateOptions& options) {
   const ThreadScope scope(options.threads);
   std::vector<Runner> runners;
-  for (const Graph* graph : models)
-    runners.push_back({graph,
-                       Executor(*graph, {.executor = options.executor, .threads = options.threads}),
+  for (const EvaluatedModel& model : models)
+    runners.push_back({model.graph,
+                       Executor(*model.graph, {.executor = options.executor,
+                                               .threads = options.threads,
+                                               .integer_arithmetic = model.integer_arithmetic}),
                        {},
                        {},
                        {}});
   int64_t batch = options.batch;
-  for (const Graph* graph : models) batch = batch_size(*graph, data, batch);
+  for (const EvaluatedModel& model : models) batch = batch_size(*model.graph, data, batch);
   int64_t samples = 0;
   int64_t next = 0;
   bool labelled = false;
@@ -177,16 +180,28 @@ std::string nonfinite_warning(const std::string& model, const Validation& found)
                      found.nonfinite_outputs, found.nonfinite_samples, found.samples);
 }
 
+std::string saturation_warning(const std::vector<LayerSaturation>& layers) {
+  const auto saturates = [](const LayerSaturation& l) { return l.saturated > 0; };
+  const auto count = std::count_if(layers.begin(), layers.end(), saturates);
+  if (count == 0) return {};
+  const auto first = std::find_if(layers.begin(), layers.end(), saturates);
+  return fmt::format(
+      "{} of {} layers saturate on CPUs without VNNI (the first is '{}'): quantize for the target "
+      "onnxruntime-cpu-avx2, whose 7-bit weights cannot",
+      count, layers.size(), printable(first->node, 100));
+}
+
 Validation evaluate(const Graph& model, const Dataset& data, const EvaluateOptions& options) {
   for (const std::string& name : options.metrics)
     if (const MetricDef* def = find_metric(name); def != nullptr && def->needs_reference)
       fail_usage("'{}' needs a float model to compare with", name);
-  return std::move(evaluate_models({&model}, -1, data, options)[0]);
+  return std::move(evaluate_models({{&model, options.integer_arithmetic}}, -1, data, options)[0]);
 }
 
 Validation validate(const Graph& model, const Graph& reference, const Dataset& data,
                     const EvaluateOptions& options) {
-  return std::move(evaluate_models({&reference, &model}, 0, data, options)[1]);
+  return std::move(
+      evaluate_models({{&reference}, {&model, options.integer_arithmetic}}, 0, data, options)[1]);
 }
 
 }  // namespace lapidary

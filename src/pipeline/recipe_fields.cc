@@ -22,6 +22,10 @@ const FieldTable& EvaluateParams::fields() {
         "evaluate",
         {field("metrics", &P::metrics, "What to measure; empty: all that the data allow")
              .one_of(metrics),
+         field("isa_semantics", &P::isa_semantics,
+               "The last model also computed as other classes of CPU do: avx2-saturating (ONNX "
+               "Runtime on x86 without VNNI), by layers that saturate")
+             .one_of({"avx2-saturating"}),
          field("every_step", &P::every_step,
                "Measure after each step, not only the first and last model"),
          field("bench", &P::bench, "Time one inference; null: do not"),

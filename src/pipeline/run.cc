@@ -141,6 +141,8 @@ class Run {
       guard_outputs(*eval, *eval_);
       report_.provenance.emplace_back("eval data", eval_->manifest_sha256());
     }
+    if (!eval_ && !impl_.params.evaluate.isa_semantics.empty())
+      fail_usage("'isa_semantics' needs data to measure on: `eval:` under `data:`");
     const std::string precision = precision_name(loaded.graph);
     add_stage(precision, path, std::move(loaded), 0);
   }
@@ -288,13 +290,15 @@ class Run {
 
   void evaluate_stages() {
     if (!eval_) return;
-    std::vector<const Graph*> models;
+    std::vector<EvaluatedModel> models;
     std::vector<size_t> stages;
     for (size_t i = 0; i < stage_graphs_.size(); ++i) {
       const bool ends = i == 0 || i + 1 == stage_graphs_.size();
       if (ends || impl_.params.evaluate.every_step) stages.push_back(i);
     }
-    for (size_t i : stages) models.push_back(&stage_graphs_[i]);
+    for (size_t i : stages) models.push_back({&stage_graphs_[i]});
+    for (const std::string& name : impl_.params.evaluate.isa_semantics)
+      models.push_back({&stage_graphs_.back(), integer_arithmetic(name)});
     EvaluateOptions options;
     options.metrics = impl_.params.evaluate.metrics;
     options.threads = options_.threads;
@@ -305,11 +309,23 @@ class Run {
       stage.metrics = found[i].metrics;
       stage.samples = found[i].samples;
       stage.activation_bytes = found[i].arena_bytes;
-      if (const std::string warning = nonfinite_warning(stage.name, found[i]); !warning.empty()) {
-        report_.warnings.push_back(warning);
-        options_.log.warn(warning);
-      }
+      warn(nonfinite_warning(stage.name, found[i]));
     }
+    for (size_t i = stages.size(); i < models.size(); ++i) {
+      report_.cpu_classes.push_back(
+          {.stage = report_.stages.back().name,
+           .profile = std::string(execution_profile(models[i].integer_arithmetic)),
+           .metrics = found[i].metrics,
+           .samples = found[i].samples,
+           .layers = found[i].saturation});
+      warn(saturation_warning(found[i].saturation));
+    }
+  }
+
+  void warn(const std::string& warning) {
+    if (warning.empty()) return;
+    report_.warnings.push_back(warning);
+    options_.log.warn(warning);
   }
 
   /// What the data sets had to say, once they were read.

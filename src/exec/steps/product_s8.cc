@@ -1,5 +1,8 @@
 #include "src/exec/steps/product_s8.h"
 
+#include <atomic>
+
+#include "kernels/conv_sat_s8/conv_sat_s8.h"
 #include "kernels/dw_s8/dw_s8.h"
 #include "src/exec/steps/place.h"
 
@@ -71,6 +74,17 @@ kernels::ConvS8Residual residual_of(const PlanBuilder& b, const ByteTail& tail) 
   return residual;
 }
 
+/// ONNX Runtime widens the factors of depthwise convolutions and of u8 weights to 16 bits first.
+bool can_saturate(const PlanBuilder& b, const ProductS8& p) {
+  return b.saturates() && !kernels::is_depthwise(p.shape) && !p.weights.weights.is_unsigned;
+}
+
+const ConvS8Kernel* row_of(const PlanBuilder& b, const ProductS8& p) {
+  if (kernels::is_depthwise(p.shape)) return kernels::select_dw_s8(p.shape).kernel;
+  return can_saturate(b, p) ? kernels::select_conv_sat_s8(p.shape).kernel
+                            : kernels::select_conv_s8(p.shape).kernel;
+}
+
 Place place_of(PlanBuilder& b, const ProductS8& p, const Operand& in, const Operand& residual) {
   const ByteTail& tail = p.tail;
   const bool over = residual.valid() && residual.storage != in.storage &&
@@ -86,9 +100,9 @@ Place place_of(PlanBuilder& b, const ProductS8& p, const Operand& in, const Oper
 }  // namespace
 
 void emit_product_s8(PlanBuilder& b, const ProductS8& p) {
-  const ConvS8Kernel* row = kernels::is_depthwise(p.shape)
-                                ? kernels::select_dw_s8(p.shape).kernel
-                                : kernels::select_conv_s8(p.shape).kernel;
+  const ConvS8Kernel* row = row_of(b, p);
+  SaturationCounts::Layer* counts =
+      can_saturate(b, p) ? &b.saturation(p.tail.nodes.front()) : nullptr;
   const Tensor packed = packed_weights(b, p, *row);
   StepSpec spec;
   spec.nodes = p.tail.nodes;
@@ -128,6 +142,11 @@ void emit_product_s8(PlanBuilder& b, const ProductS8& p) {
     call.residual = residual;
     if (other.valid()) call.residual.data = run.data<const uint8_t>(other);
     call.scratch = run.at(scratch);
+    if (counts != nullptr) {
+      call.saturated = &counts->saturated;
+      std::atomic_ref<int64_t>(counts->pair_sums)
+          .fetch_add(kernels::pair_sums(args.shape), std::memory_order_relaxed);
+    }
     kernels::run_conv_s8(*row, call, run.threads());
   };
   b.emit(std::move(spec));

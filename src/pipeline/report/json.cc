@@ -38,10 +38,14 @@ ordered_json latency_json(const Latency& l) {
           {"median", l.median_ms}, {"p90", l.p90_ms}, {"p99", l.p99_ms}};
 }
 
-ordered_json stage_json(const StageRecord& s) {
+ordered_json metrics_json(const std::map<std::string, double>& values, int64_t samples) {
   ordered_json metrics = ordered_json::object();
-  for (const auto& [name, value] : s.metrics) metrics[name] = number(value);
-  if (s.samples > 0) metrics["samples"] = s.samples;
+  for (const auto& [name, value] : values) metrics[name] = number(value);
+  if (samples > 0) metrics["samples"] = samples;
+  return metrics;
+}
+
+ordered_json stage_json(const StageRecord& s) {
   return {{"name", s.name},
           {"file", s.file},
           {"sha256", s.sha256},
@@ -51,10 +55,22 @@ ordered_json stage_json(const StageRecord& s) {
           {"macs", s.macs},
           {"macs_complete", s.macs_complete},
           {"activation_bytes", s.activation_bytes},
-          {"metrics", metrics},
+          {"metrics", metrics_json(s.metrics, s.samples)},
           {"latency_ms", list(s.latency, latency_json)},
           {"seconds", s.seconds},
           {"peak_rss_bytes", s.peak_rss_bytes}};
+}
+
+ordered_json cpu_class_json(const CpuClassRecord& c) {
+  return {{"stage", c.stage},
+          {"profile", c.profile},
+          {"metrics", metrics_json(c.metrics, c.samples)},
+          {"layers", list(c.layers, [](const LayerSaturation& l) {
+             return ordered_json{{"node", l.node},
+                                 {"op", l.op},
+                                 {"pair_sums", l.pair_sums},
+                                 {"saturated", l.saturated}};
+           })}};
 }
 
 ordered_json peaks_json(const MachinePeaks& p) {
@@ -113,6 +129,7 @@ std::string report_json(const Report& r) {
       {"environment", pairs(r.environment)},
       {"provenance", pairs(r.provenance)},
       {"stages", list(r.stages, stage_json)},
+      {"cpu_classes", list(r.cpu_classes, cpu_class_json)},
       {"layers", list(r.layers, [&](const LayerRecord& l) { return layer_json(r, l); })},
       {"peaks", r.peaks ? peaks_json(*r.peaks) : ordered_json(nullptr)},
       {"quantized", r.quantized},
