@@ -53,7 +53,6 @@ struct ConvS8Args {
   const uint8_t* table = nullptr;  ///< 256 bytes
   ConvS8Residual residual;
   const float* float_bias = nullptr;  ///< [OC], kF32
-  int64_t* saturated = nullptr;  ///< conv_sat_s8: pairs that saturated are added to it, atomically
   void* scratch = nullptr;  ///< scratch_bytes(shape), 64-byte aligned, one per concurrent call
 };
 

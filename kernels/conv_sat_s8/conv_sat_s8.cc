@@ -115,7 +115,7 @@ void store_tile(const ConvS8Args& p, const PackedS8View& packed, const SatTile& 
 }
 
 template <SatTileFunction multiply>
-void run(const ConvS8Args& p) {
+void run(const ConvSatS8Args& p) {
   const ConvShape& s = p.shape;
   const PackedS8View packed = view_packed(p.packed);
   const Span rows = rows_of(p.range, s), parts = blocks_of(p.range, blocks(s));
@@ -143,19 +143,19 @@ void run(const ConvS8Args& p) {
 
 }  // namespace
 
-#define LAPIDARY_KERNEL(isa, name, types, tile, tolerance) extern const ConvS8Functions name;
+#define LAPIDARY_KERNEL(isa, name, types, tile, tolerance) extern const ConvSatS8Functions name;
 #include "kernels/conv_sat_s8/kernels.def"
 #undef LAPIDARY_KERNEL
 
-const ConvS8Functions conv_sat_s8_scalar = {packed_bytes, scratch_bytes, blocks, pack,
+const ConvSatS8Functions conv_sat_s8_scalar = {packed_bytes, scratch_bytes, blocks, pack,
                                             run<scalar_tile>};
 #if defined(__x86_64__)
-const ConvS8Functions conv_sat_s8_avx2 = {packed_bytes, scratch_bytes, blocks, pack,
+const ConvSatS8Functions conv_sat_s8_avx2 = {packed_bytes, scratch_bytes, blocks, pack,
                                           run<sat_tile_avx2>};
 #endif
 
-std::span<const ConvS8Kernel> conv_sat_s8_kernels() {
-  static const ConvS8Kernel kKernels[] = {
+std::span<const ConvSatS8Kernel> conv_sat_s8_kernels() {
+  static const ConvSatS8Kernel kKernels[] = {
 #define LAPIDARY_KERNEL(isa, name, types, tile, tolerance) \
   {{"conv_sat_s8", #name, Isa::isa, types, tile, tolerance}, &name},
 #include "kernels/conv_sat_s8/kernels.def"
@@ -164,7 +164,17 @@ std::span<const ConvS8Kernel> conv_sat_s8_kernels() {
   return kKernels;
 }
 
-Choice<ConvS8Kernel> select_conv_sat_s8(const ConvShape&) { return choose(conv_sat_s8_kernels()); }
+Choice<ConvSatS8Kernel> select_conv_sat_s8(const ConvShape&) {
+  return choose(conv_sat_s8_kernels());
+}
+
+void run_conv_sat_s8(const ConvSatS8Kernel& kernel, const ConvSatS8Args& args, int threads) {
+  run_split(kernel, args, threads);
+}
+
+size_t scratch_bytes(const ConvSatS8Kernel& kernel, const ConvShape& shape, int threads) {
+  return split_scratch_bytes(kernel, shape, threads);
+}
 
 int64_t pair_sums(const ConvShape& s) {
   return s.batch * s.out_h * s.out_w * s.out_c * ceil_div(filter_size(s), 2);

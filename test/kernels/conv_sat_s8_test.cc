@@ -19,7 +19,7 @@ struct Result {
   int64_t saturated = 0;
 };
 
-Result run(const ConvS8Kernel& kernel, const Problem& p, int threads = 1) {
+Result run(const ConvSatS8Kernel& kernel, const Problem& p, int threads = 1) {
   const ConvShape& s = p.shape;
   Array<uint8_t> packed(static_cast<int64_t>(kernel.call->packed_bytes(s)));
   Array<uint8_t> scratch(static_cast<int64_t>(scratch_bytes(kernel, s, threads)));
@@ -27,7 +27,7 @@ Result run(const ConvS8Kernel& kernel, const Problem& p, int threads = 1) {
   set_bias(packed.data(), p.bias.data(), p.x_zero);
   Array<int32_t> y(s.batch * s.out_h * s.out_w * s.out_c, 77);
   Result out;
-  ConvS8Args a;
+  ConvSatS8Args a;
   a.shape = s;
   a.x = p.x.data();
   a.packed = packed.data();
@@ -36,7 +36,7 @@ Result run(const ConvS8Kernel& kernel, const Problem& p, int threads = 1) {
   a.x_zero = p.x_zero;
   a.saturated = &out.saturated;
   a.scratch = scratch.data();
-  run_conv_s8(kernel, a, threads);
+  run_conv_sat_s8(kernel, a, threads);
   out.acc = y.vector();
   return out;
 }
@@ -84,7 +84,7 @@ Problem plain(const ConvShape& s) {
           .w_zeros = Array<int32_t>(s.out_c, 0)};
 }
 
-class ConvSatS8Row : public testing::TestWithParam<ConvS8Kernel> {};
+class ConvSatS8Row : public testing::TestWithParam<ConvSatS8Kernel> {};
 
 TEST_P(ConvSatS8Row, PairsOfNeighboursSaturate) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
@@ -190,14 +190,14 @@ TEST_P(ConvSatS8Row, SevenBitWeightsGiveTheExactRowsBytes) {
     const Array<uint8_t> residual = draw.integers<uint8_t>(pixels * s.out_c, 0, 255);
     const AddU8 add = add_u8(0.05f, 100, 0.07f, 30, 0.06f, 120);
     int64_t saturated = 0;
-    const auto bytes = [&](const ConvS8Kernel& kernel) {
+    const auto bytes = [&](const auto& kernel) {
       Array<uint8_t> packed(static_cast<int64_t>(kernel.call->packed_bytes(s)));
       Array<uint8_t> scratch(static_cast<int64_t>(kernel.call->scratch_bytes(s)));
       kernel.call->pack(s, {.data = p.w.data(), .zero_points = p.w_zeros.data()}, packed.data());
       set_bias(packed.data(), p.bias.data(), p.x_zero);
       set_multipliers(packed.data(), multipliers.data(), s.out_c);
       Array<uint8_t> y(pixels * stride, 77);
-      ConvS8Args a;
+      ConvSatS8Args a;
       a.shape = s;
       a.x = p.x.data();
       a.packed = packed.data();
