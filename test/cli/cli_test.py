@@ -534,7 +534,7 @@ class CommandLine(Fixture):
         for layer in seen["saturation"]:
             self.assertGreater(layer["pair_sums"], 0)
             self.assertLessEqual(layer["saturated"], layer["pair_sums"])
-            self.assertIn(layer["op"], ("QLinearConv", "QGemm"))
+            self.assertRegex(layer["op"], "QLinearConv|QGemm|MatMul")
         self.assertGreater(sum(layer["saturated"] for layer in seen["saturation"]), 0)
         self.assertEqual(run("eval", out, "--data", self.eval, "--isa-semantics", "avx3").returncode, 2)
 
