@@ -18,7 +18,7 @@ enum class ExecutorKind {
   kReference,  ///< the op table's evaluations, node by node: the judge
 };
 
-/// Whose products of bytes are computed. An execution profile names engine, version and kind of CPU.
+/// Whose products of bytes are computed. An execution profile names engine, version, kind of CPU.
 enum class IntegerArithmetic {
   /// Exact sums in 32 bits: "onnxruntime-1.31/vnni", what ONNX Runtime computes on CPUs with VNNI.
   kExact,

@@ -105,10 +105,10 @@ void store_tile(const ConvS8Args& p, const PackedS8View& packed, const SatTile& 
         packed.head->has_zero_points != 0 ? sum(t.x + m * t.quads * 4, filter_size(s)) : 0;
     for (int64_t c = c_begin; c < group_c && c < c_begin + kSatColumns; ++c) {
       const int64_t at = g * packed.head->group_stride + c;
-      const uint32_t acc = static_cast<uint32_t>(t.acc[m * kSatColumns + c - c_begin]) +
-                           static_cast<uint32_t>(packed.bias[at]) -
-                           static_cast<uint32_t>(packed.zero_points[at]) *
-                               static_cast<uint32_t>(x_sum);
+      const uint32_t acc =
+          static_cast<uint32_t>(t.acc[m * kSatColumns + c - c_begin]) +
+          static_cast<uint32_t>(packed.bias[at]) -
+          static_cast<uint32_t>(packed.zero_points[at]) * static_cast<uint32_t>(x_sum);
       store_value(p, packed, static_cast<int32_t>(acc), pixel + m, g * group_c + c, at);
     }
   }
@@ -148,10 +148,10 @@ void run(const ConvSatS8Args& p) {
 #undef LAPIDARY_KERNEL
 
 const ConvSatS8Functions conv_sat_s8_scalar = {packed_bytes, scratch_bytes, blocks, pack,
-                                            run<scalar_tile>};
+                                               run<scalar_tile>};
 #if defined(__x86_64__)
 const ConvSatS8Functions conv_sat_s8_avx2 = {packed_bytes, scratch_bytes, blocks, pack,
-                                          run<sat_tile_avx2>};
+                                             run<sat_tile_avx2>};
 #endif
 
 std::span<const ConvSatS8Kernel> conv_sat_s8_kernels() {

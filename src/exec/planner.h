@@ -29,10 +29,10 @@ struct StepSpec {
 
 struct PlanOptions {
   int threads = 1;
-  bool reference_only = false;    ///< no rules, shapes as they come: the judge
+  bool reference_only = false;  ///< no rules, shapes as they come: the judge
   IntegerArithmetic integer_arithmetic = IntegerArithmetic::kExact;
   SaturationCounts* saturation = nullptr;  ///< outlives the plan; needed where sums saturate
-  std::vector<std::string> taps;  ///< values of the graph, kept by being among its outputs
+  std::vector<std::string> taps;           ///< values of the graph, kept by being among its outputs
   /// How many of the graph's outputs are the caller's; the others are only tapped.
   size_t outputs = 0;
 };

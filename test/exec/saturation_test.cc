@@ -25,7 +25,10 @@ struct Net {
   void product(const std::string& op, const std::string& domain, DType type, const Shape& x,
                const Tensor& w, GraphBuilder::Attrs attrs = {}) {
     const ValueId in = input(type, x);
-    std::vector<ValueId> inputs = {in, scalar(1.0f), zero(type, 17), b.constant("w", w),
+    std::vector<ValueId> inputs = {in,
+                                   scalar(1.0f),
+                                   zero(type, 17),
+                                   b.constant("w", w),
                                    scalar(kMultiplier),
                                    b.constant("wz", Tensor(w.dtype(), Shape{}))};
     if (op == "QGemm") inputs.push_back(ValueId());
@@ -112,10 +115,10 @@ TEST(Saturation, ConvolutionsPairNeighbouringChannels) {
     int64_t groups;
   };
   for (const DType type : {DType::kU8, DType::kI8})
-    for (const Case& c : {Case{{1, 3, 5, 6}, {4, 3, 3, 3}, 1}, Case{{5, 8, 4, 4}, {20, 8, 3, 3}, 1},
-                          // groups that exact rows would join
-                          Case{{2, 40, 4, 4}, {30, 4, 3, 3}, 10},
-                          Case{{1, 6, 4, 4}, {18, 1, 3, 3}, 6}}) {
+    for (const Case& c :
+         {Case{{1, 3, 5, 6}, {4, 3, 3, 3}, 1}, Case{{5, 8, 4, 4}, {20, 8, 3, 3}, 1},
+          // groups that exact rows would join
+          Case{{2, 40, 4, 4}, {30, 4, 3, 3}, 10}, Case{{1, 6, 4, 4}, {18, 1, 3, 3}, 6}}) {
       Net net;
       const Tensor w = random_bytes(DType::kI8, c.w, 3), x = random_bytes(type, c.x, 4);
       net.product("QLinearConv", "", type, c.x, w,
@@ -152,20 +155,22 @@ TEST(Saturation, DepthwiseAndU8WeightsStayExact) {
   for (const bool depthwise : {false, true}) {
     Net net;
     const Shape shape = {1, 16, 5, 5};
-    const Tensor w = random_bytes(depthwise ? DType::kI8 : DType::kU8,
-                                  {16, depthwise ? 1 : 16, 3, 3}, 7);
+    const Tensor w =
+        random_bytes(depthwise ? DType::kI8 : DType::kU8, {16, depthwise ? 1 : 16, 3, 3}, 7);
     net.product("QLinearConv", "", DType::kU8, shape, w,
                 {{"pads", Ints{1, 1, 1, 1}}, {"group", int64_t{depthwise ? 16 : 1}}});
     const Tensor x = random_bytes(DType::kU8, shape, 8);
     Executor exact(net.graph), other(net.graph, saturating());
-    EXPECT_TRUE(exact.run({{"x", x}}).begin()->second.equals(other.run({{"x", x}}).begin()->second));
+    EXPECT_TRUE(
+        exact.run({{"x", x}}).begin()->second.equals(other.run({{"x", x}}).begin()->second));
     EXPECT_TRUE(other.saturation().empty());
   }
 }
 
 TEST(Saturation, ExactExecutorsCountNothing) {
   Net net;
-  net.product("QLinearConv", "", DType::kU8, {1, 8, 4, 4}, random_bytes(DType::kI8, {8, 8, 1, 1}, 3));
+  net.product("QLinearConv", "", DType::kU8, {1, 8, 4, 4},
+              random_bytes(DType::kI8, {8, 8, 1, 1}, 3));
   Executor exact(net.graph);
   exact.run({{"x", random_bytes(DType::kU8, {1, 8, 4, 4}, 4)}});
   EXPECT_TRUE(exact.saturation().empty());
@@ -173,7 +178,8 @@ TEST(Saturation, ExactExecutorsCountNothing) {
 
 TEST(Saturation, TheReferenceIsExactOnly) {
   Net net;
-  net.product("QLinearConv", "", DType::kU8, {1, 8, 4, 4}, random_bytes(DType::kI8, {8, 8, 1, 1}, 3));
+  net.product("QLinearConv", "", DType::kU8, {1, 8, 4, 4},
+              random_bytes(DType::kI8, {8, 8, 1, 1}, 3));
   ExecOptions options = saturating();
   options.executor = ExecutorKind::kReference;
   EXPECT_THROW(Executor(net.graph, options), Error);

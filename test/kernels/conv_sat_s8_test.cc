@@ -138,10 +138,10 @@ TEST_P(ConvSatS8Row, EqualsAnotherProgram) {
   }
   const Result r = run(GetParam(), p);
   EXPECT_EQ(r.acc,
-            (std::vector<int32_t>{61347,  17827,  44499,  14687, -37097, 77959,  -9263,  59632,
-                                  153922, -8523,  17266,  31474, 74142,  45552,  -53315, 112490,
-                                  110117, 2103,   7572,   54528, 61826,  48079,  -29312, 155040,
-                                  102792, -29817, 42698,  41874, 7236,   -31383, -6440,  111562}));
+            (std::vector<int32_t>{61347,  17827,  44499, 14687, -37097, 77959,  -9263,  59632,
+                                  153922, -8523,  17266, 31474, 74142,  45552,  -53315, 112490,
+                                  110117, 2103,   7572,  54528, 61826,  48079,  -29312, 155040,
+                                  102792, -29817, 42698, 41874, 7236,   -31383, -6440,  111562}));
   EXPECT_EQ(r.saturated, 81);
 }
 
@@ -221,9 +221,7 @@ TEST_P(ConvSatS8Row, SevenBitWeightsGiveTheExactRowsBytes) {
   }
 }
 
-TEST(ConvSatS8, PairSumsCountOddFilters) {
-  EXPECT_EQ(pair_sums(gemm_shape(2, 7, 3)), 2 * 3 * 4);
-}
+TEST(ConvSatS8, PairSumsCountOddFilters) { EXPECT_EQ(pair_sums(gemm_shape(2, 7, 3)), 2 * 3 * 4); }
 
 LAPIDARY_EACH_ROW(ConvSatS8Row, conv_sat_s8_kernels());
 

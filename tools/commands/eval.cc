@@ -59,10 +59,11 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
       ->delimiter(',');
   sub->add_option("--executor", o->executor, "fast or reference")
       ->check(CLI::IsMember({"fast", "reference"}));
-  sub->add_option("--isa-semantics", o->isa_semantics,
-                  "Whose integer products: exact (CPUs with VNNI), avx2-saturating (ONNX Runtime on "
-                  "x86 CPUs without: counts what saturates in each layer), or a profile's name: "
-                  "onnxruntime-1.31/vnni, onnxruntime-1.31/avx2");
+  sub->add_option(
+      "--isa-semantics", o->isa_semantics,
+      "Whose integer products: exact (CPUs with VNNI), avx2-saturating (ONNX Runtime on "
+      "x86 CPUs without: counts what saturates in each layer), or a profile's name: "
+      "onnxruntime-1.31/vnni, onnxruntime-1.31/avx2");
   sub->callback([o, &common, &action] {
     action = [o, &common] {
       guard_output(o->outputs, {o->data});

@@ -156,9 +156,8 @@ void emit_product_s8(PlanBuilder& b, const ProductS8& p) {
   const ConvS8Kernel* row = kernels::is_depthwise(p.shape)
                                 ? kernels::select_dw_s8(p.shape).kernel
                                 : kernels::select_conv_s8(p.shape).kernel;
-  emit(b, p, row, [row](const ConvS8Args& args, int threads) {
-    kernels::run_conv_s8(*row, args, threads);
-  });
+  emit(b, p, row,
+       [row](const ConvS8Args& args, int threads) { kernels::run_conv_s8(*row, args, threads); });
 }
 
 }  // namespace lapidary::exec
