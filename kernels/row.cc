@@ -6,6 +6,7 @@
 #include "kernels/conv_f32_im2col/conv_f32_im2col.h"
 #include "kernels/conv_f32_winograd/conv_f32_winograd.h"
 #include "kernels/conv_s8/conv_s8.h"
+#include "kernels/conv_sat_s8/conv_sat_s8.h"
 #include "kernels/dw_f32/dw_f32.h"
 #include "kernels/dw_s8/dw_s8.h"
 #include "kernels/eltwise_f32/eltwise_f32.h"
@@ -41,6 +42,7 @@ std::vector<RowInfo> all_rows() {
   append(conv_f32_winograd2_kernels());
   append(conv_f32_winograd4_kernels());
   append(conv_s8_kernels());
+  append(conv_sat_s8_kernels());
   append(dw_f32_kernels());
   append(dw_s8_kernels());
   append(eltwise_f32_kernels());

@@ -21,6 +21,8 @@ struct EvaluateOptions {
   ExecutorKind executor = ExecutorKind::kFast;
   int winograd = 0;  ///< as ExecOptions has it, of the model; a reference is run without
   FloatArithmetic float_arithmetic = FloatArithmetic::kF32;  ///< of the model; a reference is FP32
+  /// Of the model, not of a reference.
+  IntegerArithmetic integer_arithmetic = IntegerArithmetic::kExact;
   bool keep_outputs = false;
   LogSink log = {};
 };
@@ -39,6 +41,7 @@ struct Validation {
   Tensor outputs;               ///< first graph output, samples along axis 0; where asked
   std::vector<StepInfo> steps;  ///< what ran
   int64_t arena_bytes = 0;      ///< of the plan for one sample
+  std::vector<LayerSaturation> saturation;  ///< over all samples; empty where integers are exact
 };
 
 struct MetricInfo {

@@ -34,6 +34,21 @@ enum class FloatArithmetic {
 /// "float32", "bfloat16", "float16", "float16 storage".
 LAPIDARY_API std::string_view float_arithmetic_name(FloatArithmetic arithmetic);
 
+/// Whose products of bytes are computed. An execution profile names engine, version, kind of CPU.
+enum class IntegerArithmetic {
+  /// Exact sums in 32 bits: "onnxruntime-1.31/vnni", what ONNX Runtime computes on CPUs with VNNI.
+  kExact,
+  /// "onnxruntime-1.31/avx2", what it computes on x86 CPUs with AVX2 or AVX512 but no VNNI: where
+  /// weights are s8, products of neighbours in K (in convolutions ordered ky, kx, channel) are
+  /// added in pairs that saturate to 16 bits. Exact there too: depthwise convolutions, u8 weights,
+  /// products of two computed matrices.
+  kAvx2Saturating,
+};
+/// "onnxruntime-1.31/vnni", "onnxruntime-1.31/avx2".
+LAPIDARY_API std::string_view execution_profile(IntegerArithmetic arithmetic);
+/// By profile, or by what it does: "exact", "avx2-saturating". Throws Error{kUsage}.
+LAPIDARY_API IntegerArithmetic integer_arithmetic(std::string_view name);
+
 struct ExecOptions {
   ExecutorKind executor = ExecutorKind::kFast;
   int threads = 0;  ///< 0: the process's thread count
@@ -47,6 +62,7 @@ struct ExecOptions {
   int winograd = 0;
   /// The reference takes kF32 (an op of FP16 values rounds its result) and kF16.
   FloatArithmetic float_arithmetic = FloatArithmetic::kF32;
+  IntegerArithmetic integer_arithmetic = IntegerArithmetic::kExact;  ///< other: fast executor only
 };
 
 /// One step of a plan: what a node, or several fused, became.
@@ -59,6 +75,13 @@ struct StepInfo {
   int64_t parameters = 0;
   int64_t bytes_moved = 0;  ///< inputs, weights and outputs, each once
   double milliseconds = 0;  ///< of the last run, where profiled
+};
+
+/// What became of a layer's sums of pairs under IntegerArithmetic::kAvx2Saturating.
+struct LayerSaturation {
+  std::string node, op;
+  int64_t pair_sums = 0;  ///< added up so far
+  int64_t saturated = 0;  ///< of them
 };
 
 /// A tapped value just after it was computed.
@@ -103,6 +126,9 @@ class LAPIDARY_API Executor {
   /// parts), and of its packed weights.
   int64_t arena_bytes() const;
   int64_t packed_bytes() const;
+  /// The layers that can saturate, in execution order, over all runs so far; empty where integer
+  /// arithmetic is exact.
+  std::vector<LayerSaturation> saturation() const;
   const Graph& graph() const;
 
  private:

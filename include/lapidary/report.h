@@ -9,6 +9,7 @@
 
 #include "lapidary/bench.h"
 #include "lapidary/compress.h"
+#include "lapidary/exec.h"
 #include "lapidary/export.h"
 #include "lapidary/passes.h"
 
@@ -59,6 +60,14 @@ struct ExecutionRecord {
   std::vector<LayerRecord> layers;  ///< what each ran on
 };
 
+/// What a stage's model returns on another class of CPU than those with VNNI.
+struct CpuClassRecord {
+  std::string stage, profile;  ///< "int8", "onnxruntime-1.31/avx2"
+  std::map<std::string, double> metrics;
+  int64_t samples = 0;
+  std::vector<LayerSaturation> layers;  ///< that can saturate, over those samples
+};
+
 /// One bound that the recipe set.
 struct LimitRecord {
   std::string limit;
@@ -93,6 +102,7 @@ struct Report {
   std::vector<std::pair<std::string, std::string>> provenance;
   std::vector<StageRecord> stages;
   std::vector<ExecutionRecord> executions;
+  std::vector<CpuClassRecord> cpu_classes;
   std::vector<LayerRecord> layers;
   std::optional<MachinePeaks> peaks;   ///< on as many threads as the layers ran on, where timed
   std::vector<std::string> quantized;  ///< node keys that run on integers

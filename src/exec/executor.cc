@@ -66,6 +66,9 @@ class Executor::Impl {
     if (reference() && floats != FloatArithmetic::kF32 && floats != FloatArithmetic::kF16)
       fail_usage("the reference executor does not compute {}; use the fast one",
                  float_arithmetic_name(floats));
+    if (reference() && options_.integer_arithmetic != IntegerArithmetic::kExact)
+      fail_usage("the reference executor's integers are exact; '{}' needs the fast one",
+                 execution_profile(options_.integer_arithmetic));
   }
 
   Values run(const Values& inputs) {
@@ -110,6 +113,7 @@ class Executor::Impl {
     return current_;
   }
   const Graph& graph() const { return graph_; }
+  std::vector<LayerSaturation> saturation() const { return saturation_.all(); }
 
  private:
   bool reference() const { return options_.executor == ExecutorKind::kReference; }
@@ -194,6 +198,8 @@ class Executor::Impl {
     options.winograd = options_.winograd;
     options.reference_only = reference();
     options.float_arithmetic = options_.float_arithmetic;
+    options.integer_arithmetic = options_.integer_arithmetic;
+    options.saturation = &saturation_;
     options.taps = taps_;
     options.outputs = source.outputs;
     const int64_t parts = part_of_batch(*made, options.threads);
@@ -224,6 +230,7 @@ class Executor::Impl {
   ExecOptions options_;
   std::vector<std::string> taps_;
   TapFn tap_;
+  exec::SaturationCounts saturation_;
   std::map<std::set<std::string>, exec::Prepared> prepared_;
   std::vector<std::pair<PlanKey, std::unique_ptr<Bound>>> plans_;
   Bound* current_ = nullptr;
@@ -246,6 +253,34 @@ std::string_view float_arithmetic_name(FloatArithmetic arithmetic) {
   return "";
 }
 
+namespace {
+
+struct Profile {
+  IntegerArithmetic arithmetic;
+  std::string_view name, semantics;
+};
+constexpr Profile kProfiles[] = {
+    {IntegerArithmetic::kExact, "onnxruntime-1.31/vnni", "exact"},
+    {IntegerArithmetic::kAvx2Saturating, "onnxruntime-1.31/avx2", "avx2-saturating"},
+};
+
+}  // namespace
+
+std::string_view execution_profile(IntegerArithmetic arithmetic) {
+  for (const Profile& p : kProfiles)
+    if (p.arithmetic == arithmetic) return p.name;
+  return "";
+}
+
+IntegerArithmetic integer_arithmetic(std::string_view name) {
+  std::vector<std::string> names;
+  for (const Profile& p : kProfiles) {
+    if (name == p.name || name == p.semantics) return p.arithmetic;
+    names.insert(names.end(), {std::string(p.name), std::string(p.semantics)});
+  }
+  fail_usage("no integer arithmetic is called '{}'{}", printable(name), did_you_mean(name, names));
+}
+
 Executor::Executor(Graph graph, ExecOptions options)
     : impl_(std::make_unique<Impl>(std::move(graph), options)) {}
 Executor::~Executor() = default;
@@ -265,6 +300,7 @@ int64_t Executor::packed_bytes() const {
   const Bound* bound = impl_->plan();
   return bound ? bound->plan.packed_bytes : 0;
 }
+std::vector<LayerSaturation> Executor::saturation() const { return impl_->saturation(); }
 const Graph& Executor::graph() const { return impl_->graph(); }
 
 }  // namespace lapidary

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "src/exec/plan.h"
+#include "src/exec/saturation.h"
 #include "src/ops/opdef.h"
 
 namespace lapidary::exec {
@@ -31,7 +32,9 @@ struct PlanOptions {
   int winograd = 0;             ///< as ExecOptions has it
   bool reference_only = false;  ///< no rules, shapes as they come: the judge
   FloatArithmetic float_arithmetic = FloatArithmetic::kF32;
-  std::vector<std::string> taps;  ///< values of the graph, kept by being among its outputs
+  IntegerArithmetic integer_arithmetic = IntegerArithmetic::kExact;
+  SaturationCounts* saturation = nullptr;  ///< outlives the plan; needed where sums saturate
+  std::vector<std::string> taps;           ///< values of the graph, kept by being among its outputs
   /// How many of the graph's outputs are the caller's; the others are only tapped.
   size_t outputs = 0;
 };
@@ -49,6 +52,13 @@ class PlanBuilder {
   int threads() const { return plan_.threads; }
   int winograd() const { return options_.winograd; }
   FloatArithmetic float_arithmetic() const { return options_.float_arithmetic; }
+  /// True where products by s8 weights saturate.
+  bool saturates() const {
+    return options_.integer_arithmetic == IntegerArithmetic::kAvx2Saturating;
+  }
+  SaturationCounts::Layer& saturation(NodeId id) const {
+    return options_.saturation->layer(node_key(graph_, id), node(id).op);
+  }
   AttrView attrs(NodeId id) const;
   /// Input or output of a node; none where absent.
   ValueId input(NodeId id, size_t slot) const;

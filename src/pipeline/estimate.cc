@@ -144,9 +144,10 @@ std::optional<Estimate> estimate_run(const RunWork& work) {
   }
   if (work.eval != nullptr) {
     e.eval_samples = work.eval->size();
-    const auto executions = static_cast<double>(work.evaluate.execution.size());
     const double ends = std::min(stages, 2.0);
-    const double models = (work.evaluate.every_step ? stages : ends) + executions * ends;
+    const double models = (work.evaluate.every_step ? stages : ends) +
+                          ends * static_cast<double>(work.evaluate.execution.size()) +
+                          static_cast<double>(work.evaluate.isa_semantics.size());
     e.seconds +=
         static_cast<double>(e.eval_samples) * (one.decode_seconds + models * one.forward_seconds);
     extra = std::max(

@@ -110,7 +110,12 @@ Validation conclude(Runner& runner, int64_t samples, bool keep_outputs) {
   }
   v.steps = runner.executor.steps();
   v.arena_bytes = runner.executor.arena_bytes();
+  v.saturation = runner.executor.saturation();
   return v;
+}
+
+EvaluatedModel evaluated(const Graph& model, const EvaluateOptions& options) {
+  return {&model, options.float_arithmetic, options.integer_arithmetic};
 }
 
 }  // namespace
@@ -123,7 +128,8 @@ std::vector<Validation> evaluate_models(const std::vector<EvaluatedModel>& model
     const ExecOptions how = {.executor = options.executor,
                              .threads = options.threads,
                              .winograd = static_cast<int>(i) == reference ? 0 : options.winograd,
-                             .float_arithmetic = models[i].float_arithmetic};
+                             .float_arithmetic = models[i].float_arithmetic,
+                             .integer_arithmetic = models[i].integer_arithmetic};
     runners.push_back({models[i].graph, Executor(*models[i].graph, how), {}, {}, {}});
   }
   int64_t batch = options.batch;
@@ -178,17 +184,27 @@ std::string nonfinite_warning(const std::string& model, const Validation& found)
                      found.nonfinite_outputs, found.nonfinite_samples, found.samples);
 }
 
+std::string saturation_warning(const std::vector<LayerSaturation>& layers) {
+  const auto saturates = [](const LayerSaturation& l) { return l.saturated > 0; };
+  const auto count = std::count_if(layers.begin(), layers.end(), saturates);
+  if (count == 0) return {};
+  const auto first = std::find_if(layers.begin(), layers.end(), saturates);
+  return fmt::format(
+      "{} of {} layers saturate on CPUs without VNNI (the first is '{}'): quantize for the target "
+      "onnxruntime-cpu-avx2, whose 7-bit weights cannot",
+      count, layers.size(), printable(first->node, 100));
+}
+
 Validation evaluate(const Graph& model, const Dataset& data, const EvaluateOptions& options) {
   for (const std::string& name : options.metrics)
     if (const MetricDef* def = find_metric(name); def != nullptr && def->needs_reference)
       fail_usage("'{}' needs a float model to compare with", name);
-  return std::move(evaluate_models({{&model, options.float_arithmetic}}, -1, data, options)[0]);
+  return std::move(evaluate_models({evaluated(model, options)}, -1, data, options)[0]);
 }
 
 Validation validate(const Graph& model, const Graph& reference, const Dataset& data,
                     const EvaluateOptions& options) {
-  return std::move(
-      evaluate_models({{&reference}, {&model, options.float_arithmetic}}, 0, data, options)[1]);
+  return std::move(evaluate_models({{&reference}, evaluated(model, options)}, 0, data, options)[1]);
 }
 
 }  // namespace lapidary

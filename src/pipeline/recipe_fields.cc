@@ -26,6 +26,10 @@ const FieldTable& EvaluateParams::fields() {
                "The float models among the first and the last also computed in these: bf16, fp16 "
                "(weights only), fp16-arithmetic")
              .one_of({"bf16", "fp16", "fp16-arithmetic"}),
+         field("isa_semantics", &P::isa_semantics,
+               "The last model also computed as other classes of CPU do: avx2-saturating (ONNX "
+               "Runtime on x86 without VNNI), by layers that saturate")
+             .one_of({"avx2-saturating"}),
          field("every_step", &P::every_step,
                "Measure after each step, not only the first and last model"),
          field("bench", &P::bench, "Time one inference; null: do not"),

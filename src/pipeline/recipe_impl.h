@@ -31,6 +31,7 @@ struct BenchParams {
 struct EvaluateParams {
   std::vector<std::string> metrics;
   std::vector<std::string> execution;
+  std::vector<std::string> isa_semantics;
   bool every_step = true;
   std::optional<BenchParams> bench = BenchParams{};
   int64_t layer_samples = 16;

@@ -143,6 +143,8 @@ class Run {
       guard_outputs(*eval, *eval_);
       report_.provenance.emplace_back("eval data", eval_->manifest_sha256());
     }
+    if (!eval_ && !impl_.params.evaluate.isa_semantics.empty())
+      fail_usage("'isa_semantics' needs data to measure on: `eval:` under `data:`");
     const std::string precision = precision_name(loaded.graph);
     add_stage(precision, path, std::move(loaded), 0);
   }
@@ -311,13 +313,6 @@ class Run {
     return name == "fp16" ? FloatArithmetic::kF16Storage : FloatArithmetic::kF16;
   }
 
-  void note_nonfinite(const std::string& name, const Validation& found) {
-    const std::string warning = nonfinite_warning(name, found);
-    if (warning.empty()) return;
-    report_.warnings.push_back(warning);
-    options_.log.warn(warning);
-  }
-
   void evaluate_stages() {
     if (!eval_) return;
     std::vector<EvaluatedModel> models;
@@ -329,6 +324,9 @@ class Run {
     for (size_t i : stages) models.push_back({&stage_graphs_[i]});
     for (const Execution& e : executions_)
       models.push_back({&stage_graphs_[e.stage], e.arithmetic});
+    for (const std::string& name : impl_.params.evaluate.isa_semantics)
+      models.push_back(
+          {.graph = &stage_graphs_.back(), .integer_arithmetic = integer_arithmetic(name)});
     EvaluateOptions options;
     options.metrics = impl_.params.evaluate.metrics;
     options.threads = options_.threads;
@@ -340,7 +338,7 @@ class Run {
       stage.metrics = found[i].metrics;
       stage.samples = found[i].samples;
       stage.activation_bytes = found[i].arena_bytes;
-      note_nonfinite(stage.name, found[i]);
+      warn(nonfinite_warning(stage.name, found[i]));
     }
     for (size_t i = 0; i < executions_.size(); ++i) {
       ExecutionRecord& execution = report_.executions[i];
@@ -355,8 +353,23 @@ class Run {
                                     .parameters = step.parameters,
                                     .kernel = step.kernel,
                                     .precision = step.precision});
-      note_nonfinite(execution.stage + " in " + execution.precision, measured);
+      warn(nonfinite_warning(execution.stage + " in " + execution.precision, measured));
     }
+    for (size_t i = stages.size() + executions_.size(); i < models.size(); ++i) {
+      report_.cpu_classes.push_back(
+          {.stage = report_.stages.back().name,
+           .profile = std::string(execution_profile(models[i].integer_arithmetic)),
+           .metrics = found[i].metrics,
+           .samples = found[i].samples,
+           .layers = found[i].saturation});
+      warn(saturation_warning(found[i].saturation));
+    }
+  }
+
+  void warn(const std::string& warning) {
+    if (warning.empty()) return;
+    report_.warnings.push_back(warning);
+    options_.log.warn(warning);
   }
 
   /// What the data sets had to say, once they were read.

@@ -541,6 +541,50 @@ class CommandLine(Fixture):
         self.assertGreaterEqual(len(layers), 11)
         self.assertTrue(all(l["sqnr_db"] > 15 for l in layers), layers)
 
+    def test_eval_as_on_a_cpu_without_vnni(self):
+        out = self.tmp / "vnni.onnx"
+        self.assertEqual(self.quantize(out).returncode, 0)
+        exact = json.loads(run("eval", out, "--data", self.eval, "--json").stdout)
+        self.assertEqual(exact["profile"], "onnxruntime-1.31/vnni")
+        self.assertEqual(exact["saturation"], [])
+        done = run("eval", out, "--data", self.eval, "--json", "--isa-semantics", "avx2-saturating")
+        seen = json.loads(done.stdout)
+        self.assertEqual(seen["profile"], "onnxruntime-1.31/avx2")
+        for layer in seen["saturation"]:
+            self.assertGreater(layer["pair_sums"], 0)
+            self.assertLessEqual(layer["saturated"], layer["pair_sums"])
+            self.assertRegex(layer["op"], "QLinearConv|QGemm|MatMul")
+        self.assertGreater(sum(layer["saturated"] for layer in seen["saturation"]), 0)
+        self.assertEqual(run("eval", out, "--data", self.eval, "--isa-semantics", "avx3").returncode, 2)
+
+    def test_seven_bit_weights_do_not_saturate(self):
+        out = self.tmp / "avx2.onnx"
+        done = run("quantize", self.model, "-o", out, "--calib", self.calib, "--eval", self.eval, "--no-bench",
+                   "--target", "onnxruntime-cpu-avx2", "--isa-semantics", "avx2-saturating", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads(done.stdout)
+        (other,) = report["cpu_classes"]
+        self.assertEqual((other["stage"], other["profile"]), (report["stages"][1]["name"], "onnxruntime-1.31/avx2"))
+        self.assertEqual(other["metrics"], report["stages"][1]["metrics"])
+        self.assertGreater(len(other["layers"]), 1)
+        self.assertEqual(sum(layer["saturated"] for layer in other["layers"]), 0)
+        self.assertFalse([w for w in report["warnings"] if "VNNI" in w])
+
+    def test_quantize_warns_of_layers_that_saturate(self):
+        out = self.tmp / "warned.onnx"
+        done = run("quantize", self.model, "-o", out, "--calib", self.calib, "--eval", self.eval, "--no-bench",
+                   "--isa-semantics", "avx2-saturating")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("onnxruntime-cpu-avx2", done.stdout + done.stderr)
+        self.assertIn("Accuracy by class of CPU", done.stdout)
+        self.assertIn("Layers that saturate", done.stdout)
+        text = Path(f"{out}.report.md").read_text()
+        self.assertIn("onnxruntime-1.31/avx2", text)
+        done = run("quantize", self.model, "-o", self.tmp / "x.onnx", "--calib", self.calib,
+                   "--isa-semantics", "avx2-saturating")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--eval", done.stderr)
+
     def test_no_color_and_json_hold_no_escape_codes(self):
         done = run("inspect", self.model, env={"NO_COLOR": "1"})
         self.assertNotIn("\x1b", done.stdout + done.stderr)

@@ -31,6 +31,7 @@ Report hostile() {
   r.stages = {a, b};
   r.layers = {{evil, evil, 1, 2, 30.0, 0.99, 0.5, evil, evil},
               {evil, evil, 0, 0, {}, {}, {}, "", ""}};
+  r.cpu_classes = {{evil, evil, {{"top1", 0.25}}, 3, {{evil, evil, 8, 2}, {evil, evil, 8, 0}}}};
   r.kept_float = {{evil, evil, evil}};
   r.histograms = {{evil, -1, 0.5, {1, 0, 4}, {-0.5, 0.5}}};
   r.limits = {{evil, 1, 2, false}};
@@ -55,6 +56,8 @@ TEST(Report, JsonIsValidAndKeepsItsShape) {
   EXPECT_EQ(json["stages"][1]["metrics"]["sqnr_db"], 31.25);
   EXPECT_TRUE(json["layers"][1]["sqnr_db"].is_null());
   EXPECT_EQ(json["limits"][0]["met"], false);
+  EXPECT_EQ(json["cpu_classes"][0]["metrics"]["top1"], 0.25);
+  EXPECT_EQ(json["cpu_classes"][0]["layers"][0]["saturated"], 2);
   for (const char* key :
        {"version", "seed", "environment", "kept_float", "frozen_axes", "warnings"})
     EXPECT_TRUE(json.contains(key)) << key;

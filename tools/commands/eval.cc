@@ -1,13 +1,52 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "src/base/file.h"
+#include "src/base/text.h"
 #include "tools/cli.h"
 
 namespace lapidary::cli {
 
+namespace {
+
+double share(const LayerSaturation& l) {
+  return l.pair_sums > 0 ? static_cast<double>(l.saturated) / static_cast<double>(l.pair_sums) : 0;
+}
+
+nlohmann::ordered_json saturation_json(const std::vector<LayerSaturation>& layers) {
+  nlohmann::ordered_json out = nlohmann::ordered_json::array();
+  for (const LayerSaturation& l : layers)
+    out.push_back({{"node", l.node},
+                   {"op", l.op},
+                   {"pair_sums", l.pair_sums},
+                   {"saturated", l.saturated},
+                   {"share", share(l)}});
+  return out;
+}
+
+/// The layers that saturate, most first.
+std::string saturation_text(std::vector<LayerSaturation> layers) {
+  if (layers.empty()) return "";
+  const size_t count = layers.size();
+  std::erase_if(layers, [](const LayerSaturation& l) { return l.saturated == 0; });
+  if (layers.empty()) return fmt::format("None of {} layers saturates.\n", count);
+  std::stable_sort(layers.begin(), layers.end(),
+                   [](const auto& a, const auto& b) { return share(a) > share(b); });
+  std::string out = fmt::format(
+      "{} of {} layers saturate; the target onnxruntime-cpu-avx2 (7-bit weights) avoids it:\n",
+      layers.size(), count);
+  for (const LayerSaturation& l : layers)
+    out += fmt::format("{:>12} of {:>14} pairs {:>9.2e}  {} {}\n", l.saturated, l.pair_sums,
+                       share(l), printable(l.op, 20), printable(l.node, 60));
+  return out;
+}
+
+}  // namespace
+
 void add_eval(CLI::App& app, Common& common, Action& action) {
   struct Options {
-    std::string model, data, against, outputs, executor = "fast";
+    std::string model, data, against, outputs, executor = "fast", isa_semantics = "exact";
     std::vector<std::string> metrics;
     int winograd = 0;
     FloatOptions floats;
@@ -28,6 +67,11 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
          "faster; sums round differently (default 0: none)")
       ->check(CLI::IsMember({0, 2, 4}));
   add_float_options(*sub, o->floats);
+  sub->add_option(
+      "--isa-semantics", o->isa_semantics,
+      "Whose integer products: exact (CPUs with VNNI), avx2-saturating (ONNX Runtime on "
+      "x86 CPUs without: counts what saturates in each layer), or a profile's name: "
+      "onnxruntime-1.31/vnni, onnxruntime-1.31/avx2");
   sub->callback([o, &common, &action] {
     action = [o, &common] {
       guard_output(o->outputs, {o->data});
@@ -37,6 +81,7 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
       guard_output(o->outputs, data.files());
       EvaluateOptions options;
       options.metrics = o->metrics;
+      options.integer_arithmetic = integer_arithmetic(o->isa_semantics);
       options.threads = common.threads;
       options.executor = o->executor == "fast" ? ExecutorKind::kFast : ExecutorKind::kReference;
       options.winograd = o->winograd;
@@ -62,13 +107,16 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
                     {"images_per_second", v.images_per_second},
                     {"threads", threads},
                     {"float_arithmetic", float_arithmetic_name(options.float_arithmetic)},
-                    {"isa", std::string(isa_name(isa_cap()))}});
+                    {"isa", std::string(isa_name(isa_cap()))},
+                    {"profile", std::string(execution_profile(options.integer_arithmetic))},
+                    {"saturation", saturation_json(v.saturation)}});
         return 0;
       }
       std::string text = fmt::format("{} samples, {:.0f} a second, {} threads\n", v.samples,
                                      v.images_per_second, threads);
       for (const auto& [name, value] : v.metrics)
         text += fmt::format("{:<22} {:.4f}\n", name, value);
+      text += saturation_text(v.saturation);
       if (!v.labelled)
         text +=
             "The data have no labels, so there is no accuracy: `labels:` in the record names "

@@ -8,7 +8,7 @@ namespace {
 struct Options : Verb {
   std::string target, format, calibrator, weight_calibrator, activation_type, nonfinite, stats;
   std::string bias_correction, equalize, per_channel, symmetric;
-  std::vector<std::string> skip;
+  std::vector<std::string> skip, isa_semantics;
   std::optional<double> percentile, momentum, hold_mb, max_drop, min_agreement, min_sqnr;
   std::optional<int64_t> samples;
   bool inputs_only = false, allow_nonfinite = false, requantize = false;
@@ -45,6 +45,7 @@ void fill_params(Options& o) {
   if (o.inputs_only) p["inputs_only"] = true;
   if (o.allow_nonfinite) p["allow_nonfinite"] = true;
   if (o.requantize) p["requantize"] = true;
+  if (!o.isa_semantics.empty()) o.evaluate["isa_semantics"] = o.isa_semantics;
   if (o.max_drop) o.limits["max_accuracy_drop"] = *o.max_drop;
   if (o.min_agreement) o.limits["min_agreement"] = *o.min_agreement;
   if (o.min_sqnr) o.limits["min_sqnr_db"] = *o.min_sqnr;
@@ -86,6 +87,8 @@ void add_quantize(CLI::App& app, Common& common, Action& action) {
                   "Limit: points of accuracy lost (missed: exit code 5)");
   sub->add_option("--min-agreement", o->min_agreement, "Limit: share of the float model's answers");
   sub->add_option("--min-sqnr", o->min_sqnr, "Limit: dB of the output");
+  sub->add_option("--isa-semantics", o->isa_semantics,
+                  "avx2-saturating: accuracy also as ONNX Runtime computes on x86 without VNNI");
   sub->callback([o, &common, &action] {
     action = [o, &common] {
       fill_params(*o);
@@ -94,6 +97,8 @@ void add_quantize(CLI::App& app, Common& common, Action& action) {
             "give calibration data: --calib DATA (or --stats FILE of an earlier calibration)");
       if (!o->limits.empty() && o->eval.empty())
         fail_usage("limits on accuracy need data to measure on: --eval DATA");
+      if (!o->isa_semantics.empty() && o->eval.empty())
+        fail_usage("--isa-semantics needs data to measure on: --eval DATA");
       return run_verb("quantize", *o, common);
     };
   });

@@ -1,5 +1,8 @@
 #include "src/exec/steps/product_s8.h"
 
+#include <atomic>
+
+#include "kernels/conv_sat_s8/conv_sat_s8.h"
 #include "kernels/dw_s8/dw_s8.h"
 #include "src/exec/steps/place.h"
 
@@ -46,7 +49,8 @@ std::optional<int> byte_zero(const PlanBuilder& b, ValueId zero, DType storage) 
 
 namespace {
 
-Tensor packed_weights(PlanBuilder& b, const ProductS8& p, const ConvS8Kernel& kernel) {
+template <class Kernel>
+Tensor packed_weights(PlanBuilder& b, const ProductS8& p, const Kernel& kernel) {
   kernels::ConvS8Weights weights = p.weights.weights;
   if (p.weights.zero_points.size() == 1) weights.zero_point = p.weights.zero_points[0];
   if (p.weights.zero_points.size() > 1) weights.zero_points = p.weights.zero_points.data();
@@ -71,6 +75,11 @@ kernels::ConvS8Residual residual_of(const PlanBuilder& b, const ByteTail& tail) 
   return residual;
 }
 
+/// ONNX Runtime widens the factors of depthwise convolutions and of u8 weights to 16 bits first.
+bool can_saturate(const PlanBuilder& b, const ProductS8& p) {
+  return b.saturates() && !kernels::is_depthwise(p.shape) && !p.weights.weights.is_unsigned;
+}
+
 Place place_of(PlanBuilder& b, const ProductS8& p, const Operand& in, const Operand& residual) {
   const ByteTail& tail = p.tail;
   const bool over = residual.valid() && residual.storage != in.storage &&
@@ -83,12 +92,9 @@ Place place_of(PlanBuilder& b, const ProductS8& p, const Operand& in, const Oper
               : place_result(b, tail.output, /*takes_table=*/!tail.add);
 }
 
-}  // namespace
-
-void emit_product_s8(PlanBuilder& b, const ProductS8& p) {
-  const ConvS8Kernel* row = kernels::is_depthwise(p.shape)
-                                ? kernels::select_dw_s8(p.shape).kernel
-                                : kernels::select_conv_s8(p.shape).kernel;
+/// `multiply(args, threads)` runs the row.
+template <class Kernel, class Multiply>
+void emit(PlanBuilder& b, const ProductS8& p, const Kernel* row, const Multiply& multiply) {
   const Tensor packed = packed_weights(b, p, *row);
   StepSpec spec;
   spec.nodes = p.tail.nodes;
@@ -128,9 +134,30 @@ void emit_product_s8(PlanBuilder& b, const ProductS8& p) {
     call.residual = residual;
     if (other.valid()) call.residual.data = run.data<const uint8_t>(other);
     call.scratch = run.at(scratch);
-    kernels::run_conv_s8(*row, call, run.threads());
+    multiply(call, run.threads());
   };
   b.emit(std::move(spec));
+}
+
+void emit_saturating(PlanBuilder& b, const ProductS8& p) {
+  const auto* row = kernels::select_conv_sat_s8(p.shape).kernel;
+  SaturationCounts::Layer& counts = b.saturation(p.tail.nodes.front());
+  emit(b, p, row, [row, &counts](const ConvS8Args& args, int threads) {
+    std::atomic_ref<int64_t>(counts.pair_sums)
+        .fetch_add(kernels::pair_sums(args.shape), std::memory_order_relaxed);
+    kernels::run_conv_sat_s8(*row, {args, &counts.saturated}, threads);
+  });
+}
+
+}  // namespace
+
+void emit_product_s8(PlanBuilder& b, const ProductS8& p) {
+  if (can_saturate(b, p)) return emit_saturating(b, p);
+  const ConvS8Kernel* row = kernels::is_depthwise(p.shape)
+                                ? kernels::select_dw_s8(p.shape).kernel
+                                : kernels::select_conv_s8(p.shape).kernel;
+  emit(b, p, row,
+       [row](const ConvS8Args& args, int threads) { kernels::run_conv_s8(*row, args, threads); });
 }
 
 }  // namespace lapidary::exec

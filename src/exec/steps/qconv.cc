@@ -30,7 +30,8 @@ bool read_conv(const PlanBuilder& b, NodeId id, size_t w, ValueId zero_point, Pr
   const auto packed = weights_s8(b, b.input(id, w), zero_point, p.shape.out_c);
   if (!packed) return false;
   p.weights = *packed;
-  if (const int64_t n = groups_to_join(p.shape); n > 1) join(p, n);
+  // Joined groups have other neighbours in K.
+  if (const int64_t n = groups_to_join(p.shape); n > 1 && !b.saturates()) join(p, n);
   p.layout = Layout::kChannelsLast;
   return true;
 }

@@ -72,8 +72,9 @@ std::string report_console(const Report& r, bool color) {
   if (const std::string note = engine_note(r); !note.empty()) out += note + "\n";
   for (const std::string& w : r.warnings)
     out += console.paint("warning: " + printable(w), "33") + "\n";
-  for (const ReportTable& t : {stage_table(r), latency_table(r), limit_table(r), estimate_table(r),
-                               planned_table(r), kept_float_table(r)})
+  for (const ReportTable& t :
+       {stage_table(r), cpu_class_table(r), latency_table(r), limit_table(r), estimate_table(r),
+        planned_table(r), kept_float_table(r), saturation_table(r)})
     console.add(t, out);
   return out;
 }

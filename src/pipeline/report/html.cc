@@ -176,6 +176,7 @@ std::string report_html(const Report& r) {
   out += cards(r);
   add_table(limit_table(r), out);
   add_table(stage_table(r), out);
+  add_table(cpu_class_table(r), out);
   add_table(latency_table(r), out);
   out += bars(r);
   out += layer_plot(r);
@@ -184,8 +185,8 @@ std::string report_html(const Report& r) {
   add_table(kept_float_table(r), out);
   out += histograms(r);
   for (const ReportTable& t :
-       {layer_table(r), execution_layer_table(r), tensor_table(r), pass_table(r), estimate_table(r),
-        provenance_table(r), environment_table(r)})
+       {saturation_table(r), layer_table(r), execution_layer_table(r), tensor_table(r),
+        pass_table(r), estimate_table(r), provenance_table(r), environment_table(r)})
     add_table(t, out);
   return out + "</main></body></html>\n";
 }

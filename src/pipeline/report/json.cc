@@ -61,6 +61,18 @@ ordered_json stage_json(const StageRecord& s) {
           {"peak_rss_bytes", s.peak_rss_bytes}};
 }
 
+ordered_json cpu_class_json(const CpuClassRecord& c) {
+  return {{"stage", c.stage},
+          {"profile", c.profile},
+          {"metrics", metrics_json(c.metrics, c.samples)},
+          {"layers", list(c.layers, [](const LayerSaturation& l) {
+             return ordered_json{{"node", l.node},
+                                 {"op", l.op},
+                                 {"pair_sums", l.pair_sums},
+                                 {"saturated", l.saturated}};
+           })}};
+}
+
 ordered_json peaks_json(const MachinePeaks& p) {
   return {{"threads", p.threads},
           {"isa", p.isa},
@@ -128,6 +140,7 @@ std::string report_json(const Report& r) {
       {"stages", list(r.stages, stage_json)},
       {"executions",
        list(r.executions, [&](const ExecutionRecord& e) { return execution_json(r, e); })},
+      {"cpu_classes", list(r.cpu_classes, cpu_class_json)},
       {"layers", list(r.layers, [&](const LayerRecord& l) { return layer_json(r, l); })},
       {"peaks", r.peaks ? peaks_json(*r.peaks) : ordered_json(nullptr)},
       {"quantized", r.quantized},

@@ -105,6 +105,46 @@ ReportTable latency_table(const Report& r) {
   return t;
 }
 
+ReportTable cpu_class_table(const Report& r) {
+  ReportTable t{"Accuracy by class of CPU", {"stage", "computes as"}, {}, 2};
+  if (r.cpu_classes.empty()) return t;
+  const auto metrics = measured_metrics(r);
+  t.head.insert(t.head.end(), metrics.begin(), metrics.end());
+  const auto add = [&](const std::string& stage, std::string_view profile,
+                       const std::map<std::string, double>& measured) {
+    std::vector<std::string> row = {stage, std::string(profile)};
+    for (const std::string& m : metrics) {
+      const auto value = measured.find(m);
+      row.push_back(value != measured.end() ? metric_text(m, value->second) : "");
+    }
+    t.rows.push_back(std::move(row));
+  };
+  std::set<std::string> exact;
+  for (const CpuClassRecord& c : r.cpu_classes) {
+    for (const StageRecord& s : r.stages)
+      if (s.name == c.stage && exact.insert(s.name).second)
+        add(s.name, execution_profile(IntegerArithmetic::kExact), s.metrics);
+    add(c.stage, c.profile, c.metrics);
+  }
+  return t;
+}
+
+ReportTable saturation_table(const Report& r) {
+  ReportTable t{"Layers that saturate",
+                {"stage", "node", "op", "computes as", "saturated", "of pairs", "share"},
+                {},
+                4,
+                true};
+  for (const CpuClassRecord& c : r.cpu_classes)
+    for (const LayerSaturation& l : c.layers)
+      if (l.saturated > 0)
+        t.rows.push_back({c.stage, l.node, l.op, c.profile, count_text(l.saturated),
+                          count_text(l.pair_sums),
+                          fmt::format("{:.2e}", static_cast<double>(l.saturated) /
+                                                    static_cast<double>(l.pair_sums))});
+  return t;
+}
+
 ReportTable limit_table(const Report& r) {
   ReportTable t{"Limits", {"limit", "asked", "got", ""}, {}};
   for (const LimitRecord& l : r.limits)

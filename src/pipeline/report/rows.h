@@ -20,6 +20,9 @@ struct ReportTable {
 
 ReportTable stage_table(const Report& report);
 ReportTable latency_table(const Report& report);
+/// Report::cpu_classes, each stage of them on CPUs with VNNI first; and the layers that saturate.
+ReportTable cpu_class_table(const Report& report);
+ReportTable saturation_table(const Report& report);
 ReportTable limit_table(const Report& report);
 ReportTable layer_table(const Report& report);
 /// The layers of Report::executions.
