@@ -19,15 +19,15 @@ namespace {
 }
 
 [[maybe_unused]] inline uint8_t add_value(uint8_t a, uint8_t b, const AddU8& p) {
-  const float inner = std::fma(static_cast<float>(b), p.rb, p.f);
+  const float inner = std::fma(static_cast<float>(b - p.shift), p.rb, p.f);
   return static_cast<uint8_t>(
-      saturate_rint(std::fma(static_cast<float>(a), p.ra, inner), 0, p.lo, p.hi));
+      saturate_rint(std::fma(static_cast<float>(a - p.shift), p.ra, inner), p.shift, p.lo, p.hi));
 }
 
 [[maybe_unused]] inline uint8_t mul_value(uint8_t a, uint8_t b, const MulU8& p) {
   const float product = static_cast<float>((a - p.a_zero) * (b - p.b_zero));
   return static_cast<uint8_t>(
-      saturate_rint(product * p.m + static_cast<float>(p.y_zero), 0, p.lo, p.hi));
+      saturate_rint(product * p.m + static_cast<float>(p.y_zero - p.shift), p.shift, p.lo, p.hi));
 }
 
 [[maybe_unused]] inline float activate(float v, const ActivationF32& p) {

@@ -15,7 +15,8 @@ namespace lapidary::kernels {
 ///   kI32: y = acc
 ///   kF32: y = float(acc) * m[c] (+ float_bias[c])
 ///   kU8:  y = rint(min(max(float(acc) * m[c], lo - zy), hi - zy)) + zy, half to even,
-///         then table[y] where a table is given, then the QLinearAdd with the residual where given.
+///         then table[y] where a table is given (a lo of 128 or more spares half of it), then the
+///         QLinearAdd with the residual where given.
 /// s8 activations are the u8 ones with 128 added, their zero points too.
 enum class ConvS8Output { kU8, kI32, kF32 };
 

@@ -28,23 +28,6 @@ LAPIDARY_INLINE void start_s8(const IgemmTile& t, typename V::I (&acc)[MR][NV]) 
   }
 }
 
-/// Table and residual over u8 results in place.
-template <class V>
-__attribute__((noinline)) void after_u8(const ConvS8Args& p, const IgemmTile& t, int64_t pixels,
-                                        uint8_t* y, int64_t y_stride) {
-  const ConvS8Residual& r = p.residual;
-  const int64_t r_stride = r.stride > 0 ? r.stride : p.shape.out_c;
-  for (int64_t m = 0; m < pixels; ++m, y += y_stride) {
-    if (p.table != nullptr) lut_row<V>(y, y, t.channels, p.table);
-    if (r.data == nullptr) continue;
-    const uint8_t* other = r.data + (t.pixel + m) * r_stride + t.channel;
-    if (r.conv_is_a)
-      add_row<V>(y, other, 1, y, t.channels, r.add);
-    else
-      add_row<V>(other, y, 1, y, t.channels, r.add);
-  }
-}
-
 /// The first `pixels` of 4 / NV pixels of NV vectors of channels, as one vector of bytes.
 template <class V, int NV>
 LAPIDARY_INLINE void store_group(typename V::I bytes, int64_t pixels, int64_t channels, uint8_t* y,
@@ -150,50 +133,87 @@ LAPIDARY_INLINE void requantize(const ConvS8Args& p, const PackedS8View& packed,
 }
 
 /// QLinearAdd of `bytes` [pixels][NV * lanes] and the residual.
-template <class V, int NV, bool kConvIsA>
+template <class V, int NV, bool kConvIsA, bool kShifted>
 LAPIDARY_INLINE void add_residual(const ConvS8Args& p, const IgemmTile& t, int64_t pixels,
                                   const uint8_t* bytes, uint8_t* y, int64_t y_stride) {
   const AddU8& add = p.residual.add;
   const int64_t stride = p.residual.stride > 0 ? p.residual.stride : p.shape.out_c;
   const uint8_t* other = p.residual.data + t.pixel * stride + t.channel;
   const auto ra = V::set(add.ra), rb = V::set(add.rb), f = V::set(add.f);
+  const auto result = ByteResult<V, kShifted>::of(add);
   const auto sum = [&](int64_t m, int v) __attribute__((always_inline)) {
     m = at_most(m, pixels - 1);
-    const auto own = V::to_float(V::load_u8(bytes + (m * NV + v) * V::kLanes));
-    const auto its = V::to_float(V::load_u8(other + m * stride + v * V::kLanes));
+    const auto own = result.value(V::load_u8(bytes + (m * NV + v) * V::kLanes));
+    const auto its = result.value(V::load_u8(other + m * stride + v * V::kLanes));
     return V::fma(kConvIsA ? own : its, ra, V::fma(kConvIsA ? its : own, rb, f));
   };
   // Below 2^30 int32 holds every sum, and saturation does the rest.
   if (255.0f * (std::fabs(add.ra) + std::fabs(add.rb)) + std::fabs(add.f) < 1073741824.0f) {
     store_bytes<V, NV>(
-        pixels, t.channels, 0, add.lo, add.hi, y,
+        pixels, t.channels, add.shift, add.lo, add.hi, y,
         y_stride, [&](int64_t m, int v) __attribute__((always_inline)) {
           return V::to_int(sum(m, v));
         });
     return;
   }
-  const auto lo = V::set(static_cast<float>(add.lo)), hi = V::set(static_cast<float>(add.hi));
   store_bytes<V, NV>(
-      pixels, t.channels, 0, add.lo, add.hi, y,
+      pixels, t.channels, add.shift, add.lo, add.hi, y,
       y_stride, [&](int64_t m, int v) __attribute__((always_inline)) {
-        return V::to_int(V::min(V::max(sum(m, v), lo), hi));
+        return V::to_int(V::min(V::max(sum(m, v), result.lo), result.hi));
       });
 }
+
+#if defined(__AVX512VNNI__)
+/// Requantized accumulators [pixels][NV * lanes] through the table.
+template <int NV, bool kUpper>
+__attribute__((noinline)) LAPIDARY_VBMI void requantize_by_table(
+    const ConvS8Args& p, const PackedS8View& packed, int64_t at, int64_t pixels, int64_t channels,
+    const int32_t* acc, uint8_t* y, int64_t y_stride) {
+  using V = Avx512;
+  constexpr int kPixels = 4 / NV;
+  const auto table = TableVbmi<kUpper>::load(p.table);
+  const auto lo = V::set(static_cast<float>(p.lo - p.y_zero)),
+             hi = V::set(static_cast<float>(p.hi - p.y_zero));
+  const auto zeros = V::set16(p.y_zero), low = V::set8(p.lo), high = V::set8(p.hi);
+  const bool small = packed.head->small_multipliers != 0;
+  typename V::F multipliers[NV];
+#pragma GCC unroll 4
+  for (int v = 0; v < NV; ++v) multipliers[v] = V::load(packed.multipliers + at + v * V::kLanes);
+  for (int64_t m = 0; m < pixels; m += kPixels, acc += 4 * V::kLanes, y += kPixels * y_stride) {
+    typename V::I q[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      auto scaled = V::mul(V::to_float(V::load(acc + i * V::kLanes)), multipliers[i % NV]);
+      if (!small) scaled = V::min(V::max(scaled, lo), hi);
+      q[i] = V::to_int(scaled);
+    }
+    const auto bytes = V::pack(q[0], q[1], q[2], q[3], zeros);
+    store_group<V, NV>(table[V::min_bytes(V::max_bytes(bytes, low), high)], pixels - m, channels, y,
+                       y_stride);
+  }
+}
+#endif
 
 /// What follows requantization, over the tile's bytes [pixels][NV * lanes].
 template <class V, int NV>
 __attribute__((noinline)) void finish_bytes(const ConvS8Args& p, const IgemmTile& t, int64_t pixels,
                                             uint8_t* bytes, uint8_t* y, int64_t y_stride) {
   constexpr int64_t kRow = NV * V::kLanes;
-  if (p.table != nullptr) lut_row<V>(bytes, bytes, pixels * kRow, p.table);
+  if (p.table != nullptr) lut_row<V>(bytes, bytes, pixels * kRow, p.table, p.lo);
+  const bool shifted = p.residual.add.shift != 0;
   if (p.residual.data == nullptr) {
     for (int64_t m = 0; m < pixels; m += 4 / NV)
       store_group<V, NV>(V::load_raw(bytes + m * kRow), pixels - m, t.channels, y + m * y_stride,
                          y_stride);
   } else if (p.residual.conv_is_a) {
-    add_residual<V, NV, true>(p, t, pixels, bytes, y, y_stride);
+    if (shifted)
+      add_residual<V, NV, true, true>(p, t, pixels, bytes, y, y_stride);
+    else
+      add_residual<V, NV, true, false>(p, t, pixels, bytes, y, y_stride);
+  } else if (shifted) {
+    add_residual<V, NV, false, true>(p, t, pixels, bytes, y, y_stride);
   } else {
-    add_residual<V, NV, false>(p, t, pixels, bytes, y, y_stride);
+    add_residual<V, NV, false, false>(p, t, pixels, bytes, y, y_stride);
   }
 }
 
@@ -230,6 +250,12 @@ __attribute__((noinline)) void finish_sums(const IgemmTile& t, int64_t pixels, c
     requantize<V, NV>(p, packed, t.at, pixels, t.channels, acc, y, y_stride);
     return;
   }
+#if defined(__AVX512VNNI__)
+  if (p.residual.data == nullptr && has_vbmi()) {
+    const auto store = p.lo >= 128 ? requantize_by_table<NV, true> : requantize_by_table<NV, false>;
+    return store(p, packed, t.at, pixels, t.channels, acc, y, y_stride);
+  }
+#endif
   constexpr int64_t kRow = NV * V::kLanes;
   alignas(64) uint8_t bytes[2 * kHalfTile * kRow + 64];
   requantize<V, NV>(p, packed, t.at, pixels, kRow, acc, bytes, kRow);

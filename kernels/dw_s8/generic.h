@@ -86,7 +86,7 @@ struct DwPolicyS8 : BytesSource {
     const bool flat = y_stride == channels && (p.residual.data == nullptr || r_stride == channels);
     const int64_t rows = flat ? 1 : pixels, cols = flat ? pixels * channels : channels;
     for (int64_t r = 0; r < rows; ++r, y += y_stride) {
-      if (p.table != nullptr) lut_row<V>(y, y, cols, p.table);
+      if (p.table != nullptr) lut_row<V>(y, y, cols, p.table, p.lo);
       if (p.residual.data == nullptr) continue;
       const uint8_t* other = p.residual.data + (pixel + r) * r_stride;
       if (p.residual.conv_is_a)

@@ -6,17 +6,25 @@
 
 namespace lapidary::kernels {
 
-AddU8 add_u8(float a_scale, int a_zero, float b_scale, int b_zero, float y_scale, int y_zero) {
+AddU8 add_u8(float a_scale, int a_zero, float b_scale, int b_zero, float y_scale, int y_zero,
+             int shift) {
   AddU8 p;
+  p.shift = shift;
   p.ra = a_scale / y_scale;
   p.rb = b_scale / y_scale;
-  const float b_part = p.rb * static_cast<float>(b_zero);
-  p.f = static_cast<float>(y_zero) - std::fma(p.ra, static_cast<float>(a_zero), b_part);
+  const float b_part = p.rb * static_cast<float>(b_zero - shift);
+  p.f = static_cast<float>(y_zero - shift) -
+        std::fma(p.ra, static_cast<float>(a_zero - shift), b_part);
   return p;
 }
 
-MulU8 mul_u8(float a_scale, int a_zero, float b_scale, int b_zero, float y_scale, int y_zero) {
-  return {.a_zero = a_zero, .b_zero = b_zero, .y_zero = y_zero, .m = (a_scale * b_scale) / y_scale};
+MulU8 mul_u8(float a_scale, int a_zero, float b_scale, int b_zero, float y_scale, int y_zero,
+             int shift) {
+  return {.a_zero = a_zero,
+          .b_zero = b_zero,
+          .y_zero = y_zero,
+          .m = (a_scale * b_scale) / y_scale,
+          .shift = shift};
 }
 
 namespace {

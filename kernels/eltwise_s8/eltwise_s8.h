@@ -14,21 +14,29 @@ struct Grid {
   int64_t y_row = 0;
 };
 
-/// QLinearAdd: y = clamp(rint(fma(a, ra, fma(b, rb, f))), lo, hi) in float32, half to even.
+/// QLinearAdd: y = clamp(rint(fma(a - shift, ra, fma(b - shift, rb, f))) + shift, lo, hi) in
+/// float32, half to even. `shift` is 128 for s8 values, which lie with 128 added: float32 rounds
+/// the formula of values other than that of their bytes.
 struct AddU8 {
   float ra = 0, rb = 0, f = 0;
   int lo = 0, hi = 255;
+  int shift = 0;  ///< 0 or 128
 };
-/// ra = sa/sy, rb = sb/sy, f = zy - fma(ra, za, rb*zb), each step rounded to float32.
-AddU8 add_u8(float a_scale, int a_zero, float b_scale, int b_zero, float y_scale, int y_zero);
+/// ra = sa/sy, rb = sb/sy, f = zy - fma(ra, za, rb*zb), each step rounded to float32. Zero points
+/// are given as the bytes lie and enter the formula without `shift`.
+AddU8 add_u8(float a_scale, int a_zero, float b_scale, int b_zero, float y_scale, int y_zero,
+             int shift = 0);
 
-/// QLinearMul: y = clamp(rint(float((a - a_zero) * (b - b_zero)) * m + float(y_zero)), lo, hi).
+/// QLinearMul: y = clamp(rint(float((a - a_zero) * (b - b_zero)) * m + float(y_zero - shift)) +
+/// shift, lo, hi).
 struct MulU8 {
   int a_zero = 0, b_zero = 0, y_zero = 0;
   float m = 0;  ///< (sa * sb) / sy
   int lo = 0, hi = 255;
+  int shift = 0;  ///< as for AddU8
 };
-MulU8 mul_u8(float a_scale, int a_zero, float b_scale, int b_zero, float y_scale, int y_zero);
+MulU8 mul_u8(float a_scale, int a_zero, float b_scale, int b_zero, float y_scale, int y_zero,
+             int shift = 0);
 
 struct AddU8Args {
   Grid grid;

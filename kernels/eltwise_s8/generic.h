@@ -6,32 +6,58 @@
 namespace lapidary::kernels {
 namespace {
 
+/// Limits before and the shift after rounding of one formula.
+template <class V, bool kShifted>
+struct ByteResult {
+  typename V::F lo, hi;
+  typename V::I shift;
+
+  template <class Params>
+  LAPIDARY_INLINE ByteResult of(const Params& p) {
+    return {V::set(static_cast<float>(p.lo - p.shift)), V::set(static_cast<float>(p.hi - p.shift)),
+            V::set(static_cast<int32_t>(p.shift))};
+  }
+  __attribute__((always_inline)) inline typename V::F value(typename V::I byte) const {
+    if constexpr (kShifted) byte = V::sub(byte, shift);
+    return V::to_float(byte);
+  }
+  __attribute__((always_inline)) inline void store(uint8_t* y, typename V::F v, int64_t n) const {
+    auto rounded = V::to_int(V::min(V::max(v, lo), hi));
+    if constexpr (kShifted) rounded = V::add(rounded, shift);
+    V::store_bytes(y, rounded, n);
+  }
+};
+
+template <class V, bool kShifted>
+void add_values(const uint8_t* a, const uint8_t* b, int64_t b_step, uint8_t* y, int64_t n,
+                const AddU8& p) {
+  const auto result = ByteResult<V, kShifted>::of(p);
+  const auto ra = V::set(p.ra), rb = V::set(p.rb), f = V::set(p.f);
+  const auto one = V::fma(result.value(V::set(static_cast<int32_t>(b[0]))), rb, f);
+  for (int64_t i = 0; i < n; i += V::kLanes) {
+    const auto inner = b_step == 0 ? one : V::fma(result.value(V::load_u8(b + i)), rb, f);
+    result.store(y + i, V::fma(result.value(V::load_u8(a + i)), ra, inner), n - i);
+  }
+}
+
 /// y[i] = QLinearAdd of a[i] and b[i] over n contiguous elements; b is one value where b_step is 0.
 template <class V>
 void add_row(const uint8_t* a, const uint8_t* b, int64_t b_step, uint8_t* y, int64_t n,
              const AddU8& p) {
-  const auto ra = V::set(p.ra), rb = V::set(p.rb), f = V::set(p.f);
-  const auto lo = V::set(static_cast<float>(p.lo)), hi = V::set(static_cast<float>(p.hi));
-  const auto one = V::fma(V::to_float(V::set(static_cast<int32_t>(b[0]))), rb, f);
-  for (int64_t i = 0; i < n; i += V::kLanes) {
-    const auto inner = b_step == 0 ? one : V::fma(V::to_float(V::load_u8(b + i)), rb, f);
-    const auto sum = V::fma(V::to_float(V::load_u8(a + i)), ra, inner);
-    V::store_bytes(y + i, V::to_int(V::min(V::max(sum, lo), hi)), n - i);
-  }
+  if (p.shift == 0) return add_values<V, false>(a, b, b_step, y, n, p);
+  add_values<V, true>(a, b, b_step, y, n, p);
 }
 
 /// The same with a one value: fma(a, ra, fma(b, rb, f)) keeps its order.
 template <class V>
 void add_row_one_a(uint8_t a, const uint8_t* b, int64_t b_step, uint8_t* y, int64_t n,
                    const AddU8& p) {
+  const auto result = ByteResult<V, true>::of(p);
   const auto ra = V::set(p.ra), rb = V::set(p.rb), f = V::set(p.f);
-  const auto lo = V::set(static_cast<float>(p.lo)), hi = V::set(static_cast<float>(p.hi));
-  const auto x = V::set(static_cast<float>(a));
+  const auto x = result.value(V::set(static_cast<int32_t>(a)));
   for (int64_t i = 0; i < n; i += V::kLanes) {
-    const auto other =
-        b_step == 0 ? V::set(static_cast<float>(b[0])) : V::to_float(V::load_u8(b + i));
-    const auto sum = V::fma(x, ra, V::fma(other, rb, f));
-    V::store_bytes(y + i, V::to_int(V::min(V::max(sum, lo), hi)), n - i);
+    const auto byte = b_step == 0 ? V::set(static_cast<int32_t>(b[0])) : V::load_u8(b + i);
+    result.store(y + i, V::fma(x, ra, V::fma(result.value(byte), rb, f)), n - i);
   }
 }
 
@@ -45,31 +71,46 @@ void mul_row(const uint8_t* a, int64_t a_step, const uint8_t* b, int64_t b_step,
              int64_t n, const MulU8& p) {
   const auto za = V::set(static_cast<int32_t>(p.a_zero)),
              zb = V::set(static_cast<int32_t>(p.b_zero));
-  const auto m = V::set(p.m), zero = V::set(static_cast<float>(p.y_zero));
-  const auto lo = V::set(static_cast<float>(p.lo)), hi = V::set(static_cast<float>(p.hi));
+  const auto result = ByteResult<V, true>::of(p);
+  const auto m = V::set(p.m), zero = V::set(static_cast<float>(p.y_zero - p.shift));
   for (int64_t i = 0; i < n; i += V::kLanes) {
     const auto x = V::sub(load_step<V>(a, a_step, i), za);
     const auto product = V::to_float(V::mul(x, V::sub(load_step<V>(b, b_step, i), zb)));
-    const auto v = V::add(V::mul(product, m), zero);
-    V::store_bytes(y + i, V::to_int(V::min(V::max(v, lo), hi)), n - i);
+    result.store(y + i, V::add(V::mul(product, m), zero), n - i);
   }
 }
 
 #if defined(__AVX512VNNI__)
-/// 64 elements at a time. VNNI does not imply VBMI (Cascade Lake): its files are not compiled for
-/// it, and `lut_row` asks.
-__attribute__((target("avx512vbmi"))) void lut_row_vbmi(const uint8_t* x, uint8_t* y, int64_t n,
-                                                        const uint8_t* table) {
-  const __m512i t0 = _mm512_loadu_si512(table), t1 = _mm512_loadu_si512(table + 64);
-  const __m512i t2 = _mm512_loadu_si512(table + 128), t3 = _mm512_loadu_si512(table + 192);
-  for (int64_t i = 0; i < n; i += 64) {
-    const __mmask64 mask = n - i >= 64 ? ~0ull : (1ull << (n - i)) - 1;
-    const __m512i index = _mm512_maskz_loadu_epi8(mask, x + i);
-    const __m512i low = _mm512_permutex2var_epi8(t0, index, t1);
-    const __m512i high = _mm512_permutex2var_epi8(t2, index, t3);
-    const __m512i value = _mm512_mask_blend_epi8(_mm512_movepi8_mask(index), low, high);
-    _mm512_mask_storeu_epi8(y + i, mask, value);
+// VNNI does not imply VBMI (Cascade Lake): files for it are not compiled for VBMI, and ask.
+#define LAPIDARY_VBMI __attribute__((target("avx512vbmi")))
+LAPIDARY_INLINE bool has_vbmi() { return __builtin_cpu_supports("avx512vbmi"); }
+
+/// A table in registers: half of it where every index is 128 or more.
+template <bool kUpper>
+struct TableVbmi {
+  __m512i quarters[4];
+
+  LAPIDARY_VBMI LAPIDARY_INLINE TableVbmi load(const uint8_t* table) {
+    TableVbmi t;
+    for (int i = 0; i < 4; ++i) t.quarters[i] = _mm512_loadu_si512(table + 64 * i);
+    return t;
   }
+  LAPIDARY_VBMI __attribute__((always_inline)) inline __m512i operator[](__m512i index) const {
+    const __m512i high = _mm512_permutex2var_epi8(quarters[2], index, quarters[3]);
+    if constexpr (kUpper) return high;
+    const __m512i low = _mm512_permutex2var_epi8(quarters[0], index, quarters[1]);
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(index), low, high);
+  }
+};
+
+template <bool kUpper>
+LAPIDARY_VBMI void lut_row_vbmi(const uint8_t* x, uint8_t* y, int64_t n, const uint8_t* table) {
+  const auto t = TableVbmi<kUpper>::load(table);
+  int64_t i = 0;
+  for (; i + 64 <= n; i += 64) _mm512_storeu_si512(y + i, t[_mm512_loadu_si512(x + i)]);
+  if (i == n) return;
+  const __mmask64 mask = (1ull << (n - i)) - 1;
+  _mm512_mask_storeu_epi8(y + i, mask, t[_mm512_maskz_loadu_epi8(mask, x + i)]);
 }
 #endif
 
@@ -84,10 +125,13 @@ LAPIDARY_INLINE uint8x16_t look_up(const uint8x16x4_t (&quarters)[4], uint8x16_t
 }
 #endif
 
+/// y[i] = table[x[i]]; no x[i] is below `least`.
 template <class V>
-void lut_row(const uint8_t* x, uint8_t* y, int64_t n, const uint8_t* table) {
+void lut_row(const uint8_t* x, uint8_t* y, int64_t n, const uint8_t* table,
+             [[maybe_unused]] int least = 0) {
 #if defined(__AVX512VNNI__)
-  if (__builtin_cpu_supports("avx512vbmi")) return lut_row_vbmi(x, y, n, table);
+  if (has_vbmi())
+    return least >= 128 ? lut_row_vbmi<true>(x, y, n, table) : lut_row_vbmi<false>(x, y, n, table);
 #endif
   int64_t i = 0;
 #if defined(__aarch64__)

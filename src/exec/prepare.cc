@@ -8,6 +8,7 @@
 #include "src/exec/half.h"
 #include "src/ops/infer.h"
 #include "src/passes/lower_qdq.h"
+#include "src/passes/qdq/prepare.h"
 #include "src/passes/quantize_first.h"
 
 namespace lapidary::exec {
@@ -92,7 +93,10 @@ void bind_shapes(Graph& graph, const InputShapes& shapes) {
   infer_types(graph, options);
   optimize(graph);
   infer_types(graph);
-  if (quantize_first(graph) > 0) infer_types(graph);
+  if (quantize_first(graph) > 0) {
+    drop_inverse_pairs(graph);
+    infer_types(graph);
+  }
 }
 
 }  // namespace lapidary::exec

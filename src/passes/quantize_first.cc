@@ -1,10 +1,12 @@
 // QuantizeLinear(M(x, ...))  =>  M(QuantizeLinear(x), ...), M made of Slice, Concat, Transpose, ...
+// and of Pad with a constant, which is quantized as well.
 #include "src/passes/quantize_first.h"
 
 #include <algorithm>
 #include <map>
 #include <set>
 
+#include "src/ops/evaluate.h"
 #include "src/passes/edit.h"
 
 namespace lapidary {
@@ -15,9 +17,39 @@ constexpr std::string_view kMovers[] = {"Concat",    "DepthToSpace", "Flatten", 
                                         "Reshape",   "Slice",        "SpaceToDepth", "Squeeze",
                                         "Transpose", "Unsqueeze"};
 
+/// What a Pad since version 11 puts around its input, where that is one constant; 0 where absent.
+std::optional<Tensor> padding_of(const Graph& graph, NodeId id) {
+  const Node& node = graph.node(id);
+  if (!is_op(graph, id, "Pad") || node.inputs.size() < 2 ||
+      string_attr(graph, id, "mode", "constant") != "constant")
+    return std::nullopt;
+  const DType dtype = graph.value(node.outputs[0]).type.dtype;
+  if (node.inputs.size() < 3 || !node.inputs[2]) return Tensor(dtype, {});
+  const Tensor* value = graph.constant(node.inputs[2]);
+  if (value == nullptr || value->size() != 1 || value->dtype() != dtype) return std::nullopt;
+  return value->reshaped({});
+}
+
 bool is_mover(const Graph& graph, NodeId id) {
-  return id && graph.node(id).domain.empty() && graph.node(id).outputs.size() == 1 &&
-         std::find(std::begin(kMovers), std::end(kMovers), graph.node(id).op) != std::end(kMovers);
+  if (!id || !graph.node(id).domain.empty() || graph.node(id).outputs.size() != 1) return false;
+  return std::find(std::begin(kMovers), std::end(kMovers), graph.node(id).op) !=
+             std::end(kMovers) ||
+         padding_of(graph, id);
+}
+
+/// The Pad puts Q(its constant) around.
+void quantize_padding(Graph& graph, NodeId pad, NodeId quantize) {
+  std::vector<Tensor> scalars = {*padding_of(graph, pad)};
+  std::vector<const Tensor*> inputs;
+  for (size_t slot = 1; slot < graph.node(quantize).inputs.size(); ++slot) {
+    const ValueId v = graph.node(quantize).inputs[slot];
+    scalars.push_back(v ? graph.constant(v)->reshaped({}) : Tensor());
+  }
+  for (const Tensor& scalar : scalars) inputs.push_back(scalar.empty() ? nullptr : &scalar);
+  const std::string name = graph.value(output_of(graph, pad)).name + "_padding";
+  const ValueId before = input_of(graph, pad, 2);
+  graph.set_input(pad, 2, add_constant(graph, name, evaluate_node(graph, quantize, inputs)[0]));
+  if (before) drop_unused(graph, before);
 }
 
 /// Inputs whose elements a mover passes on.
@@ -124,6 +156,7 @@ bool move_before(Graph& graph, NodeId quantize) {
       }
       graph.set_input(first, slot, quantized[source]);
     }
+    if (is_op(graph, first, "Pad")) quantize_padding(graph, first, quantize);
     graph.mutable_value(output_of(graph, first)).type.dtype = dtype;
   }
   graph.remove_node(quantize);

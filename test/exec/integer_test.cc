@@ -134,8 +134,7 @@ TEST(QLinearConvStep, ResidualAndTableAreFused) {
       std::string all;
       for (const StepInfo& step : fast.steps()) all += step.op + " ";
       const std::string table = activation.empty() ? "" : "+QLinear" + activation;
-      const std::string add = type == DType::kU8 ? "+QLinearAdd " : " ";
-      EXPECT_NE(all.find("QLinearConv" + table + add), std::string::npos) << all;
+      EXPECT_NE(all.find("QLinearConv" + table + "+QLinearAdd "), std::string::npos) << all;
     }
 }
 
@@ -166,7 +165,7 @@ TEST(QuantizedSteps, ElementwiseSameBits) {
         QdqNet net(type);
         const ValueId a = net.input("a", {2, 18, 5, 4}), c = net.input("c", other, 3);
         net.output(net.b.op(op, {a, c}), 0.06f);
-        net.expect("QLinear" + op, type == DType::kU8 ? "eltwise_s8" : "table_s8s8");
+        net.expect("QLinear" + op, "eltwise_s8");
       }
     for (const std::string op : {"Sigmoid", "LeakyRelu"}) {
       QdqNet net(type);
@@ -285,6 +284,75 @@ TEST(ByteFunctionStep, ActivationsOfManyNodesAreOneTable) {
         const std::string ops = ops_of(net.graph);
         EXPECT_NE(ops.find((behind_conv ? "QLinearConv+" : " ") + c.ops + " "), std::string::npos)
             << ops;
+      }
+}
+
+TEST(ByteFunctionStep, ActivationsThatClampNeedNoTable) {
+  // Symmetric files keep Relu and Clip between two pairs: of one scale they are limits, of another
+  // a table of the upper half. Behind a sum, only limits join it.
+  const std::string relu = "+DequantizeLinear+Relu+QuantizeLinear",
+                    clip = "+DequantizeLinear+Clip+QuantizeLinear";
+  for (const DType type : kBoth)
+    for (const float scale : {0.08f, 0.05f})
+      for (const bool clips : {false, true})
+        for (const int64_t group : {1, 16}) {
+          QdqNet net(type);
+          const auto activated = [&](ValueId x) {
+            const auto bound = [&](float v) { return net.b.constant("c", Tensor::scalar(v)); };
+            return clips ? net.b.op("Clip", {x, bound(0), bound(3)}) : net.b.op("Relu", {x});
+          };
+          const ValueId x = net.input("x", {1, 16, 7, 6});
+          const ValueId conv =
+              net.b.op("Conv", {x, net.weights({16, 16 / group, 3, 3}, 0), net.bias(16)},
+                       {{"pads", Ints{1, 1, 1, 1}}, {"group", group}});
+          const ValueId y = net.quantized(activated(net.quantized(conv, 0.08f, 128)), scale, 128);
+          const ValueId sum = net.quantized(net.b.op("Add", {y, x}), 0.08f, 128);
+          net.output(activated(sum), scale, 128);
+          net.expect("QLinearAdd", group == 1 ? "conv_s8" : "dw_s8");
+          const std::string& activation = clips ? clip : relu;
+          const std::string expected = "QLinearConv" + activation + "+QLinearAdd" +
+                                       (scale == 0.08f ? activation + " " : " ");
+          EXPECT_NE(ops_of(net.graph).find(expected), std::string::npos) << ops_of(net.graph);
+        }
+}
+
+TEST(QuantizedSteps, ClampsOfSumsAndProducts) {
+  for (const DType type : kBoth)
+    for (const std::string op : {"Add", "Mul"}) {
+      QdqNet net(type);
+      const ValueId a = net.input("a", {2, 18, 5, 4}), c = net.input("c", {2, 18, 5, 4}, 3);
+      const ValueId y = net.quantized(net.b.op(op, {a, c}), 0.06f, 128);
+      net.output(net.b.op("Relu", {y}), 0.06f, 128);
+      net.expect("QLinear" + op, "eltwise_s8");
+      EXPECT_NE(ops_of(net.graph).find(" QLinear" + op + "+DequantizeLinear+Relu+QuantizeLinear "),
+                std::string::npos)
+          << ops_of(net.graph);
+    }
+}
+
+TEST(QuantizedSteps, ShortcutsThatPadChannelsAreMovedAsBytes) {
+  // Every second pixel, zero channels around; ends in the scale of the input or another.
+  for (const DType type : kBoth)
+    for (const float scale : {0.03f, 0.05f})
+      for (const float around : {0.0f, 1.7f}) {
+        QdqNet net(type);
+        const ValueId x = net.input("x", {2, 6, 8, 6});
+        const auto ints = [&](std::vector<int64_t> v) {
+          return net.b.constant("i", Tensor::of<int64_t>({static_cast<int64_t>(v.size())}, v));
+        };
+        const ValueId half =
+            net.b.op("Slice", {x, ints({0, 0}), ints({99, 99}), ints({2, 3}), ints({2, 2})});
+        const ValueId sliced = net.quantized(half, 0.03f, 131);
+        const ValueId padded = net.b.op("Pad", {sliced, ints({0, 3, 0, 0, 0, 3, 0, 0}),
+                                                net.b.constant("v", Tensor::scalar(around))});
+        const ValueId shortcut = net.quantized(padded, scale, 131);
+        const ValueId conv = net.b.op("Conv", {x, net.weights({12, 6, 3, 3}, 0), net.bias(12)},
+                                      {{"pads", Ints{1, 1, 1, 1}}, {"strides", Ints{2, 2}}});
+        net.output(net.b.op("Add", {net.quantized(conv, 0.08f, 120), shortcut}), 0.07f, 125);
+        net.expect("QLinearAdd", "copy");
+        const std::string ops = ops_of(net.graph);
+        const std::string table = scale == 0.03f ? "" : "DequantizeLinear+QuantizeLinear ";
+        EXPECT_NE(ops.find("Slice " + table + "Pad "), std::string::npos) << ops;
       }
 }
 

@@ -48,7 +48,7 @@ Problem draw_problem(Draw& draw, const ConvShape& s) {
   a.x_zero = static_cast<int>(draw.in(0, 255));
   a.y_zero = static_cast<int>(draw.in(0, 255));
   if (draw.one_in(3)) {
-    a.lo = static_cast<int>(draw.in(0, 255));
+    a.lo = static_cast<int>(draw.in(draw.one_in(2) ? 128 : 0, 255));
     a.hi = static_cast<int>(draw.in(a.lo, 255));
   }
   a.y_stride = draw.one_in(3) ? s.out_c + draw.in(1, 9) : 0;
@@ -56,9 +56,11 @@ Problem draw_problem(Draw& draw, const ConvShape& s) {
   const int64_t pixels = s.batch * s.out_h * s.out_w;
   p.residual = draw.integers<uint8_t>(
       pixels * (a.residual.stride > 0 ? a.residual.stride : s.out_c), 0, 255);
-  a.residual.add = add_u8(draw.real(0.01f, 0.1f), static_cast<int>(draw.in(0, 255)),
-                          draw.real(0.01f, 0.1f), static_cast<int>(draw.in(0, 255)),
-                          draw.real(0.02f, 0.1f), static_cast<int>(draw.in(0, 255)));
+  a.residual.add =
+      add_u8(draw.real(0.01f, 0.1f), static_cast<int>(draw.in(0, 255)), draw.real(0.01f, 0.1f),
+             static_cast<int>(draw.in(0, 255)), draw.real(0.02f, 0.1f),
+             static_cast<int>(draw.in(0, 255)), draw.one_in(2) ? 128 : 0);
+  if (draw.one_in(3)) a.residual.add.lo = static_cast<int>(draw.in(0, 255));
   a.residual.conv_is_a = draw.one_in(2);
   return p;
 }
@@ -87,9 +89,11 @@ uint8_t naive_u8(const Problem& p, const ConvS8Args& a, int32_t acc, int64_t pix
   if (a.residual.data == nullptr) return y;
   const int64_t stride = a.residual.stride > 0 ? a.residual.stride : p.shape.out_c;
   const uint8_t other = a.residual.data[pixel * stride + oc];
-  const float u = a.residual.conv_is_a ? y : other, v = a.residual.conv_is_a ? other : y;
   const AddU8& r = a.residual.add;
-  return static_cast<uint8_t>(clamp_rint(std::fma(u, r.ra, std::fma(v, r.rb, r.f)), 0, r.lo, r.hi));
+  const auto own = static_cast<float>(y - r.shift), its = static_cast<float>(other - r.shift);
+  const float u = a.residual.conv_is_a ? own : its, v = a.residual.conv_is_a ? its : own;
+  const float sum = std::fma(u, r.ra, std::fma(v, r.rb, r.f));
+  return static_cast<uint8_t>(clamp_rint(sum, r.shift, r.lo, r.hi));
 }
 
 /// y by `kernel`, in `parts` calls over rows (or blocks), and the same by the formula.

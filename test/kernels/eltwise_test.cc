@@ -55,19 +55,42 @@ TEST_P(EltwiseS8Row, AddIsTheFormula) {
     const Array<uint8_t> a = draw.integers<uint8_t>(s.a, 0, 255),
                          b = draw.integers<uint8_t>(s.b, 0, 255);
     Array<uint8_t> y(s.y, 77);
-    AddU8 p = add_u8(draw.real(0.001f, 0.2f), static_cast<int>(draw.in(0, 255)),
-                     draw.real(0.001f, 0.2f), static_cast<int>(draw.in(0, 255)),
-                     draw.real(0.01f, 0.2f), static_cast<int>(draw.in(0, 255)));
+    AddU8 p =
+        add_u8(draw.real(0.001f, 0.2f), static_cast<int>(draw.in(0, 255)), draw.real(0.001f, 0.2f),
+               static_cast<int>(draw.in(0, 255)), draw.real(0.01f, 0.2f),
+               static_cast<int>(draw.in(0, 255)), draw.one_in(2) ? 128 : 0);
     if (draw.one_in(3))
       p.lo = static_cast<int>(draw.in(0, 128)), p.hi = static_cast<int>(draw.in(128, 255));
     GetParam().call->add({.grid = s.grid, .a = a.data(), .b = b.data(), .y = y.data(), .add = p});
-    EXPECT_EQ(count_differing<uint8_t>(
-                  s.grid, a, b, y, 77,
-                  [&](float u, float v) {
-                    return clamp_rint(std::fma(u, p.ra, std::fma(v, p.rb, p.f)), 0, p.lo, p.hi);
-                  }),
+    EXPECT_EQ(count_differing<uint8_t>(s.grid, a, b, y, 77,
+                                       [&](int u, int v) {
+                                         const float left = static_cast<float>(u - p.shift),
+                                                     right = static_cast<float>(v - p.shift);
+                                         const float sum =
+                                             std::fma(left, p.ra, std::fma(right, p.rb, p.f));
+                                         return clamp_rint(sum, p.shift, p.lo, p.hi);
+                                       }),
               0);
   }
+}
+
+TEST_P(EltwiseS8Row, AddRoundsTheValuesNotTheirBytes) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  // -58 * 0.03 + 87 * 0.07 = 72.5 * 0.06, -59 and 52 with zero points 3, -5, 7 likewise 42.5: exact
+  // fractions rounded to float32 after each step give 73 and 43, on bytes 128 more 72 and 42.
+  const auto sum = [&](int a, int b, int za, int zb, int zy) {
+    const Array<uint8_t> left(1, static_cast<uint8_t>(a + 128)),
+        right(1, static_cast<uint8_t>(b + 128));
+    Array<uint8_t> y(1, 77);
+    GetParam().call->add({.grid = {.cols = 1},
+                          .a = left.data(),
+                          .b = right.data(),
+                          .y = y.data(),
+                          .add = add_u8(0.03f, za + 128, 0.07f, zb + 128, 0.06f, zy + 128, 128)});
+    return y[0] - 128;
+  };
+  EXPECT_EQ(sum(-58, 87, 0, 0, 0), 73);
+  EXPECT_EQ(sum(-59, 52, 3, -5, 7), 43);
 }
 
 TEST_P(EltwiseS8Row, MulIsTheFormula) {
@@ -78,16 +101,17 @@ TEST_P(EltwiseS8Row, MulIsTheFormula) {
     const Array<uint8_t> a = draw.integers<uint8_t>(s.a, 0, 255),
                          b = draw.integers<uint8_t>(s.b, 0, 255);
     Array<uint8_t> y(s.y, 77);
-    const MulU8 p = mul_u8(draw.real(0.001f, 0.2f), static_cast<int>(draw.in(0, 255)),
-                           draw.real(0.001f, 0.2f), static_cast<int>(draw.in(0, 255)),
-                           draw.real(0.01f, 0.2f), static_cast<int>(draw.in(0, 255)));
+    const MulU8 p =
+        mul_u8(draw.real(0.001f, 0.2f), static_cast<int>(draw.in(0, 255)), draw.real(0.001f, 0.2f),
+               static_cast<int>(draw.in(0, 255)), draw.real(0.01f, 0.2f),
+               static_cast<int>(draw.in(0, 255)), draw.one_in(2) ? 128 : 0);
     GetParam().call->mul({.grid = s.grid, .a = a.data(), .b = b.data(), .y = y.data(), .mul = p});
     EXPECT_EQ(count_differing<uint8_t>(
                   s.grid, a, b, y, 77,
                   [&](int u, int v) {
                     const float product = static_cast<float>((u - p.a_zero) * (v - p.b_zero)) * p.m;
-                    const float shifted = product + static_cast<float>(p.y_zero);
-                    return clamp_rint(shifted, 0, p.lo, p.hi);
+                    const float sum = product + static_cast<float>(p.y_zero - p.shift);
+                    return clamp_rint(sum, p.shift, p.lo, p.hi);
                   }),
               0);
   }

@@ -39,6 +39,29 @@ TEST(QuantizeFirst, GoesBeforeWhatMovesElements) {
     EXPECT_EQ(m.graph.value(m.graph.node(id).outputs[0]).type.dtype, DType::kU8);
 }
 
+TEST(QuantizeFirst, QuantizesWhatPadPutsAround) {
+  // rint(0.57 / 0.1) + 7 = 13; 0 is the zero point.
+  for (const bool given : {true, false}) {
+    Quantized m;
+    std::vector<ValueId> inputs = {m.input({2, 6}), m.ints("pads", {0, 1, 0, 2})};
+    if (given) inputs.push_back(m.number("around", 0.57f));
+    m.finish(m.quantize(m.build.op("Pad", inputs)));
+    EXPECT_EQ(m.moves(), 1);
+    EXPECT_THAT(op_list(m.graph), ElementsAre("QuantizeLinear", "Pad"));
+    const Node& pad = m.graph.node(m.graph.nodes()[1]);
+    ASSERT_EQ(pad.inputs.size(), 3u);
+    EXPECT_TRUE(m.graph.constant(pad.inputs[2])
+                    ->equals(Tensor::scalar(static_cast<uint8_t>(given ? 13 : 7))));
+  }
+}
+
+TEST(QuantizeFirst, StaysBehindReflections) {
+  Quantized m;
+  m.finish(m.quantize(
+      m.build.op("Pad", {m.input({2, 6}), m.ints("pads", {0, 1, 0, 2})}, {{"mode", "reflect"}})));
+  EXPECT_EQ(m.moves(), 0);
+}
+
 TEST(QuantizeFirst, StaysWhereItWouldGetMoreElements) {
   Quantized m;
   m.finish(m.quantize(m.halve(m.input({2, 6}), 0)));

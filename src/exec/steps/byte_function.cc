@@ -12,6 +12,15 @@
 
 namespace lapidary::exec {
 
+ClampedTable clamped(const Table& table) {
+  ClampedTable c;
+  while (c.hi > 0 && table[static_cast<size_t>(c.hi - 1)] == table[255]) --c.hi;
+  while (c.lo < c.hi && table[static_cast<size_t>(c.lo + 1)] == table[0]) ++c.lo;
+  for (int q = c.lo; q <= c.hi; ++q)
+    if (table[static_cast<size_t>(q)] != q) c.rest = table;
+  return c;
+}
+
 namespace {
 
 constexpr size_t kMostNodes = 24;

@@ -11,6 +11,14 @@ namespace lapidary::exec {
 /// A function of one byte, s8 ones as their bytes plus 128 on both sides.
 using Table = std::array<uint8_t, 256>;
 
+/// table[q] = rest[clamp(q, lo, hi)]; no rest where that is clamp(q, lo, hi) itself.
+struct ClampedTable {
+  int lo = 0, hi = 255;
+  std::optional<Table> rest;
+};
+/// With the narrowest limits.
+ClampedTable clamped(const Table& table);
+
 /// Nodes that together compute each element of an 8-bit value from the same element of another and
 /// constants alone: Sigmoid and the Mul that makes a SiLU of it, or DequantizeLinear, any float
 /// activation and QuantizeLinear.

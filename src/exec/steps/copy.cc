@@ -48,8 +48,11 @@ void fill_all(char* y, int64_t count, const Tensor& element) {
     std::memset(y, *static_cast<const unsigned char*>(element.raw()), static_cast<size_t>(count));
     return;
   }
-  for (int64_t i = 0; i < count; ++i)
-    std::memcpy(y + i * static_cast<int64_t>(bytes), element.raw(), bytes);
+  // What is there already, twice as much each time.
+  const size_t all = bytes * static_cast<size_t>(count);
+  if (all > 0) std::memcpy(y, element.raw(), bytes);
+  for (size_t done = bytes; done < all; done *= 2)
+    std::memcpy(y + done, y, std::min(done, all - done));
 }
 
 }  // namespace

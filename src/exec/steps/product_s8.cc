@@ -40,7 +40,7 @@ std::optional<std::vector<float>> channel_scales(const PlanBuilder& b, ValueId s
 }
 
 std::optional<int> byte_zero(const PlanBuilder& b, ValueId zero, DType storage) {
-  const int bias = storage == DType::kI8 ? 128 : 0;
+  const int bias = byte_shift(storage);
   if (!zero) return bias;
   const Tensor* z = b.constant(zero);
   if (z == nullptr || z->size() != 1 || z->dtype() != storage) return std::nullopt;
@@ -65,12 +65,15 @@ Tensor packed_weights(PlanBuilder& b, const ProductS8& p, const Kernel& kernel) 
 
 /// The QLinearAdd of the tail; its operands' parameters are constants (byte_tail checked).
 kernels::ConvS8Residual residual_of(const PlanBuilder& b, const ByteTail& tail) {
-  const auto left = *byte_params(b, tail.add, 1, DType::kU8);
-  const auto right = *byte_params(b, tail.add, 4, DType::kU8);
-  const auto sum = *byte_params(b, tail.add, 6, DType::kU8);
+  const DType dtype = b.dtype(b.output(tail.add));
+  const auto left = *byte_params(b, tail.add, 1, dtype);
+  const auto right = *byte_params(b, tail.add, 4, dtype);
+  const auto sum = *byte_params(b, tail.add, 6, dtype);
   kernels::ConvS8Residual residual;
-  residual.add =
-      kernels::add_u8(left.scale, left.zero, right.scale, right.zero, sum.scale, sum.zero);
+  residual.add = kernels::add_u8(left.scale, left.zero, right.scale, right.zero, sum.scale,
+                                 sum.zero, byte_shift(dtype));
+  residual.add.lo = tail.add_lo;
+  residual.add.hi = tail.add_hi;
   residual.conv_is_a = tail.add_slot == 0;
   return residual;
 }
@@ -108,8 +111,9 @@ void emit(PlanBuilder& b, const ProductS8& p, const Kernel* row, const Multiply&
     other = b.get_u8(b.input(p.tail.add, 3 - p.tail.add_slot), p.layout);
   }
   const Place place = place_of(b, p, in, other);
-  std::optional<Table> table = p.tail.table;
-  if (place.table) table = table ? composed(*table, *place.table) : *place.table;
+  std::optional<Table> all = p.tail.table;
+  if (place.table) all = all ? composed(*all, *place.table) : *place.table;
+  const ClampedTable after = all ? clamped(*all) : ClampedTable();
   const int scratch =
       b.scratch(static_cast<int64_t>(kernels::scratch_bytes(*row, p.shape, b.threads())));
   spec.reads = {in};
@@ -124,7 +128,9 @@ void emit(PlanBuilder& b, const ProductS8& p, const Kernel* row, const Multiply&
   args.x_zero = p.x_zero;
   args.y_zero = p.y_zero;
   args.y_stride = place.stride;
-  spec.run = [=, float_bias = p.float_bias](const StepRun& run) {
+  args.lo = after.lo;
+  args.hi = after.hi;
+  spec.run = [=, table = after.rest, float_bias = p.float_bias](const StepRun& run) {
     ConvS8Args call = args;
     call.packed = packed.raw();
     call.x = run.data<const uint8_t>(in);

@@ -7,7 +7,6 @@
 #include "src/exec/steps/place.h"
 #include "src/exec/steps/quant.h"
 #include "src/exec/steps/rules.h"
-#include "src/ops/evaluate.h"
 
 namespace lapidary::exec {
 
@@ -20,16 +19,19 @@ struct BinaryS8 {
 
 using BinaryBody = std::function<void(const StepRun&, const BinaryS8&)>;
 
-/// Both operands in the step's layout, the result over one of them; `body` computes it.
-void emit_binary_s8(PlanBuilder& b, NodeId id, std::string kernel, const BinaryBody& body) {
-  const ValueId y = b.output(id);
+/// Both operands in the step's layout, the result over one of them; `body` computes it and the
+/// clamp behind it.
+void emit_binary_s8(PlanBuilder& b, NodeId id, const ByteClamp& clamp, std::string kernel,
+                    const BinaryBody& body) {
+  const ValueId y = clamp.output;
   const Layout layout = broadcast_layout(b, b.input(id, 0), b.input(id, 3), y, b.follow(id));
-  const Tail tail{.nodes = {id}, .output = y};
+  Tail tail{.nodes = {id}, .output = y};
+  tail.nodes.insert(tail.nodes.end(), clamp.nodes.begin(), clamp.nodes.end());
   BinaryS8 step;
   step.a = broadcast_operand(b, b.input(id, 0), y, layout, true);
   step.b = broadcast_operand(b, b.input(id, 3), y, layout, true);
   StepSpec spec;
-  spec.nodes = {id};
+  spec.nodes = tail.nodes;
   spec.kernel = std::move(kernel);
   spec.precision = "int8";
   const bool over_biased = step.a.biased == step.b.biased;
@@ -42,46 +44,16 @@ void emit_binary_s8(PlanBuilder& b, NodeId id, std::string kernel, const BinaryB
   b.emit(std::move(spec));
 }
 
-/// A [256, 256] table of a node of two s8 operands, by its reference: the formulas round
-/// differently on operands shifted by 128.
-Tensor pair_table(const PlanBuilder& b, NodeId id) {
-  Tensor left(DType::kI8, {256, 1}), right(DType::kI8, {1, 256});
-  for (int i = 0; i < 256; ++i) {
-    left.mutable_data<int8_t>()[static_cast<size_t>(i)] = static_cast<int8_t>(i - 128);
-    right.mutable_data<int8_t>()[static_cast<size_t>(i)] = static_cast<int8_t>(i - 128);
-  }
-  std::vector<const Tensor*> inputs;
-  for (const ValueId v : b.node(id).inputs) inputs.push_back(b.constant(v));
-  inputs[0] = &left;
-  inputs[3] = &right;
-  return evaluate_node(b.graph(), id, inputs)[0];
-}
-
-void emit_by_table(PlanBuilder& b, NodeId id) {
-  emit_binary_s8(
-      b, id, "table_s8s8", [table = pair_table(b, id)](const StepRun& run, const BinaryS8& s) {
-        const auto* t = static_cast<const uint8_t*>(table.raw());
-        s.grid.for_each(run, [&](const kernels::Grid& g, int64_t a_at, int64_t b_at, int64_t y_at) {
-          const auto* a = run.data<const uint8_t>(s.a) + a_at;
-          const auto* c = run.data<const uint8_t>(s.b) + b_at;
-          auto* y = run.data<uint8_t>(s.y) + y_at;
-          for (int64_t r = 0; r < g.rows; ++r)
-            for (int64_t i = 0; i < g.cols; ++i)
-              y[r * g.y_row + i] = static_cast<uint8_t>(
-                  0x80 ^ t[a[r * g.a_row + i * g.a_step] * 256 + c[r * g.b_row + i * g.b_step]]);
-        });
-      });
-}
-
 struct BinaryParams {
   ByteParams a, b, y;
+  int shift;
 };
 std::optional<BinaryParams> binary_params(const PlanBuilder& b, NodeId id) {
   const DType dtype = b.dtype(b.output(id));
   const auto left = byte_params(b, id, 1, dtype), right = byte_params(b, id, 4, dtype),
              result = byte_params(b, id, 6, dtype);
   if (!left || !right || !result) return std::nullopt;
-  return BinaryParams{*left, *right, *result};
+  return BinaryParams{*left, *right, *result, byte_shift(dtype)};
 }
 
 }  // namespace
@@ -89,11 +61,14 @@ std::optional<BinaryParams> binary_params(const PlanBuilder& b, NodeId id) {
 bool build_qlinear_add(PlanBuilder& b, NodeId id) {
   const auto p = binary_params(b, id);
   if (!p) return false;
-  if (b.dtype(b.output(id)) == DType::kI8) return emit_by_table(b, id), true;
   const auto* kernel = kernels::select_eltwise_s8().kernel;
-  const kernels::AddU8 add =
-      kernels::add_u8(p->a.scale, p->a.zero, p->b.scale, p->b.zero, p->y.scale, p->y.zero);
-  emit_binary_s8(b, id, std::string(kernel->row.name), [=](const StepRun& run, const BinaryS8& s) {
+  kernels::AddU8 add = kernels::add_u8(p->a.scale, p->a.zero, p->b.scale, p->b.zero, p->y.scale,
+                                       p->y.zero, p->shift);
+  const ByteClamp clamp = byte_clamp(b, b.output(id));
+  add.lo = clamp.lo;
+  add.hi = clamp.hi;
+  const std::string name(kernel->row.name);
+  emit_binary_s8(b, id, clamp, name, [=](const StepRun& run, const BinaryS8& s) {
     s.grid.for_each(run, [&](const kernels::Grid& grid, int64_t a, int64_t c, int64_t y) {
       kernel->call->add({grid, run.data<const uint8_t>(s.a) + a, run.data<const uint8_t>(s.b) + c,
                          run.data<uint8_t>(s.y) + y, add});
@@ -105,11 +80,14 @@ bool build_qlinear_add(PlanBuilder& b, NodeId id) {
 bool build_qlinear_mul(PlanBuilder& b, NodeId id) {
   const auto p = binary_params(b, id);
   if (!p) return false;
-  if (b.dtype(b.output(id)) == DType::kI8) return emit_by_table(b, id), true;
   const auto* kernel = kernels::select_eltwise_s8().kernel;
-  const kernels::MulU8 mul =
-      kernels::mul_u8(p->a.scale, p->a.zero, p->b.scale, p->b.zero, p->y.scale, p->y.zero);
-  emit_binary_s8(b, id, std::string(kernel->row.name), [=](const StepRun& run, const BinaryS8& s) {
+  kernels::MulU8 mul = kernels::mul_u8(p->a.scale, p->a.zero, p->b.scale, p->b.zero, p->y.scale,
+                                       p->y.zero, p->shift);
+  const ByteClamp clamp = byte_clamp(b, b.output(id));
+  mul.lo = clamp.lo;
+  mul.hi = clamp.hi;
+  const std::string name(kernel->row.name);
+  emit_binary_s8(b, id, clamp, name, [=](const StepRun& run, const BinaryS8& s) {
     s.grid.for_each(run, [&](const kernels::Grid& grid, int64_t a, int64_t c, int64_t y) {
       kernel->call->mul({grid, run.data<const uint8_t>(s.a) + a, run.data<const uint8_t>(s.b) + c,
                          run.data<uint8_t>(s.y) + y, mul});

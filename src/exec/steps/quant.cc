@@ -10,7 +10,7 @@ std::optional<ByteParams> byte_params(const PlanBuilder& b, ValueId scale, Value
   const Tensor* s = b.constant(scale);
   if (!is_byte(storage) || s == nullptr || s->dtype() != DType::kF32 || s->size() != 1)
     return std::nullopt;
-  ByteParams p{s->data<float>()[0], storage == DType::kI8 ? 128 : 0};
+  ByteParams p{s->data<float>()[0], byte_shift(storage)};
   if (!zero) return p;
   const Tensor* z = b.constant(zero);
   if (z == nullptr || z->size() != 1 || z->dtype() != storage) return std::nullopt;
@@ -36,16 +36,17 @@ Table composed(const Table& first, const Table& second) {
 
 namespace {
 
-/// True where the value is operand A (slot 0) or B (slot 3), and the other is u8, of the same shape
-/// and computed before.
+/// True where the value is operand A (slot 0) or B (slot 3), and the other is of the same shape and
+/// computed before.
 bool adds_computed(const PlanBuilder& b, NodeId add, ValueId value, size_t* slot) {
-  if (!b.node(add).is("QLinearAdd", "com.microsoft") || b.dtype(value) != DType::kU8) return false;
+  const DType dtype = b.dtype(value);
+  if (!b.node(add).is("QLinearAdd", "com.microsoft") || !is_byte(dtype)) return false;
   *slot = b.input(add, 0) == value ? 0 : 3;
   const ValueId other = b.input(add, 3 - *slot);
   if (other == value || !b.computed(other) || b.constant(other) != nullptr) return false;
   if (b.shape(other) != b.shape(value) || b.shape(b.output(add)) != b.shape(value)) return false;
   for (const size_t at : {size_t{1}, size_t{4}, size_t{6}})
-    if (!byte_params(b, add, at, DType::kU8)) return false;
+    if (!byte_params(b, add, at, dtype)) return false;
   return true;
 }
 
@@ -64,9 +65,21 @@ ByteTail byte_tail(const PlanBuilder& b, NodeId id, bool residual) {
   if (next && residual && adds_computed(b, next, tail.output, &tail.add_slot)) {
     tail.add = next;
     tail.nodes.push_back(next);
-    tail.output = b.output(next);
+    const ByteClamp clamp = byte_clamp(b, b.output(next));
+    tail.nodes.insert(tail.nodes.end(), clamp.nodes.begin(), clamp.nodes.end());
+    tail.output = clamp.output;
+    tail.add_lo = clamp.lo;
+    tail.add_hi = clamp.hi;
   }
   return tail;
+}
+
+ByteClamp byte_clamp(const PlanBuilder& b, ValueId x) {
+  if (is_byte(b.dtype(x)))
+    if (auto f = byte_function(b, x, {}, /*whole=*/true); f && b.dtype(f->output) == b.dtype(x))
+      if (const ClampedTable table = clamped(f->table); !table.rest)
+        return {std::move(f->nodes), f->output, table.lo, table.hi};
+  return {{}, x, 0, 255};
 }
 
 }  // namespace lapidary::exec
