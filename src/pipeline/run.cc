@@ -353,7 +353,8 @@ class Run {
                                     .macs = step.macs,
                                     .parameters = step.parameters,
                                     .kernel = step.kernel,
-                                    .precision = step.precision});
+                                    .precision = step.precision,
+                                    .bytes_moved = step.bytes_moved});
       note_nonfinite(execution.stage + " in " + execution.precision, measured);
     }
   }
