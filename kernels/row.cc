@@ -3,6 +3,8 @@
 #include "kernels/conv_bf16/conv_bf16.h"
 #include "kernels/conv_f16w/conv_f16w.h"
 #include "kernels/conv_f32/conv_f32.h"
+#include "kernels/conv_f32_im2col/conv_f32_im2col.h"
+#include "kernels/conv_f32_winograd/conv_f32_winograd.h"
 #include "kernels/conv_s8/conv_s8.h"
 #include "kernels/dw_f32/dw_f32.h"
 #include "kernels/dw_s8/dw_s8.h"
@@ -35,6 +37,9 @@ std::vector<RowInfo> all_rows() {
   append(conv_bf16_kernels());
   append(conv_f16w_kernels());
   append(conv_f32_kernels());
+  append(conv_f32_im2col_kernels());
+  append(conv_f32_winograd2_kernels());
+  append(conv_f32_winograd4_kernels());
   append(conv_s8_kernels());
   append(dw_f32_kernels());
   append(dw_s8_kernels());

@@ -26,10 +26,23 @@ constexpr Span blocks_of(const WorkRange& range, int64_t blocks) {
 /// blocks.
 inline constexpr int64_t kFewPixels = 64;
 
-/// True where blocks of output channels, not rows, are divided among threads.
-constexpr bool split_by_blocks(const ConvShape& s, int64_t blocks, int threads) {
+/// Groups of `lines` output lines of an image, computed together: the rows that are divided.
+constexpr int64_t row_groups(const ConvShape& s, int64_t lines) {
+  return lines == 1 ? work_rows(s) : s.batch * ceil_div(s.out_h, lines);
+}
+/// The first row of such a group; of that past the last: the number of rows.
+constexpr int64_t first_row(const ConvShape& s, int64_t lines, int64_t group) {
+  if (lines == 1) return group;
+  const int64_t of_image = ceil_div(s.out_h, lines);
+  return group / of_image * s.out_h + group % of_image * lines;
+}
+
+/// True where blocks of output channels, not rows, are divided among threads. Tiles of `lines`
+/// squared outputs count as one pixel.
+constexpr bool split_by_blocks(const ConvShape& s, int64_t blocks, int threads, int64_t lines = 1) {
   const int64_t pixels = s.batch * s.out_h * s.out_w;
-  return blocks >= threads && (work_rows(s) < threads || pixels < kFewPixels * threads);
+  return blocks >= threads &&
+         (row_groups(s, lines) < threads || pixels < kFewPixels * lines * lines * threads);
 }
 
 /// Below this much work handing over costs as much as it saves: some 0.5 microseconds of the
@@ -52,25 +65,28 @@ size_t split_scratch_bytes(const Kernel& kernel, const ConvShape& shape, int thr
   return (kernel.call->scratch_bytes(shape) + 63) / 64 * 64 * count;
 }
 
-/// The whole of args.shape in up to `parts` ranges, each with scratch of its own.
+/// The whole of args.shape in up to `parts` ranges, each with scratch of its own; rows are divided
+/// in groups of `lines` output lines.
 template <class Kernel, class Args>
-void run_parts(const Kernel& kernel, const Args& args, int parts) {
+void run_parts(const Kernel& kernel, const Args& args, int parts, int64_t lines = 1) {
   const int64_t blocks = kernel.call->blocks(args.shape);
-  const bool by_blocks = split_by_blocks(args.shape, blocks, parts);
+  const bool by_blocks = split_by_blocks(args.shape, blocks, parts, lines);
   const size_t scratch = (kernel.call->scratch_bytes(args.shape) + 63) / 64 * 64;
   const auto body = [&](int64_t begin, int64_t end, int part) {
     Args some = args;
-    some.range = by_blocks ? WorkRange{0, -1, begin, end} : WorkRange{begin, end, 0, -1};
+    some.range = by_blocks ? WorkRange{0, -1, begin, end}
+                           : WorkRange{first_row(args.shape, lines, begin),
+                                       first_row(args.shape, lines, end), 0, -1};
     some.scratch = static_cast<char*>(args.scratch) + scratch * static_cast<size_t>(part);
     kernel.call->run(some);
   };
-  parallel_for(by_blocks ? blocks : work_rows(args.shape), 1, body, parts);
+  parallel_for(by_blocks ? blocks : row_groups(args.shape, lines), 1, body, parts);
 }
 
 /// The same, on as many threads as have work enough.
 template <class Kernel, class Args>
-void run_split(const Kernel& kernel, const Args& args, int threads) {
-  run_parts(kernel, args, threads_worth(args.shape, threads));
+void run_split(const Kernel& kernel, const Args& args, int threads, int64_t lines = 1) {
+  run_parts(kernel, args, threads_worth(args.shape, threads), lines);
 }
 
 }  // namespace lapidary::kernels

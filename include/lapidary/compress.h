@@ -55,7 +55,9 @@ struct QuantizeOptions {
   std::optional<bool> symmetric = {};
   /// Channels of activations before depthwise convolutions are brought to one range; needs samples.
   bool equalize = true;
-  bool bias_correction = true;      ///< needs samples
+  bool bias_correction = true;  ///< needs samples
+  /// The correction is left out where the outputs of samples are clearly nearer without it.
+  bool check_bias_correction = true;
   double hold_mb = 256;             ///< memory for held samples
   bool requantize = false;          ///< accept a model that is quantized already
   std::string nonfinite = "error";  ///< error | clamp: weights that are NaN or Inf

@@ -19,6 +19,7 @@ struct EvaluateOptions {
   int64_t batch = 0;                      ///< 0: chosen by size
   int threads = 0;
   ExecutorKind executor = ExecutorKind::kFast;
+  int winograd = 0;  ///< as ExecOptions has it, of the model; a reference is run without
   FloatArithmetic float_arithmetic = FloatArithmetic::kF32;  ///< of the model; a reference is FP32
   bool keep_outputs = false;
   LogSink log = {};
@@ -82,6 +83,7 @@ struct BenchOptions {
   /// Inputs by name that hold one number in every element.
   std::map<std::string, double> constants = {};
   uint64_t seed = 0;  ///< of the random input
+  int winograd = 0;   ///< as ExecOptions has it
   FloatArithmetic float_arithmetic = FloatArithmetic::kF32;
   LogSink log = {};
 };

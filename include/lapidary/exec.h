@@ -41,6 +41,10 @@ struct ExecOptions {
   /// or as lowered to integer ops (fast); nothing is fused then.
   bool keep_all_values = false;
   bool profile = false;  ///< fill StepInfo::milliseconds; a batch is then run whole
+  /// 2 or 4: float 3x3 convolutions of stride 1 may be computed by Winograd's F(m x m, 3 x 3) with
+  /// m up to that, where it is faster; sums then differ by some 1e-6 of their largest terms instead
+  /// of 1e-7. Steps show it as kernel conv_f32_winograd2_*, conv_f32_winograd4_*. 0: none.
+  int winograd = 0;
   /// The reference takes kF32 (an op of FP16 values rounds its result) and kF16.
   FloatArithmetic float_arithmetic = FloatArithmetic::kF32;
 };

@@ -42,7 +42,9 @@ std::vector<ConvShape> bench_conv_shapes(bool depthwise_only) {
       square(56, 256, 512, 1, 2), square(224, 3, 32, 3, 2),    square(112, 16, 96, 1, 1),
       square(28, 192, 32, 1, 1),  square(14, 96, 576, 1, 1),   square(7, 320, 1280, 1, 1),
       square(32, 16, 16, 3, 1),   square(16, 32, 32, 3, 1),    square(8, 64, 64, 3, 1),
-      gemm_shape(197, 768, 768),  gemm_shape(50, 64, 256),     gemm_shape(1, 2048, 1000),
+      square(55, 16, 64, 3, 1),   square(27, 32, 128, 3, 1),   square(13, 48, 192, 3, 1),
+      square(13, 64, 256, 3, 1),  gemm_shape(197, 768, 768),   gemm_shape(50, 64, 256),
+      gemm_shape(1, 2048, 1000),
   };
   shapes.insert(shapes.end(), std::begin(others), std::end(others));
   return shapes;

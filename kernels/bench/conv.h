@@ -5,7 +5,7 @@
 #include "kernels/conv_s8/conv_s8.h"
 
 // The shapes on which every family of convolutions is timed, so that ways to compute one stand side
-// by side: layers of ResNet-50, MobileNetV2, ResNet-20, EfficientNet and ViT-B.
+// by side: layers of ResNet-50, MobileNetV2, ResNet-20, EfficientNet, SqueezeNet and ViT-B.
 namespace lapidary::kernels {
 
 /// All, or only those with is_depthwise(shape).

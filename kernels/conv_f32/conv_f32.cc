@@ -97,7 +97,7 @@ std::span<const ConvF32Kernel> conv_f32_kernels() {
 Choice<ConvF32Kernel> select_conv_f32(const ConvShape&) { return choose(conv_f32_kernels()); }
 
 void run_conv_f32(const ConvF32Kernel& kernel, const ConvF32Args& args, int threads) {
-  run_split(kernel, args, threads);
+  run_split(kernel, args, threads, kernel.call->lines);
 }
 
 size_t scratch_bytes(const ConvF32Kernel& kernel, const ConvShape& shape, int threads) {

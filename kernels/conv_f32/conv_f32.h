@@ -42,6 +42,9 @@ struct ConvF32Functions {
   int64_t (*blocks)(const ConvShape&);
   void (*pack)(const ConvShape&, const ConvF32Weights&, void* packed);
   void (*run)(const ConvF32Args&);
+  /// Output lines, from an image's first on, that are computed together: ranges of rows that start
+  /// elsewhere give the same, at greater cost.
+  int64_t lines = 1;
 };
 struct ConvF32Kernel {
   RowInfo row;

@@ -16,7 +16,9 @@ struct ProbeLoop {
 
 /// Null where the row has no instruction for it.
 struct ProbeFunctions {
-  ProbeLoop int8;  ///< a u8, b s8, sums int32, exact (rows without a dot product widen to 16 bits)
+  /// a u8 (below 128 where the row multiplies s8 by s8), b s8, sums int32, exact. Rows without a
+  /// dot product widen to 16 bits.
+  ProbeLoop int8;
   ProbeLoop f32;   ///< float32; a row without FMA multiplies and adds
   ProbeLoop bf16;  ///< a and b bfloat16, sums float32
   /// The XOR of the 64-bit words of x, every byte read once; `bytes` is a multiple of 64, x 64-byte

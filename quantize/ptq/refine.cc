@@ -88,7 +88,8 @@ void refine_layers(QdqGraph& qdq, const Graph& form, const Statistics& statistic
                       layer.key, *saturated, bias.size()));
   });
   log.correction_samples = held;
-  if (log.corrected_biases == 0 || !nearer_without(form, before.graph, qdq.graph, samples, options))
+  if (log.corrected_biases == 0 || !options.check_bias_correction ||
+      !nearer_without(form, before.graph, qdq.graph, samples, options))
     return;
   qdq = before;
   log.corrected_biases = 0;

@@ -60,6 +60,8 @@ class Executor::Impl {
     inline_functions(runnable_);
     exec::check_executable(runnable_);
     if (options_.threads < 0) fail_usage("threads: {} is negative", options_.threads);
+    if (options_.winograd < 0 || options_.winograd > 4)
+      fail_usage("winograd: {} is not within 0 .. 4", options_.winograd);
     const FloatArithmetic floats = options_.float_arithmetic;
     if (reference() && floats != FloatArithmetic::kF32 && floats != FloatArithmetic::kF16)
       fail_usage("the reference executor does not compute {}; use the fast one",
@@ -189,6 +191,7 @@ class Executor::Impl {
     if (!reference()) exec::bind_shapes(made->graph, shapes);
     exec::PlanOptions options;
     options.threads = options_.threads > 0 ? options_.threads : thread_count();
+    options.winograd = options_.winograd;
     options.reference_only = reference();
     options.float_arithmetic = options_.float_arithmetic;
     options.taps = taps_;

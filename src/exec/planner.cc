@@ -216,7 +216,8 @@ void PlanBuilder::convert(const Operand& from, const Operand& to, ValueId id) {
 }
 
 Operand PlanBuilder::create(ValueId id, Layout layout, bool biased) {
-  const Operand* room = reserved(id);
+  // Reserved room is the value's first form; conversions of it have room of their own.
+  const Operand* room = computed(id) ? nullptr : reserved(id);
   const Operand lies = room ? *room : allocate(id, layout, biased);
   LAPIDARY_CHECK(lies.layout == layout && lies.biased == biased);
   created_.push_back({id, lies});

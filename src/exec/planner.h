@@ -28,6 +28,7 @@ struct StepSpec {
 
 struct PlanOptions {
   int threads = 1;
+  int winograd = 0;             ///< as ExecOptions has it
   bool reference_only = false;  ///< no rules, shapes as they come: the judge
   FloatArithmetic float_arithmetic = FloatArithmetic::kF32;
   std::vector<std::string> taps;  ///< values of the graph, kept by being among its outputs
@@ -46,6 +47,7 @@ class PlanBuilder {
   const Graph& graph() const { return graph_; }
   const Node& node(NodeId id) const { return graph_.node(id); }
   int threads() const { return plan_.threads; }
+  int winograd() const { return options_.winograd; }
   FloatArithmetic float_arithmetic() const { return options_.float_arithmetic; }
   AttrView attrs(NodeId id) const;
   /// Input or output of a node; none where absent.

@@ -207,7 +207,9 @@ std::vector<Latency> bench(const Graph& model, const BenchOptions& options) {
   for (int threads : options.threads) {
     options.log.advance("time", static_cast<int64_t>(out.size()),
                         static_cast<int64_t>(options.threads.size()));
-    Executor executor(model, {.threads = threads, .float_arithmetic = options.float_arithmetic});
+    Executor executor(model, {.threads = threads,
+                              .winograd = options.winograd,
+                              .float_arithmetic = options.float_arithmetic});
     for (int i = 0; i < options.warmup; ++i) executor.run(inputs);
     const auto run = [&] { executor.run(inputs); };
     out.push_back(summarize_times(time_runs(run, options.seconds), threads, batch));
@@ -233,6 +235,7 @@ std::vector<StepInfo> bench_layers(const Graph& model, const BenchOptions& optio
   const Executor::Values inputs = bench_inputs(model, options);
   Executor executor(model, {.threads = options.threads.at(0),
                             .profile = true,
+                            .winograd = options.winograd,
                             .float_arithmetic = options.float_arithmetic});
   return time_steps(executor, inputs, std::max(1, options.warmup), options.seconds);
 }

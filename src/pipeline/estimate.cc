@@ -12,6 +12,7 @@
 #include "lapidary/exec.h"
 #include "quantize/checks.h"
 #include "src/pipeline/feed.h"
+#include "src/pipeline/peaks.h"
 
 namespace lapidary {
 
@@ -155,8 +156,10 @@ std::optional<Estimate> estimate_run(const RunWork& work) {
   if (stages > 1)
     e.seconds += static_cast<double>(std::min(work.evaluate.layer_samples, data->size())) *
                  (one.decode_seconds + 2 * one.forward_seconds);
-  if (const auto& bench = work.evaluate.bench)
+  if (const auto& bench = work.evaluate.bench) {
     e.seconds += stages * static_cast<double>(bench->threads.size()) * bench->seconds;
+    if (stages > 1) extra = std::max(extra, static_cast<double>(kPeaksMemoryBytes));
+  }
   e.memory_bytes = std::max(peak_rss_bytes(), static_cast<int64_t>(base + extra));
   return e;
 }

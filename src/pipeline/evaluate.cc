@@ -119,14 +119,13 @@ std::vector<Validation> evaluate_models(const std::vector<EvaluatedModel>& model
                                         const Dataset& data, const EvaluateOptions& options) {
   const ThreadScope scope(options.threads);
   std::vector<Runner> runners;
-  for (const EvaluatedModel& model : models)
-    runners.push_back({model.graph,
-                       Executor(*model.graph, {.executor = options.executor,
-                                               .threads = options.threads,
-                                               .float_arithmetic = model.float_arithmetic}),
-                       {},
-                       {},
-                       {}});
+  for (size_t i = 0; i < models.size(); ++i) {
+    const ExecOptions how = {.executor = options.executor,
+                             .threads = options.threads,
+                             .winograd = static_cast<int>(i) == reference ? 0 : options.winograd,
+                             .float_arithmetic = models[i].float_arithmetic};
+    runners.push_back({models[i].graph, Executor(*models[i].graph, how), {}, {}, {}});
+  }
   int64_t batch = options.batch;
   for (const EvaluatedModel& model : models) batch = batch_size(*model.graph, data, batch);
   int64_t samples = 0;

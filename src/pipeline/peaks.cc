@@ -19,7 +19,7 @@ using kernels::ProbeFunctions;
 using kernels::ProbeKernel;
 using kernels::ProbeLoop;
 
-constexpr int64_t kCacheBytes = int64_t{256} << 10, kMemoryBytes = int64_t{96} << 20;
+constexpr int64_t kCacheBytes = int64_t{256} << 10;
 constexpr double kTrialSeconds = 1e-3;
 constexpr int kTrials = 6, kMemoryTrials = 3;  // of memory each takes several milliseconds
 
@@ -107,7 +107,7 @@ MachinePeaks measure_peaks(int threads, const std::function<bool(Isa)>& usable) 
            });
   };
   peaks.cache_gb_s = gb_s(kCacheBytes, kTrials);
-  peaks.memory_gb_s = gb_s(kMemoryBytes / threads / 64 * 64, kMemoryTrials);
+  peaks.memory_gb_s = gb_s(kPeaksMemoryBytes / threads / 64 * 64, kMemoryTrials);
   return peaks;
 }
 

@@ -31,7 +31,11 @@ const FieldTable& EvaluateParams::fields() {
          field("bench", &P::bench, "Time one inference; null: do not"),
          field("layer_samples", &P::layer_samples,
                "Samples of the layer-by-layer comparison; 0: none")
-             .range(0, 1e6)}};
+             .range(0, 1e6),
+         field("winograd", &P::winograd,
+               "2 or 4: float 3x3 convolutions by Winograd's F(2x2) or up to F(4x4) where that is "
+               "faster, in accuracy (but for the first stage) and latency; 0: none")
+             .range(0, 4)}};
   }();
   return kTable;
 }

@@ -34,6 +34,7 @@ struct EvaluateParams {
   bool every_step = true;
   std::optional<BenchParams> bench = BenchParams{};
   int64_t layer_samples = 16;
+  int winograd = 0;
 
   static const FieldTable& fields();
 };

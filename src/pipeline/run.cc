@@ -332,6 +332,7 @@ class Run {
     EvaluateOptions options;
     options.metrics = impl_.params.evaluate.metrics;
     options.threads = options_.threads;
+    options.winograd = impl_.params.evaluate.winograd;
     options.log = options_.log;
     const auto found = evaluate_models(models, 0, *eval_, options);
     for (size_t i = 0; i < stages.size(); ++i) {
@@ -403,6 +404,7 @@ class Run {
                                                      .batch = params.batch,
                                                      .seconds = params.seconds,
                                                      .input_shapes = options_.input_shapes,
+                                                     .winograd = impl_.params.evaluate.winograd,
                                                      .float_arithmetic = model.arithmetic});
       } catch (const Error& error) {
         // A model need not be run to be transformed: its ops may be unknown, its sizes open, and

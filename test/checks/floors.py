@@ -47,7 +47,7 @@ FENCES = {
     r"(jpeglib|jerror)\.h$": ["src/data/jpeg.cc"],
     r"png\.h$": ["src/data/png.cc"],
     r"zlib\.h$": ["src/data/inflate.cc", "src/data/npz.cc", "test/data/"],
-    r"(immintrin|arm_neon)\.h$": ["kernels/simd.h", "src/base/sha256.cc"],
+    r"(immintrin|arm_neon)\.h$": ["kernels/simd.h", "kernels/simd_neon.h", "src/base/sha256.cc"],
     r"(gtest|gmock)/": ["test/"],
     r"(fcntl|fnmatch|poll|sched|signal|spawn|unistd)\.h$|(sys|linux)/": [
         "src/base/", "src/data/", "src/onnx/", "src/ops/evaluate.cc", "src/pipeline/", "tools/", "test/"],

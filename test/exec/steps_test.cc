@@ -47,6 +47,16 @@ TEST(ConvStep, KnownValues) {
   EXPECT_TRUE(got.at("y").equals(Tensor::of<float>({1, 1, 2, 2}, {9, 13, 21, 25})));
 }
 
+TEST(ConvStep, ResultsInAConcatAreReadRowMajorAsWell) {
+  Net net;
+  const ValueId x = net.input("x", {1, 3, 4, 5});
+  const ValueId left = net.b.op("Conv", {x, net.weights({4, 3, 1, 1})});
+  const ValueId right = net.b.op("Conv", {x, net.weights({2, 3, 1, 1}, 3)});
+  const ValueId joined = net.b.op("Concat", {left, right}, {{"axis", int64_t{1}}});
+  net.output(net.b.op("Reshape", {joined, net.ints({1, 6, 20})}, {}, "y"));
+  net.expect("conv_f32");
+}
+
 struct ConvCase {
   const char* name;
   Shape x, w;

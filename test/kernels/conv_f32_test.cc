@@ -1,5 +1,6 @@
 #include "test/kernels/conv_f32_problem.h"
 
+#include "kernels/conv_f32_im2col/conv_f32_im2col.h"
 #include "kernels/dw_f32/dw_f32.h"
 #include "kernels/work.h"
 
@@ -54,7 +55,18 @@ TEST_P(ConvF32Row, GivesTheSameBitsOnAnyNumberOfThreads) {
   }
 }
 
+/// The same contract, tolerance included.
+class ConvF32Im2colRow : public testing::TestWithParam<ConvF32Kernel> {};
+
+TEST_P(ConvF32Im2colRow, EqualsTheFormulaOnRandomShapes) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(10);
+  for (int i = 0; i < 100 && !HasFailure(); ++i)
+    check(GetParam(), conv_f32_kernels().back(), draw_problem(draw, draw_shape(draw, false)), draw);
+}
+
 LAPIDARY_EACH_ROW(ConvF32Row, conv_f32_kernels());
+LAPIDARY_EACH_ROW(ConvF32Im2colRow, conv_f32_im2col_kernels());
 LAPIDARY_EACH_ROW(DwF32Row, dw_f32_kernels());
 
 }  // namespace

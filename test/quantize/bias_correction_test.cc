@@ -7,6 +7,7 @@
 
 #include "calibrate/statistics.h"
 #include "quantize/ptq/skip_means.h"
+#include "src/base/signal.h"
 #include "src/passes/lower_qdq.h"
 #include "test/quantize/nets.h"
 
@@ -47,6 +48,7 @@ QuantizeOptions plain(bool correct) {
   options.calibrator = "minmax";
   options.equalize = false;
   options.bias_correction = correct;
+  options.check_bias_correction = false;
   return options;
 }
 
@@ -106,6 +108,28 @@ TEST(BiasCorrection, OfConvolutionsBringsTheMeansBack) {
     return sum;
   };
   EXPECT_LT(distance(true), 0.05 * distance(false));
+}
+
+// In this net the second layer's error cancelled out the first's: its outputs are nearer without.
+TEST(BiasCorrection, IsLeftOutWhereOutputsAreNearerWithout) {
+  const Tensor x = two_layers_data();
+  const Dataset data = dataset_of({{"x", x}});
+  const Statistics stats = calibrate(two_layers(), data);
+  const Tensor wanted = run_graph(two_layers(), {{"x", x}})[0];
+  const auto mean_db = [&](const QuantizeOptions& options) {
+    const Tensor made = run_graph(quantize(two_layers(), stats, data, options), {{"x", x}})[0];
+    double sum = 0;
+    for (size_t i = 0; i < 16; ++i)
+      sum += sqnr_db(wanted.data<float>().subspan(2 * i, 2), made.data<float>().subspan(2 * i, 2));
+    return sum / 16;
+  };
+  EXPECT_GT(mean_db(plain(false)), mean_db(plain(true)) + 0.5);
+  QuantizeOptions checked = plain(true);
+  checked.check_bias_correction = true;
+  QuantizeLog log;
+  const Graph made = quantize(two_layers(), stats, data, checked, &log);
+  EXPECT_EQ(log.corrected_biases, 0);
+  EXPECT_EQ(biases(made), biases(quantize(two_layers(), stats, data, plain(false))));
 }
 
 TEST(BiasCorrection, NeedsSamplesAndSaysSo) {

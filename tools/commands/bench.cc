@@ -143,6 +143,11 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
                   "Other engines in turn with this one: onnxruntime, openvino, openvino-f32, "
                   "openvino-bf16, litert=FILE.tflite, lapidary=FILE.onnx; each also as ENGINE=FILE")
       ->delimiter(',');
+  sub->add_option(
+         "--winograd", o->bench.winograd,
+         "2 or 4: float 3x3 convolutions by Winograd's F(2x2) or up to F(4x4) where that is "
+         "faster; sums round differently (default 0: none)")
+      ->check(CLI::IsMember({0, 2, 4}));
   sub->add_flag("--layers", o->layers, "Also the time of each step, on the first thread count");
   add_float_options(*sub, o->floats);
   CLI::Option* kernels =

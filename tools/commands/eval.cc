@@ -9,6 +9,7 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
   struct Options {
     std::string model, data, against, outputs, executor = "fast";
     std::vector<std::string> metrics;
+    int winograd = 0;
     FloatOptions floats;
   };
   auto o = std::make_shared<Options>();
@@ -21,6 +22,11 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
       ->delimiter(',');
   sub->add_option("--executor", o->executor, "fast or reference")
       ->check(CLI::IsMember({"fast", "reference"}));
+  sub->add_option(
+         "--winograd", o->winograd,
+         "2 or 4: float 3x3 convolutions by Winograd's F(2x2) or up to F(4x4) where that is "
+         "faster; sums round differently (default 0: none)")
+      ->check(CLI::IsMember({0, 2, 4}));
   add_float_options(*sub, o->floats);
   sub->callback([o, &common, &action] {
     action = [o, &common] {
@@ -33,6 +39,7 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
       options.metrics = o->metrics;
       options.threads = common.threads;
       options.executor = o->executor == "fast" ? ExecutorKind::kFast : ExecutorKind::kReference;
+      options.winograd = o->winograd;
       options.float_arithmetic = o->floats.arithmetic();
       options.keep_outputs = !o->outputs.empty();
       options.log = common.log();

@@ -1,5 +1,6 @@
 #include "kernels/conv_f32/conv_f32.h"
 
+#include "kernels/conv_f32_winograd/conv_f32_winograd.h"
 #include "kernels/dw_f32/dw_f32.h"
 #include "src/exec/steps/common.h"
 #include "src/exec/steps/groups.h"
@@ -11,6 +12,17 @@ namespace lapidary::exec {
 
 using kernels::ConvF32Args;
 using kernels::ConvF32Kernel;
+
+namespace {
+
+const ConvF32Kernel* select_row(const kernels::ConvShape& shape, int winograd) {
+  if (kernels::is_depthwise(shape)) return kernels::select_dw_f32(shape).kernel;
+  if (const int64_t m = kernels::fastest_winograd(shape, winograd); m > 0)
+    return kernels::select_conv_f32_winograd(shape, m).kernel;
+  return kernels::select_conv_f32(shape).kernel;
+}
+
+}  // namespace
 
 bool build_conv(PlanBuilder& b, NodeId id) {
   const ValueId x = b.input(id, 0), w = b.input(id, 1), bias = b.input(id, 2);
@@ -29,10 +41,7 @@ bool build_conv(PlanBuilder& b, NodeId id) {
   }
 
   const NarrowProduct narrow = narrow_product(b, *shape, *weights);
-  const ConvF32Kernel* row = narrow.row;
-  if (row == nullptr)
-    row = kernels::is_depthwise(*shape) ? kernels::select_dw_f32(*shape).kernel
-                                        : kernels::select_conv_f32(*shape).kernel;
+  const ConvF32Kernel* row = narrow.row ? narrow.row : select_row(*shape, b.winograd());
   const Tail tail = float_tail(b, id, /*residual=*/true);
   Tensor packed = b.packed(static_cast<int64_t>(row->call->packed_bytes(*shape)));
   row->call->pack(

@@ -64,6 +64,8 @@ const FieldTable& QuantizeParams::fields() {
                     "Bring the channels before depthwise convolutions to one range; needs samples"),
        option<bool>("bias_correction", &P::bias_correction,
                     "Bring the mean of each channel back to that of the float model"),
+       option<bool>("check_bias_correction", &P::check_bias_correction,
+                    "Leave the correction out where outputs are clearly nearer without it"),
        option<double>("hold_mb", &P::hold_mb, "Memory for the samples that bias correction holds")
            .range(1, 1e6),
        option<bool>("requantize", &P::requantize, "Accept a model that is quantized already"),

@@ -56,9 +56,8 @@ class Contender {
 
 class Own : public Contender {
  public:
-  Own(const Graph& model, const Executor::Values& inputs, int threads, int warmup,
-      FloatArithmetic floats = FloatArithmetic::kF32)
-      : executor_(model, {.threads = threads, .float_arithmetic = floats}), inputs_(inputs) {
+  Own(const Graph& model, const Executor::Values& inputs, int warmup, ExecOptions how)
+      : executor_(model, how), inputs_(inputs) {
     for (int i = 0; i < warmup; ++i) executor_.run(inputs_);
   }
   std::vector<double> round(double seconds) override {
@@ -143,11 +142,14 @@ std::vector<VersusRow> bench_versus(const std::string& model_file,
   for (const int threads : options.threads) {
     std::vector<std::unique_ptr<Contender>> contenders;
     contenders.push_back(
-        std::make_unique<Own>(model, inputs, threads, options.warmup, options.float_arithmetic));
+        std::make_unique<Own>(model, inputs, options.warmup,
+                              ExecOptions{.threads = threads,
+                                          .winograd = options.winograd,
+                                          .float_arithmetic = options.float_arithmetic}));
     for (const PeerSpec& spec : specs) {
       if (spec.engine == "lapidary")
-        contenders.push_back(
-            std::make_unique<Own>(load_onnx(spec.file), inputs, threads, options.warmup));
+        contenders.push_back(std::make_unique<Own>(load_onnx(spec.file), inputs, options.warmup,
+                                                   ExecOptions{.threads = threads}));
       else
         contenders.push_back(std::make_unique<Peer>(spec, threads, inputs_file));
     }
