@@ -352,7 +352,8 @@ class Run {
                                     .macs = step.macs,
                                     .parameters = step.parameters,
                                     .kernel = step.kernel,
-                                    .precision = step.precision});
+                                    .precision = step.precision,
+                                    .bytes_moved = step.bytes_moved});
       warn(nonfinite_warning(execution.stage + " in " + execution.precision, measured));
     }
     for (size_t i = stages.size() + executions_.size(); i < models.size(); ++i) {
