@@ -4,7 +4,7 @@
 namespace lapidary::kernels {
 namespace {
 
-struct Int8 : ProbeSums<Neon, int32_t, 24> {
+struct Int8 : ProbeSums<Neon, int32_t, 12> {  // sums and their operands fill the registers
   using Left = WordOperands<Neon, uint8_t, 2>;
   using Right = WordOperands<Neon, int8_t, kSums>;
   static constexpr int kMacs = 8;

@@ -3,6 +3,7 @@
 #include "kernels/conv_f32_im2col/conv_f32_im2col.h"
 #include "kernels/dw_f32/dw_f32.h"
 #include "kernels/work.h"
+#include "test/kernels/problems.h"
 
 namespace lapidary::kernels {
 namespace {
@@ -12,14 +13,14 @@ class ConvF32Row : public testing::TestWithParam<ConvF32Kernel> {};
 TEST_P(ConvF32Row, EqualsTheFormulaOnRandomShapes) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
   Draw draw(7);
-  for (int i = 0; i < 100 && !HasFailure(); ++i)
+  for (int i = 0; i < problems(100) && !HasFailure(); ++i)
     check(GetParam(), conv_f32_kernels().back(), draw_problem(draw, draw_shape(draw, false)), draw);
 }
 
 TEST_P(ConvF32Row, EqualsTheFormulaWhereItsTilesChange) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
   Draw draw(11);
-  for (int i = 0; i < 60 && !HasFailure(); ++i)
+  for (int i = 0; i < problems(60) && !HasFailure(); ++i)
     check(GetParam(), conv_f32_kernels().back(), draw_problem(draw, draw_tile_shape(draw)), draw);
 }
 
@@ -28,7 +29,7 @@ class DwF32Row : public testing::TestWithParam<ConvF32Kernel> {};
 TEST_P(DwF32Row, EqualsTheFormulaOnRandomShapes) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
   Draw draw(8);
-  for (int i = 0; i < 150 && !HasFailure(); ++i)
+  for (int i = 0; i < problems(150) && !HasFailure(); ++i)
     check(GetParam(), dw_f32_kernels().back(), draw_problem(draw, draw_shape(draw, true)), draw);
 }
 
@@ -36,7 +37,7 @@ TEST_P(ConvF32Row, GivesTheSameBitsOnAnyNumberOfThreads) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
   const ConvF32Kernel& kernel = GetParam();
   Draw draw(9);
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < problems(20); ++i) {
     const Problem p = draw_problem(draw, draw_shape(draw, false));
     const Array<float> whole = compute(kernel, p, draw);
     Array<uint8_t> packed(static_cast<int64_t>(kernel.call->packed_bytes(p.shape)));

@@ -1,6 +1,7 @@
 #include "kernels/conv_s8/conv_s8.h"
 
 #include "kernels/dw_s8/dw_s8.h"
+#include "test/kernels/problems.h"
 #include "test/kernels/support.h"
 
 namespace lapidary::kernels {
@@ -144,9 +145,9 @@ void check(const ConvS8Kernel& kernel, const Problem& p, ConvS8Args a, Draw& dra
 }
 
 template <class Shape>
-void check_random(const ConvS8Kernel& kernel, int problems, const Shape& shape) {
+void check_random(const ConvS8Kernel& kernel, int count, const Shape& shape) {
   Draw draw(2024);
-  for (int i = 0; i < problems && !testing::Test::HasFailure(); ++i) {
+  for (int i = 0; i < problems(count) && !testing::Test::HasFailure(); ++i) {
     const Problem p = draw_problem(draw, shape(draw));
     ConvS8Args a = p.args;
     const int64_t kind = draw.in(0, 5);
