@@ -1,9 +1,8 @@
 #if defined(__x86_64__)
-#include <immintrin.h>
-
 #include <cstring>
 
 #include "kernels/conv_sat_s8/tile.h"
+#include "kernels/simd.h"
 
 namespace lapidary::kernels {
 namespace {
