@@ -30,6 +30,13 @@ inline Tensor random_floats(Shape shape, uint64_t seed) {
   return out;
 }
 
+/// The same, each times 1 + 2^-12: no FP16 values, which have kernels of their own.
+inline Tensor random_weights(Shape shape, uint64_t seed) {
+  Tensor out = random_floats(std::move(shape), seed);
+  for (float& v : out.mutable_data<float>()) v *= 1.0f + 1.0f / 4096;
+  return out;
+}
+
 inline Tensor random_bytes(DType dtype, Shape shape, uint64_t seed) {
   Rng rng(seed);
   Tensor out(dtype, std::move(shape));

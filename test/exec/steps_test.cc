@@ -18,7 +18,7 @@ struct Net {
     return b.input(name, DType::kF32, std::vector<Dim>(shape.begin(), shape.end()));
   }
   ValueId weights(Shape shape, uint64_t seed = 2) {
-    return b.constant("w", random_floats(std::move(shape), seed));
+    return b.constant("w", random_weights(std::move(shape), seed));
   }
   ValueId ints(std::vector<int64_t> values) {
     return b.constant("ints", Tensor::of({static_cast<int64_t>(values.size())}, values));

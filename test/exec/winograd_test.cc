@@ -12,8 +12,8 @@ struct Residual {
   explicit Residual(int64_t stride) {
     GraphBuilder b(graph);
     const ValueId x = b.input("x", DType::kF32, {2, 32, 28, 28});
-    const ValueId w = b.constant("w", random_floats({48, 32, 3, 3}, 2));
-    const ValueId u = b.constant("u", random_floats({48, 32, 1, 1}, 3));
+    const ValueId w = b.constant("w", random_weights({48, 32, 3, 3}, 2));
+    const ValueId u = b.constant("u", random_weights({48, 32, 1, 1}, 3));
     const std::vector<int64_t> strides = {stride, stride};
     const ValueId side = b.op("Conv", {x, u}, {{"strides", strides}});
     const ValueId c =

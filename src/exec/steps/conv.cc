@@ -15,10 +15,15 @@ using kernels::ConvF32Kernel;
 
 namespace {
 
-const ConvF32Kernel* select_row(const kernels::ConvShape& shape, int winograd) {
+/// The output tile of Winograd's algorithm where it is allowed and faster; 0: none.
+int64_t winograd_of(const PlanBuilder& b, const kernels::ConvShape& shape) {
+  if (b.float_arithmetic() != FloatArithmetic::kF32 || kernels::is_depthwise(shape)) return 0;
+  return kernels::fastest_winograd(shape, b.winograd());
+}
+
+const ConvF32Kernel* select_row(const kernels::ConvShape& shape, int64_t winograd) {
+  if (winograd > 0) return kernels::select_conv_f32_winograd(shape, winograd).kernel;
   if (kernels::is_depthwise(shape)) return kernels::select_dw_f32(shape).kernel;
-  if (const int64_t m = kernels::fastest_winograd(shape, winograd); m > 0)
-    return kernels::select_conv_f32_winograd(shape, m).kernel;
   return kernels::select_conv_f32(shape).kernel;
 }
 
@@ -40,8 +45,9 @@ bool build_conv(PlanBuilder& b, NodeId id) {
     shape->groups /= n;
   }
 
-  const NarrowProduct narrow = narrow_product(b, *shape, *weights);
-  const ConvF32Kernel* row = narrow.row ? narrow.row : select_row(*shape, b.winograd());
+  const int64_t m = winograd_of(b, *shape);
+  const NarrowProduct narrow = m > 0 ? NarrowProduct() : narrow_product(b, *shape, *weights);
+  const ConvF32Kernel* row = narrow.row ? narrow.row : select_row(*shape, m);
   const Tail tail = float_tail(b, id, /*residual=*/true);
   Tensor packed = b.packed(static_cast<int64_t>(row->call->packed_bytes(*shape)));
   row->call->pack(
