@@ -53,7 +53,7 @@ __attribute__((constructor)) static void begin(void) {
   hide_avx512 = strcmp(hide, "avx512") == 0;
   struct sigaction action = {.sa_sigaction = answer, .sa_flags = SA_SIGINFO | SA_NODEFER};
   if (sigaction(SIGSEGV, &action, NULL) != 0 || set_cpuid(0) != 0) {
-    fputs("this CPU or kernel does not fault CPUID\n", stderr);
+    fputs("this CPU has no cpuid_fault, or its kernel does not use it\n", stderr);
     _exit(77);
   }
 }
