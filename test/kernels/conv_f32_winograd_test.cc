@@ -2,23 +2,16 @@
 
 #include "kernels/conv_f32_winograd/pack.h"
 #include "kernels/work.h"
-#include "test/kernels/support.h"
+#include "test/kernels/conv_f32_problem.h"
 
 namespace lapidary::kernels {
 namespace {
 
 constexpr float kUntouched = 77.0f;
 
-struct Problem {
-  ConvShape shape;
-  Array<float> x, w, bias, residual;
-  ConvF32Args args;
-};
-
 /// Tiles whole and cut off, at every padding; channels in whole vectors and not.
-Problem draw_problem(Draw& draw) {
-  Problem p;
-  ConvShape& s = p.shape;
+Problem draw_tiled_problem(Draw& draw) {
+  ConvShape s;
   s.batch = draw.in(1, 2);
   s.kernel_h = s.kernel_w = 3;
   s.out_h = draw.in(1, 14);
@@ -29,20 +22,7 @@ Problem draw_problem(Draw& draw) {
   s.in_w = std::max<int64_t>(1, s.out_w + 2 - s.pad_left - draw.in(0, 2));
   s.in_c = draw.one_in(3) ? 16 * draw.in(1, 16) : draw.in(1, 70);
   s.out_c = draw.one_in(3) ? 16 * draw.in(1, 5) : draw.in(1, 100);
-  p.x = draw.reals(s.batch * s.in_h * s.in_w * s.in_c, -2, 2);
-  p.w = draw.reals(s.out_c * s.in_c * 9, -1, 1);
-  p.bias = draw.reals(s.out_c, -3, 3);
-  ConvF32Args& a = p.args;
-  a.shape = s;
-  a.y_stride = draw.one_in(3) ? s.out_c + draw.in(1, 9) : 0;
-  a.residual_stride = draw.one_in(3) ? s.out_c + draw.in(1, 9) : 0;
-  const int64_t stride = a.residual_stride > 0 ? a.residual_stride : s.out_c;
-  p.residual = draw.reals(s.batch * s.out_h * s.out_w * stride, -2, 2);
-  if (draw.one_in(2)) a.residual = p.residual.data();
-  if (draw.one_in(3)) a.activation.slope = 0.1f;
-  if (draw.one_in(3)) a.activation.lo = 0.0f;
-  if (draw.one_in(3)) a.activation.hi = 6.0f;
-  return p;
+  return draw_problem(draw, s);
 }
 
 /// Runs body(args) with the memory that a row needs on `threads` threads; what it made.
@@ -106,7 +86,7 @@ TEST_P(Winograd, GivesTheScalarBitsHoweverTheWorkIsSplit) {
   const ConvF32Kernel& kernel = GetParam();
   Draw draw(21);
   for (int i = 0; i < 40 && !HasFailure(); ++i) {
-    const Problem p = draw_problem(draw);
+    const Problem p = draw_tiled_problem(draw);
     const Array<float> expected = compute_whole(scalar(), p);
     const bool by_rows = draw.one_in(2);
     const int64_t count = by_rows ? work_rows(p.shape) : kernel.call->blocks(p.shape);
@@ -127,7 +107,7 @@ TEST_P(Winograd, GivesTheSameBitsOnAnyNumberOfThreads) {
   const ConvF32Kernel& kernel = GetParam();
   Draw draw(22);
   for (int i = 0; i < 15; ++i) {
-    const Problem p = draw_problem(draw);
+    const Problem p = draw_tiled_problem(draw);
     const Array<float> whole = compute_whole(kernel, p);
     for (const int threads : {1, 2, 3, 8}) {
       const Array<float> y = compute(kernel, p, threads, [&](const ConvF32Args& a) {
@@ -142,7 +122,7 @@ TEST_P(Winograd, AddsInPlace) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
   const ConvF32Kernel& kernel = GetParam();
   Draw draw(23);
-  Problem p = draw_problem(draw);
+  Problem p = draw_tiled_problem(draw);
   p.args.y_stride = p.args.residual_stride = 0;
   p.args.residual = p.residual.data();
   const Array<float> expected = compute_whole(scalar(), p);
@@ -159,7 +139,7 @@ TEST_P(Winograd, KeepsItsToleranceToTheExactSum) {
   Draw draw(24);
   double worst = 0;
   for (int i = 0; i < 40; ++i) {
-    Problem p = draw_problem(draw);
+    Problem p = draw_tiled_problem(draw);
     p.args.y_stride = 0;
     p.args.residual = nullptr;
     p.args.activation = {};
