@@ -12,12 +12,15 @@ struct Matrix {
   int64_t count() const { return rows * cols; }
 };
 
-BenchCase quantize_case(const char* name, const Matrix& m) {
+/// quantize (X float, Y u8) or dequantize (X u8, Y float).
+template <class X, class Y, class Args>
+BenchCase bench_case(const char* name, const Matrix& m,
+                     void (*QuantizeFunctions::*function)(const Args&)) {
   const auto prepare = [=](int) {
-    const BenchArray<float> x(m.count());
-    const BenchArray<uint8_t> y(m.count());
+    const BenchArray<X> x(m.count());
+    const BenchArray<Y> y(m.count());
     return each_row(quantize_kernels(), [=](const QuantizeKernel& kernel, int) {
-      QuantizeArgs args;
+      Args args;
       args.rows = m.rows;
       args.cols = m.cols;
       args.transpose = m.transpose;
@@ -25,29 +28,17 @@ BenchCase quantize_case(const char* name, const Matrix& m) {
       args.y = y.data();
       args.scale = 0.01f;
       args.zero = 128;
-      kernel.call->quantize(args);
+      (kernel.call->*function)(args);
     });
   };
   return {.shape = name, .bytes = 5 * m.count(), .one_thread = true, .prepare = prepare};
 }
 
+BenchCase quantize_case(const char* name, const Matrix& m) {
+  return bench_case<float, uint8_t>(name, m, &QuantizeFunctions::quantize);
+}
 BenchCase dequantize_case(const char* name, const Matrix& m) {
-  const auto prepare = [=](int) {
-    const BenchArray<uint8_t> x(m.count());
-    const BenchArray<float> y(m.count());
-    return each_row(quantize_kernels(), [=](const QuantizeKernel& kernel, int) {
-      DequantizeArgs args;
-      args.rows = m.rows;
-      args.cols = m.cols;
-      args.transpose = m.transpose;
-      args.x = x.data();
-      args.y = y.data();
-      args.scale = 0.01f;
-      args.zero = 128;
-      kernel.call->dequantize(args);
-    });
-  };
-  return {.shape = name, .bytes = 5 * m.count(), .one_thread = true, .prepare = prepare};
+  return bench_case<uint8_t, float>(name, m, &QuantizeFunctions::dequantize);
 }
 
 }  // namespace
