@@ -8,6 +8,8 @@
 namespace lapidary::kernels {
 namespace {
 
+constexpr int64_t at_most_row(int64_t i, int64_t rows) { return i < rows ? i : rows - 1; }
+
 #if defined(__x86_64__)
 /// y[c * y_row + r] = x[r * x_row + c] for 16 x 16 bytes: four rounds of interleaving halves.
 [[maybe_unused]] inline void transpose_16x16(const uint8_t* x, int64_t x_row, uint8_t* y,
@@ -44,7 +46,28 @@ namespace {
     _mm256_storeu_ps(y + (i + 4) * y_row, _mm256_permute2f128_ps(v[i], v[i + 4], 0x31));
   }
 }
+/// y[c * y_row + r] = x[r * x_row + c] for 4 columns of `rows` (2 to 4) words, four words written for
+/// each column: those past `rows` are to be overwritten.
+[[maybe_unused]] inline void transpose_few_x4(int64_t rows, const float* x, int64_t x_row, float* y,
+                                              int64_t y_row) {
+  __m128 v[4];
+  for (int i = 0; i < 4; ++i) v[i] = _mm_loadu_ps(x + at_most_row(i, rows) * x_row);
+  _MM_TRANSPOSE4_PS(v[0], v[1], v[2], v[3]);
+  for (int i = 0; i < 4; ++i) _mm_storeu_ps(y + i * y_row, v[i]);
+}
 #elif defined(__aarch64__)
+[[maybe_unused]] inline void transpose_few_x4(int64_t rows, const float* x, int64_t x_row, float* y,
+                                              int64_t y_row) {
+  float32x4_t v[4];
+  for (int i = 0; i < 4; ++i) v[i] = vld1q_f32(x + at_most_row(i, rows) * x_row);
+  const float32x4_t a = vzip1q_f32(v[0], v[2]), b = vzip2q_f32(v[0], v[2]);
+  const float32x4_t d = vzip1q_f32(v[1], v[3]), e = vzip2q_f32(v[1], v[3]);
+  vst1q_f32(y, vzip1q_f32(a, d));
+  vst1q_f32(y + y_row, vzip2q_f32(a, d));
+  vst1q_f32(y + 2 * y_row, vzip1q_f32(b, e));
+  vst1q_f32(y + 3 * y_row, vzip2q_f32(b, e));
+}
+
 [[maybe_unused]] inline void transpose_16x16(const uint8_t* x, int64_t x_row, uint8_t* y,
                                              int64_t y_row) {
   uint8x16_t v[16], u[16];
@@ -101,8 +124,27 @@ void transpose_tiles(const TransposeArgs& p, const Tile& tile) {
 [[maybe_unused]] void transpose_bytes1(const TransposeArgs& p) {
   transpose_tiles<uint8_t, 16>(p, transpose_16x16);
 }
+/// Two to four rows: pictures. Columns whose four words would reach past the last go one by one.
+[[maybe_unused]] inline void transpose_few(const TransposeArgs& p) {
+  const int64_t size = p.rows * p.cols;
+  const int64_t end = p.batch_end < 0 ? p.batch : p.batch_end;
+  const int64_t x_row = p.x_row > 0 ? p.x_row : p.cols, y_row = p.y_row > 0 ? p.y_row : p.rows;
+  for (int64_t b = p.batch_begin; b < end; ++b) {
+    const float* x = static_cast<const float*>(p.x) + b * size;
+    float* y = static_cast<float*>(p.y) + b * size;
+    int64_t c = 0;
+    for (; (p.cols - c - 4) * y_row + p.rows >= 4; c += 4)
+      transpose_few_x4(p.rows, x + c, x_row, y + c * y_row, y_row);
+    for (; c < p.cols; ++c)
+      for (int64_t r = 0; r < p.rows; ++r) y[c * y_row + r] = x[r * x_row + c];
+  }
+}
+
 [[maybe_unused]] void transpose_bytes4(const TransposeArgs& p) {
-  transpose_tiles<float, 8>(p, transpose_8x8);
+  if (p.rows > 1 && p.rows <= 4 && p.y_row <= p.rows)
+    transpose_few(p);
+  else
+    transpose_tiles<float, 8>(p, transpose_8x8);
 }
 
 }  // namespace

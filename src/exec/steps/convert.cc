@@ -10,6 +10,8 @@ namespace lapidary::exec {
 
 namespace {
 
+constexpr int64_t kGrain = 1 << 14;  ///< elements that are worth a thread
+
 /// N matrices of rows x cols to be transposed: C x pixels or pixels x C.
 kernels::TransposeArgs matrices(const Operand& from, const Operand& to) {
   const int64_t batch = from.shape[0], channels = from.shape[1];
@@ -65,14 +67,26 @@ StepSpec conversion_step(const Operand& from, const Operand& to, const std::stri
   }
   const auto* kernel = kernels::select_transpose().kernel;
   spec.kernel = kernel->row.name;
-  spec.run = [from, to, kernel, bytes, args = matrices(from, to)](const StepRun& run) {
+  const auto call = bytes == 1 ? kernel->call->bytes1 : kernel->call->bytes4;
+  spec.run = [from, to, bytes, call, args = matrices(from, to)](const StepRun& run) {
+    const char* x = run.data<const char>(from);
+    char* y = run.data<char>(to);
+    if (args.batch == 1)  // by columns, each a run of the result
+      return run.parallel(args.cols, 1 + kGrain / args.rows, [&](int64_t begin, int64_t end) {
+        kernels::TransposeArgs part = args;
+        part.cols = end - begin;
+        part.x_row = args.cols;
+        part.x = x + begin * static_cast<int64_t>(bytes);
+        part.y = y + begin * args.rows * static_cast<int64_t>(bytes);
+        call(part);
+      });
     run.parallel(args.batch, 1, [&](int64_t begin, int64_t end) {
       kernels::TransposeArgs part = args;
       part.batch_begin = begin;
       part.batch_end = end;
-      part.x = run.at(from.storage);
-      part.y = run.at(to.storage);
-      (bytes == 1 ? kernel->call->bytes1 : kernel->call->bytes4)(part);
+      part.x = x;
+      part.y = y;
+      call(part);
     });
   };
   return spec;
