@@ -131,22 +131,27 @@ void run_dw(const ConvShape& s, const WorkRange& range, const IgemmOperands& o,
   return run_dw_square<P, 5, 2>(s, range, o, fill);
 }
 
-/// tile(T, edge, m) over the outputs of a line in fours; edge: some column is outside the image.
-template <int K, int S, class Tile>
+/// tile.operator()<T, edge>(m) with T = count.
+template <int T, bool kEdge, class Tile>
+LAPIDARY_INLINE void dw_tile_of(int64_t count, int64_t m, const Tile& tile) {
+  if constexpr (T > 1) {
+    if (count < T) return dw_tile_of<T - 1, kEdge>(count, m, tile);
+  }
+  tile.template operator()<T, kEdge>(m);
+}
+
+/// tile(T, edge, m) over the outputs of a line in tiles of at most kMost, of even size; edge: some
+/// column is outside the image, or the tile is smaller than four.
+template <int K, int S, int kMost = 4, class Tile>
 LAPIDARY_INLINE void each_dw_tile(const DwLine& line, const Tile& tile) {
-  for (int64_t m = 0; m < line.pixels; m += 4) {
-    const int64_t count = at_most(4, line.pixels - m), ix = line.ix + m * S * line.step;
+  const int64_t size = up_to(line.pixels, up_to(line.pixels, kMost));
+  for (int64_t m = 0; m < line.pixels; m += size) {
+    const int64_t count = at_most(size, line.pixels - m), ix = line.ix + m * S * line.step;
     const bool edge = ix < 0 || ix + ((count - 1) * S + K - 1) * line.step >= line.in_w;
-    if (count == 4 && !edge)
-      tile.template operator()<4, false>(m);
-    else if (count == 4)
-      tile.template operator()<4, true>(m);
-    else if (count == 3)
-      tile.template operator()<3, true>(m);
-    else if (count == 2)
-      tile.template operator()<2, true>(m);
+    if (edge || count < 4)
+      dw_tile_of<kMost, true>(count, m, tile);
     else
-      tile.template operator()<1, true>(m);
+      dw_tile_of<kMost, false>(count, m, tile);
   }
 }
 

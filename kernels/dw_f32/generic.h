@@ -20,17 +20,40 @@ struct DwPolicyF32 : PolicyF32<V, ConvTileF32<V>> {
   }
   static void finish_line(const void*, int64_t, int64_t) {}
 
+  /// Weights of a block, in registers where there are enough for 3 x 3 of them.
+  template <int K>
+  struct Weights {
+    static constexpr bool kHeld = K == 3 && Base::kTraits.registers == 32;
+    const float* w;
+    Vec held[kHeld ? K * K : 1];
+    __attribute__((always_inline)) inline explicit Weights(const float* from) : w(from) {
+      if constexpr (kHeld) {
+#pragma GCC unroll 9
+        for (int i = 0; i < K * K; ++i) held[i] = V::load(from + i * V::kLanes);
+      }
+    }
+    __attribute__((always_inline)) inline Vec at(int i) const {
+      if constexpr (kHeld) return held[i];
+      return V::load(w + i * V::kLanes);
+    }
+  };
+  /// Outputs of a tile: accumulators for seven beside nine weights, four where weights come from
+  /// memory.
+  template <int K, int S>
+  static constexpr int kMost = Weights<K>::kHeld && S == 1 ? 7 : 4;
+
   template <int K, int S>
   static void square(const DwLine& line, const IgemmTile& t) {
     const ConvTileF32<V> tile(t);
     const ActivationVectors<V> act(tile.activation);
     const Vec bias = V::load(tile.bias);
-    each_dw_tile<K, S>(line, [&]<int T, bool kEdge>(int64_t m) {
+    const Weights<K> weights(reinterpret_cast<const float*>(t.w));
+    each_dw_tile<K, S, kMost<K, S>>(line, [&]<int T, bool kEdge>(int64_t m) {
       Vec acc[T];
-#pragma GCC unroll 4
+#pragma GCC unroll 7
       for (int o = 0; o < T; ++o) acc[o] = bias;
-      accumulate<K, S, T, kEdge>(line, m, reinterpret_cast<const float*>(t.w), acc);
-#pragma GCC unroll 4
+      accumulate<K, S, T, kEdge>(line, m, weights, acc);
+#pragma GCC unroll 7
       for (int o = 0; o < T; ++o) {
         if (tile.residual != nullptr)
           acc[o] =
@@ -65,10 +88,11 @@ struct DwPolicyF32 : PolicyF32<V, ConvTileF32<V>> {
  private:
   /// Each column of a line is loaded once and serves every output whose window holds it.
   template <int K, int S, int T, bool kEdge>
-  LAPIDARY_INLINE void accumulate(const DwLine& line, int64_t m, const float* w, Vec (&acc)[T]) {
+  LAPIDARY_INLINE void accumulate(const DwLine& line, int64_t m, const Weights<K>& weights,
+                                  Vec (&acc)[T]) {
     const int64_t ix = line.ix + m * S * line.step;
 #pragma GCC unroll 5
-    for (int ky = 0; ky < K; ++ky, w += K * V::kLanes) {
+    for (int ky = 0; ky < K; ++ky) {
 #pragma GCC unroll 16
       for (int column = 0; column < (T - 1) * S + K; ++column) {
         const int64_t at = ix + column * line.step;
@@ -77,10 +101,10 @@ struct DwPolicyF32 : PolicyF32<V, ConvTileF32<V>> {
             outside
                 ? V::set(0.0f)
                 : V::load(reinterpret_cast<const float*>(line.lines[ky] + at * line.pixel_bytes));
-#pragma GCC unroll 4
+#pragma GCC unroll 7
         for (int o = 0; o < T; ++o) {
           const int kx = column - o * S;
-          if (kx >= 0 && kx < K) acc[o] = V::fma(x, V::load(w + kx * V::kLanes), acc[o]);
+          if (kx >= 0 && kx < K) acc[o] = V::fma(x, weights.at(ky * K + kx), acc[o]);
         }
       }
     }
