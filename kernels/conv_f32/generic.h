@@ -48,9 +48,20 @@ struct PolicyF32 : UnitsF32<V> {
       for (int m = 0; m < MR; ++m) acc[m][v] = b;
     }
   }
-  /// Through memory, so that one copy of what follows serves every MR.
+  /// Whole vectors that are only clamped go from registers to y; the others through memory, so that
+  /// one copy of what follows serves every MR.
   template <int MR, int NV>
   LAPIDARY_INLINE void finish(const IgemmTile& t, Vec (&acc)[MR][NV]) {
+    const Tile tile(t);
+    const ActivationVectors<V> act(tile.activation);
+    if (t.channels == NV * V::kLanes && tile.residual == nullptr && !act.leaky) {
+      float* y = tile.y;
+#pragma GCC unroll 14
+      for (int m = 0; m < MR; ++m, y += tile.y_stride)
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; ++v) V::store(y + v * V::kLanes, act.clamp(acc[m][v]));
+      return;
+    }
     alignas(64) float sums[MR * NV * V::kLanes];
 #pragma GCC unroll 14
     for (int m = 0; m < MR; ++m)

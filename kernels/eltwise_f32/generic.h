@@ -15,6 +15,9 @@ struct ActivationVectors {
       : slope(V::set(p.slope)), lo(V::set(p.lo)), hi(V::set(p.hi)), leaky(p.slope != 1.0f) {}
   __attribute__((always_inline)) inline typename V::F operator()(typename V::F v) const {
     if (leaky) v = V::where_negative(v, V::mul(slope, v), v);
+    return clamp(v);
+  }
+  __attribute__((always_inline)) inline typename V::F clamp(typename V::F v) const {
     return V::min(hi, V::max(lo, v));  // NaN is kept: it stands second
   }
 };

@@ -46,7 +46,7 @@ constexpr int64_t at_most_row(int64_t i, int64_t rows) { return i < rows ? i : r
     _mm256_storeu_ps(y + (i + 4) * y_row, _mm256_permute2f128_ps(v[i], v[i + 4], 0x31));
   }
 }
-/// y[c * y_row + r] = x[r * x_row + c] for 4 columns of `rows` (2 to 4) words, four words written for
+/// The same for 4 columns of `rows` (2 to 4) words, four words written for
 /// each column: those past `rows` are to be overwritten.
 [[maybe_unused]] inline void transpose_few_x4(int64_t rows, const float* x, int64_t x_row, float* y,
                                               int64_t y_row) {

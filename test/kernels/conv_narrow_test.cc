@@ -157,7 +157,7 @@ TEST_P(ConvBf16Row, EqualsTheFormulaWhereItsTilesChange) {
 
 TEST_P(ConvBf16Row, EqualsTheFormulaWhereAWholePairMakesKLong) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
-  // 3 x 85 elements and 3 x 86 lie on both sides of kShortK, where blocks have other widths.
+  // 3 x 85 elements and 3 x 86 lie on both sides of short_k_bytes, where blocks have other widths.
   const auto shape = [](Draw&) {
     ConvShape s;
     s.in_h = s.out_h = 5;
