@@ -2,10 +2,11 @@
 """The table of docs/performance.md: Lapidary beside ONNX Runtime, OpenVINO and LiteRT, in turn in one run.
 
 usage: peers_table.py LAPIDARY ASSETS OUT [--resnets FOLDER] [--tflite-dir FOLDER] [--only NAME,...]
-                      [--threads 1,2] [--batches 1,8,32] [--seconds 2]
+                      [--precisions INT8,FP32,BF16,FP16,S8] [--threads 1,2] [--batches 1,8,32] [--seconds 2]
 
 Every model of models.py is quantized by Lapidary (OUT/int8/NAME.onnx, made once); that same file goes to every
-engine that reads ONNX. LiteRT runs FOLDER/NAME.int8.tflite and NAME.f32.tflite where they are (to_tflite.py), at
+engine that reads ONNX. FP32 and BF16 are the float file in either arithmetic, FP16 is the file with FP16 weights
+(OUT/fp16/NAME.onnx), S8 the quantized one with int8 activations (OUT/s8/NAME.onnx). LiteRT runs FOLDER/NAME.int8.tflite and NAME.f32.tflite where they are (to_tflite.py), at
 batch 1. OUT/peers.json holds all that was ever measured into it, so models may be run one at a time; OUT/peers.md
 is written from it. The engines are the Python packages of $LAPIDARY_PYTHON or of this Python.
 """
@@ -15,12 +16,34 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import models
 
 ENGINES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "openvino-f32": "OpenVINO f32",
            "openvino-bf16": "OpenVINO bf16", "litert": "LiteRT", "lapidary": "Lapidary FP32"}
+
+
+@dataclass
+class Precision:
+    """A table: what is measured, beside what."""
+    title: str
+    peers: list
+    make: list = None     # the command that makes the file; None: the float file itself
+    options: list = ()    # of `bench`
+    litert: str = None    # kind of LiteRT's file
+    own: str = None       # Lapidary's own other file: "fp32" or another precision's name
+
+
+PRECISIONS = {
+    "INT8": Precision("INT8", ["onnxruntime", "openvino"], ["quantize", "--no-bench"], litert="int8", own="fp32"),
+    "FP32": Precision("FP32", ["onnxruntime", "openvino-f32", "openvino-bf16"], litert="f32"),
+    "BF16": Precision("BF16 (ONNX Runtime: FP32)", ["onnxruntime", "openvino-bf16"], options=["--bf16"], own="fp32"),
+    "FP16": Precision("FP16 weights", ["onnxruntime"], ["fp16"], own="fp32"),
+    "S8": Precision("INT8 with int8 activations", ["onnxruntime", "openvino"],
+                    ["quantize", "--no-bench", "--activation-type", "int8"], own="INT8"),
+}
 
 
 class Bench:
@@ -33,21 +56,25 @@ class Bench:
         return subprocess.run([self.args.lapidary, *map(str, command)], capture_output=True, text=True,
                               env=self.environment)
 
-    def quantized(self, name, model):
-        file = self.args.out / "int8" / f"{name}.onnx"
+    def file(self, name, model, precision):
+        make = PRECISIONS[precision].make
+        if make is None:
+            return model.file
+        file = self.args.out / precision.lower() / f"{name}.onnx"
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
-            done = self.lapidary("quantize", model.file, "-o", file, "--calib", model.calib, "--no-bench")
+            calib = ["--calib", model.calib] if make[0] == "quantize" else []
+            done = self.lapidary(make[0], model.file, "-o", file, *calib, *make[1:])
             if done.returncode:
-                raise RuntimeError(f"{name} is not quantized: {done.stderr.strip()[-300:]}")
+                raise RuntimeError(f"{name} is not made: {done.stderr.strip()[-300:]}")
         return file
 
-    def versus(self, file, batch, peers):
+    def versus(self, file, batch, peers, options):
         """(rows of `bench --json`, why engines were left out)"""
         left_out = {}
         while True:
             command = ["bench", file, "--json", "-q", "--threads", self.args.threads, "--seconds",
-                       self.args.seconds]
+                       self.args.seconds, *options]
             if batch != 1:
                 command += ["--batch", batch]
             if peers:
@@ -64,21 +91,20 @@ class Bench:
                     continue
             raise RuntimeError(done.stderr.strip()[-300:])
 
-    def peers(self, name, precision, batch, fp32):
-        out = ["onnxruntime"]
-        out += ["openvino"] if precision == "INT8" else ["openvino-f32", "openvino-bf16"]
-        kind = "int8" if precision == "INT8" else "f32"
-        tflite = Path(self.args.tflite_dir or "/nonexistent") / f"{name}.{kind}.tflite"
+    def peers(self, name, model, precision, batch):
+        what = PRECISIONS[precision]
+        out = list(what.peers)
+        tflite = Path(self.args.tflite_dir or "/nonexistent") / f"{name}.{what.litert}.tflite"
         if batch == 1 and tflite.exists():
             out.append(f"litert={tflite}")
-        if precision == "INT8":  # is the integer file the faster one?
-            out.append(f"lapidary={fp32}")
+        if what.own:  # is the file worth its name?
+            out.append(f"lapidary={model.file if what.own == 'fp32' else self.file(name, model, what.own)}")
         return out
 
 
 def measured(bench, name, model, precision, batch):
-    file = bench.quantized(name, model) if precision == "INT8" else model.file
-    rows, left_out = bench.versus(file, batch, bench.peers(name, precision, batch, model.file))
+    rows, left_out = bench.versus(bench.file(name, model, precision), batch,
+                                  bench.peers(name, model, precision, batch), PRECISIONS[precision].options)
     out = []
     for row in rows:
         engines = {e["engine"]: {"ms": e["median"], "speedup": e["speedup"], "version": e["version"]}
@@ -117,13 +143,15 @@ def markdown(data):
              + ", ".join(f"{ENGINES[e]} {v}" for e, v in sorted(data["versions"].items())) + ".",
              "Median milliseconds of one inference; in brackets how many times faster than ONNX Runtime in the same "
              "rounds. Bold: Lapidary is ahead of every other engine of its row."]
-    for precision in ("INT8", "FP32"):
+    for precision, what in PRECISIONS.items():
         rows = [r for r in data["rows"] if r["precision"] == precision]
         if not rows:
             continue
         engines = [e for e in ENGINES if any(e in r["engines"] for r in rows)]
-        lines += ["", f"### {precision}", "",
-                  "| model | batch | threads | Lapidary | " + " | ".join(ENGINES[e] for e in engines) + " |",
+        titles = ["Lapidary, uint8 activations" if e == "lapidary" and what.own == "INT8" else ENGINES[e]
+                  for e in engines]
+        lines += ["", f"### {what.title}", "",
+                  "| model | batch | threads | Lapidary | " + " | ".join(titles) + " |",
                   "| --- | ---: | ---: | " + " | ".join("---:" for _ in range(len(engines) + 1)) + " |"]
         for r in rows:
             cells = [cell(r, e) for e in ["own", *engines]]
@@ -144,7 +172,7 @@ def main():
     parser.add_argument("--resnets", help="folder of resnet18_random_fp32.onnx and resnet50_random_fp32.onnx")
     parser.add_argument("--tflite-dir")
     parser.add_argument("--only", default="")
-    parser.add_argument("--precisions", default="INT8,FP32")
+    parser.add_argument("--precisions", default=",".join(PRECISIONS))
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--batches", default="1,8,32")
     parser.add_argument("--seconds", default="2", help="of each engine on each number of threads")
