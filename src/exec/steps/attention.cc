@@ -139,6 +139,13 @@ void round_to_bytes(const AttentionStep& s, float* p, int64_t rows, uint8_t* q) 
   s.quantize->dequantize({.cols = count, .x = q, .y = p, .zero = s.bytes->product_zero});
 }
 
+/// Zeros behind the keys of each row: whatever lay there, subnormal numbers among it, would slow
+/// the vectors that reach past the last key.
+void clear_past_keys(const AttentionStep& s, int64_t rows, float* at) {
+  for (int64_t r = 0; r < rows; ++r, at += s.keys_row())
+    std::fill(at + s.keys, at + s.keys_row(), 0.0f);
+}
+
 /// Queries begin..end of matrix i.
 void attend(const AttentionStep& s, const Floats& f, size_t i, int64_t begin, int64_t end,
             char* scratch) {
@@ -147,6 +154,7 @@ void attend(const AttentionStep& s, const Floats& f, size_t i, int64_t begin, in
   scores.b = {.data = k, .ld = s.k.row};
   if (s.k.col != 1) {  // rows of K: turned to columns
     float* turned = reinterpret_cast<float*>(scratch);
+    clear_past_keys(s, s.depth, turned);
     s.transpose->bytes4({.rows = s.keys,
                          .cols = s.depth,
                          .x_row = s.k.col,
@@ -156,6 +164,7 @@ void attend(const AttentionStep& s, const Floats& f, size_t i, int64_t begin, in
     scores.b = {.data = turned, .ld = s.keys_row()};
   }
   float* p = reinterpret_cast<float*>(scratch + s.keys_bytes());
+  clear_past_keys(s, s.most_rows(), p);
   for (int64_t t = begin; t < end; t += kQueries) {
     const int64_t rows = std::min(kQueries, end - t);
     scores.shape = {rows, s.keys, s.depth};
