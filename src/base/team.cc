@@ -16,16 +16,13 @@ void pause_briefly() {
 #endif
 }
 
-using Clock = std::chrono::steady_clock;
-
 // Longer than between two layers, short beside a time slice of the system.
 constexpr std::chrono::microseconds kSpinTime{100};
-// What a futex_wake costs its caller on a virtual machine whose other CPU has gone idle.
-constexpr std::chrono::microseconds kWakeTime{50};
 
 /// True once done(); false after kSpinTime.
 template <class Done>
 bool spin_until(Done&& done) {
+  using Clock = std::chrono::steady_clock;
   Clock::time_point end{};
   for (int round = 0;; ++round) {
     for (int i = 0; i < 64; ++i) {
@@ -53,22 +50,18 @@ void Team::compute(int part) {
   }
 }
 
-bool Team::take(int part) {
-  Seat& seat = seat_[static_cast<size_t>(part)];
-  uint32_t expected = kOpen;
-  if (seat.range.load(std::memory_order_relaxed) != kOpen ||
-      !seat.range.compare_exchange_strong(expected, kTaken, std::memory_order_acquire,
-                                          std::memory_order_relaxed))
-    return false;
-  compute(part);
-  if (seat.range.exchange(kDone, std::memory_order_acq_rel) == kAwaited) seat.range.notify_one();
-  return true;
-}
-
 void Team::take_open_ranges(int first) {
   // Which ranges there are is known only to who has taken one: the leader may be in the next job.
-  for (int i = 0, part = first; i < seats_; ++i, part = part + 1 == seats_ ? 0 : part + 1)
-    take(part);
+  for (int i = 0, part = first; i < seats_; ++i, part = part + 1 == seats_ ? 0 : part + 1) {
+    Seat& seat = seat_[static_cast<size_t>(part)];
+    uint32_t expected = kOpen;
+    if (seat.range.load(std::memory_order_relaxed) != kOpen ||
+        !seat.range.compare_exchange_strong(expected, kTaken, std::memory_order_acquire,
+                                            std::memory_order_relaxed))
+      continue;
+    compute(part);
+    if (seat.range.exchange(kDone, std::memory_order_acq_rel) == kAwaited) seat.range.notify_one();
+  }
 }
 
 void Team::serve(int member) {
@@ -90,29 +83,6 @@ void Team::ring(int member, Bell how) {
   if (bell.exchange(how, std::memory_order_acq_rel) == kAsleep) bell.notify_one();
 }
 
-bool Team::ring_awake(int called) {
-  bool all = true;
-  for (int member = 1; member < called; ++member) {
-    if (seat_[static_cast<size_t>(member)].bell.load(std::memory_order_relaxed) == kAsleep)
-      all = false;
-    else
-      ring(member, kRung);
-  }
-  return !all;
-}
-
-void Team::work_alone(int called) {
-  const auto since = Clock::now() - alone_;
-  for (int part = 0; part < seats_; ++part) {
-    if (!take(part)) continue;
-    alone_ = Clock::now() - since;
-    if (alone_ < kWakeTime) continue;
-    for (int member = 1; member < called; ++member) ring(member, kRung);
-    alone_ = {};
-    return take_open_ranges(part);
-  }
-}
-
 void Team::await(Seat& seat) {
   const auto done = [&] { return seat.range.load(std::memory_order_acquire) == kDone; };
   if (spin_until(done)) return;
@@ -129,12 +99,8 @@ void Team::run(int64_t count, int parts, RangeFn body) {
   for (int part = shared; part-- > 0;)
     seat_[static_cast<size_t>(part)].range.store(kOpen, std::memory_order_release);
   const int called = std::min(parts, members_);
-  if (ring_awake(called)) {
-    work_alone(called);
-  } else {
-    alone_ = {};
-    take_open_ranges(0);
-  }
+  for (int member = 1; member < called; ++member) ring(member, kRung);
+  take_open_ranges(0);
   std::exception_ptr error;
   for (int part = shared; part < parts; ++part) {
     try {

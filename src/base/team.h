@@ -1,7 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -15,9 +14,8 @@ using RangeFn = FunctionRef<void(int64_t begin, int64_t end, int part)>;
 /// Threads that stay together over many short jobs: member 0 leads, the others serve. A job's
 /// ranges lie open to all. Each member takes its own first, so that a part of the data stays in one
 /// core's cache from job to job, and then what nobody has begun: a member that the system keeps off
-/// its CPU delays no more than the range that it is in. Who waits spins for a while, then sleeps.
-/// To wake a member costs the leader as much as tens of microseconds of work, so it does that only
-/// after it has worked that long without it.
+/// its CPU delays no more than the range that it is in. Who waits spins for some 0.1 ms, then
+/// sleeps.
 class Team {
  public:
   /// `most_parts`: ranges of a job that can lie open at once; the leader computes further ones.
@@ -45,14 +43,8 @@ class Team {
 
   int64_t begin_of(int part) const { return count_ * part / parts_; }
   void compute(int part);
-  /// Computes the range if it is open.
-  bool take(int part);
   void take_open_ranges(int first);
   void ring(int member, Bell how);
-  /// Rings those who are awake; true if there are others.
-  bool ring_awake(int called);
-  /// The leader's share of a job to which members sleep.
-  void work_alone(int called);
   static void await(Seat& seat);
 
   const int members_, seats_;
@@ -61,7 +53,6 @@ class Team {
   int64_t count_ = 0;
   int parts_ = 0;
   const RangeFn* body_ = nullptr;
-  std::chrono::nanoseconds alone_{0};  ///< what the leader has worked since it left a member asleep
 };
 
 }  // namespace lapidary
