@@ -59,7 +59,8 @@ const OpDef& op_DequantizeLinear() {
                                    {.name = "block_size", .kind = AttrKind::kInt, .since = 21},
                                    {.name = "output_dtype", .kind = AttrKind::kInt, .since = 23}},
                          .infer = infer_dequantize,
-                         .evaluate = evaluate_dequantize};
+                         .evaluate = evaluate_dequantize,
+                         .role = QuantRole::kInteger};
   return def;
 }
 
@@ -71,7 +72,8 @@ const OpDef& op_com_microsoft_DequantizeLinear() {
                          .outputs = {1, 1},
                          .attrs = {{"axis", AttrKind::kInt}, {"block_size", AttrKind::kInt}},
                          .infer = infer_dequantize,
-                         .evaluate = evaluate_dequantize};
+                         .evaluate = evaluate_dequantize,
+                         .role = QuantRole::kInteger};
   return def;
 }
 

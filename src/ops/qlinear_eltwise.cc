@@ -289,7 +289,8 @@ OpDef row(std::string_view name, Arity inputs, std::vector<AttrSpec> attrs,
           .outputs = {1, 1},
           .attrs = std::move(attrs),
           .infer = infer,
-          .evaluate = evaluate};
+          .evaluate = evaluate,
+          .role = QuantRole::kInteger};
 }
 
 }  // namespace

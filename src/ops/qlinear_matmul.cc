@@ -236,6 +236,7 @@ const OpDef& op_MatMulInteger() {
                          .outputs = {1, 1},
                          .infer = infer_matmul_integer,
                          .evaluate = evaluate_matmul_integer,
+                         .role = QuantRole::kInteger,
                          .weight = {1, last_axis},
                          .macs = product_macs<0>};
   return def;
@@ -248,6 +249,7 @@ const OpDef& op_QLinearMatMul() {
                          .outputs = {1, 1},
                          .infer = infer_qlinear_matmul,
                          .evaluate = evaluate_qlinear_matmul,
+                         .role = QuantRole::kInteger,
                          .weight = {3, last_axis},
                          .macs = product_macs<0>};
   return def;
@@ -261,6 +263,7 @@ const OpDef& op_com_microsoft_MatMulIntegerToFloat() {
                          .outputs = {1, 1},
                          .infer = infer_to_float,
                          .evaluate = evaluate_to_float,
+                         .role = QuantRole::kInteger,
                          .weight = {1, last_axis, 6},
                          .macs = product_macs<0>};
   return def;
@@ -277,6 +280,7 @@ const OpDef& op_com_microsoft_QGemm() {
                                    {"transB", AttrKind::kInt}},
                          .infer = infer_qgemm,
                          .evaluate = evaluate_qgemm,
+                         .role = QuantRole::kInteger,
                          .weight = {3,
                                     [](const AttrView& attrs, int64_t) -> int64_t {
                                       return attrs.get_int("transB", 0) != 0 ? 0 : 1;

@@ -78,7 +78,8 @@ const OpDef& op_QuantizeLinear() {
                                    {.name = "output_dtype", .kind = AttrKind::kInt, .since = 21},
                                    {.name = "precision", .kind = AttrKind::kInt, .since = 23}},
                          .infer = infer_quantize,
-                         .evaluate = evaluate_quantize};
+                         .evaluate = evaluate_quantize,
+                         .role = QuantRole::kInteger};
   return def;
 }
 
@@ -91,7 +92,8 @@ const OpDef& op_com_microsoft_QuantizeLinear() {
                          .outputs = {1, 1},
                          .attrs = {{"axis", AttrKind::kInt}, {"block_size", AttrKind::kInt}},
                          .infer = infer_quantize,
-                         .evaluate = evaluate_quantize};
+                         .evaluate = evaluate_quantize,
+                         .role = QuantRole::kInteger};
   return def;
 }
 
