@@ -14,7 +14,9 @@ DType output_dtype(const AttrView& attrs, DType scale) {
 void infer_dequantize(InferContext& context) {
   if (is_float(context.dtype(0)))
     fail_invalid("the input is {}, expected a quantized type", context.type(0).text());
-  context.require_dtype(1, kFloatDTypes);
+  constexpr std::array kScale{DType::kF32, DType::kF16, DType::kBF16};
+  const bool newer = !context.attrs().node().domain.empty() || context.version() >= 19;
+  context.require_dtype(1, std::span(kScale).first(newer ? 3 : 1));
   if (context.has_input(2)) context.require_same_dtype(0, 2);
   infer_quant_params(context);
   TensorType out = context.type(0);

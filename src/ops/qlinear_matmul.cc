@@ -83,6 +83,9 @@ constexpr Operands kQLinear{0, 2, 3, 5};
 /// Scales of `input` are one, one per row of a or column of b, or the same with unit axes in
 /// between.
 void infer_matrix_scale(const InferContext& context, size_t scale) {
+  constexpr std::array kAllowed{DType::kF32, DType::kF16, DType::kBF16};
+  context.require_dtype(scale, std::span(kAllowed).first(context.version() < 21 ? 1 : 3));
+  context.require_same_dtype(1, scale);
   if (const Tensor* known = context.constant(scale)) check_scale(*known);
 }
 
@@ -121,9 +124,11 @@ constexpr Operands kToFloat{0, 4, 1, 5};
 
 void infer_to_float(InferContext& context) {
   check_operand_types(context, kToFloat);
-  infer_scalar_scale(context, 2);
-  infer_slice_scales(context, 3, last_dim(context, 1));
+  constexpr std::array kScale{DType::kF32, DType::kF16};
+  infer_scalar_scale(context, 2, kScale);
+  infer_slice_scales(context, 3, last_dim(context, 1), kScale);
   context.require_same_dtype(2, 3);
+  context.require_same_dtype(2, 6);
   context.require_rank(6, 1, 1);
   context.set_type(0, TensorType{context.dtype(2), matmul_output_shape(context, 0, 1)});
 }
