@@ -93,6 +93,8 @@ struct OpDef {
   void (*infer)(InferContext&) = nullptr;  ///< types of the outputs; throws where the node is wrong
   void (*evaluate)(EvalContext&) = nullptr;  ///< the reference: naive, obviously right
   QuantRole role = QuantRole::kNone;
+  /// Of kInteger ops: the input with the scale of a quantized result; its zero point is the next.
+  int output_scale = -1;
   WeightRole weight = {};  ///< of kCompute ops with trained weights
   MacsFn macs = nullptr;   ///< null: none
   bool foldable = true;    ///< false: random, or depends on more than its inputs

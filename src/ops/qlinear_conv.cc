@@ -123,6 +123,7 @@ const OpDef& op_QLinearConv() {
                          .infer = infer_qlinear_conv,
                          .evaluate = evaluate_qlinear_conv,
                          .role = QuantRole::kInteger,
+                         .output_scale = 6,
                          .weight = {3, first_axis, 8},
                          .macs = qlinear_conv_macs};
   return def;

@@ -255,6 +255,7 @@ const OpDef& op_QLinearMatMul() {
                          .infer = infer_qlinear_matmul,
                          .evaluate = evaluate_qlinear_matmul,
                          .role = QuantRole::kInteger,
+                         .output_scale = 6,
                          .weight = {3, last_axis},
                          .macs = product_macs<0>};
   return def;
@@ -286,6 +287,7 @@ const OpDef& op_com_microsoft_QGemm() {
                          .infer = infer_qgemm,
                          .evaluate = evaluate_qgemm,
                          .role = QuantRole::kInteger,
+                         .output_scale = 7,
                          .weight = {3,
                                     [](const AttrView& attrs, int64_t) -> int64_t {
                                       return attrs.get_int("transB", 0) != 0 ? 0 : 1;

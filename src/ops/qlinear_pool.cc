@@ -113,7 +113,8 @@ const OpDef& op_com_microsoft_QLinearAveragePool() {
                                    {"count_include_pad", AttrKind::kInt}},
                          .infer = infer_average_pool,
                          .evaluate = evaluate_average_pool,
-                         .role = QuantRole::kInteger};
+                         .role = QuantRole::kInteger,
+                         .output_scale = 3};
   return def;
 }
 
@@ -126,7 +127,8 @@ const OpDef& op_com_microsoft_QLinearGlobalAveragePool() {
                          .attrs = {kChannelsLast},
                          .infer = infer_global_average_pool,
                          .evaluate = evaluate_global_average_pool,
-                         .role = QuantRole::kInteger};
+                         .role = QuantRole::kInteger,
+                         .output_scale = 3};
   return def;
 }
 

@@ -88,7 +88,8 @@ const OpDef& op_QuantizeLinear() {
                                    {.name = "precision", .kind = AttrKind::kInt, .since = 23}},
                          .infer = infer_quantize,
                          .evaluate = evaluate_quantize,
-                         .role = QuantRole::kInteger};
+                         .role = QuantRole::kInteger,
+                         .output_scale = 1};
   return def;
 }
 
@@ -102,7 +103,8 @@ const OpDef& op_com_microsoft_QuantizeLinear() {
                          .attrs = {{"axis", AttrKind::kInt}, {"block_size", AttrKind::kInt}},
                          .infer = infer_quantize,
                          .evaluate = evaluate_quantize,
-                         .role = QuantRole::kInteger};
+                         .role = QuantRole::kInteger,
+                         .output_scale = 1};
   return def;
 }
 
