@@ -737,6 +737,7 @@ class Recipes(Fixture):
     def test_schema_is_json(self):
         schema = json.loads(run("recipe", "schema").stdout)
         self.assertIn("quantize", json.dumps(schema["properties"]["steps"]))
+        self.assertEqual(schema["properties"]["evaluate"]["properties"]["winograd"]["enum"], [0, 2, 4])
 
     def test_unknown_key(self):
         self.refused(self.whole().replace("calibrator:", "calibratr:"), "calibratr", "did you mean 'calibrator'",
@@ -755,6 +756,8 @@ class Recipes(Fixture):
         self.refused(whole + "limits: {min_sqnr_db: 1e400}\n", "min_sqnr_db")
         self.refused(whole + "limits: {min_agreement: 1.5}\n", "0..1")
         self.refused(whole.replace("lapidary: 1", "lapidary: 2"), "1..1")
+        for tile in (1, 3, 6):
+            self.refused(whole.replace("evaluate: {", f"evaluate: {{winograd: {tile}, "), "one of 0, 2, 4")
 
     def test_broken_yaml(self):
         self.refused('lapidary: 1\nmodel: "never closed\n', "quote")
