@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <string_view>
 
 #include "src/base/fail.h"
 #include "src/base/text.h"
@@ -16,11 +15,6 @@
 namespace lapidary {
 
 namespace {
-
-constexpr std::string_view kIntegerOps[] = {
-    "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv",
-    "QLinearMatMul",  "ConvInteger",      "MatMulInteger",         "QGemm",
-    "QLinearAdd",     "QLinearMul",       "MatMulIntegerToFloat",  "MatMulNBits"};
 
 /// How many elements were not finite, and the first.
 std::pair<int64_t, int64_t> count_unusable(std::span<const float> x, float most) {
@@ -65,8 +59,8 @@ void check_finite(Graph& graph, ValueId id, float most, const QuantizeOptions& o
 bool is_quantized_model(const Graph& graph, std::string* where) {
   for (const NodeId id : graph.nodes()) {
     const Node& node = graph.node(id);
-    if (std::find(std::begin(kIntegerOps), std::end(kIntegerOps), node.op) == std::end(kIntegerOps))
-      continue;
+    const OpDef* def = find_op(node.domain, node.op);
+    if (def == nullptr || def->role != QuantRole::kInteger) continue;
     if (where) *where = node_label(graph, id);
     return true;
   }

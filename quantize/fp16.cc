@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <map>
 #include <set>
@@ -16,29 +15,6 @@ namespace lapidary {
 namespace {
 
 constexpr float kHalfMax = 65504;
-
-/// Ops with float32 inputs that FP16 is not allowed for, or whose result is decided by fine
-/// differences.
-constexpr std::array<std::string_view, 20> kStayFloat = {"Cast",
-                                                         "CumSum",
-                                                         "DequantizeLinear",
-                                                         "DynamicQuantizeLinear",
-                                                         "If",
-                                                         "Loop",
-                                                         "NonMaxSuppression",
-                                                         "Pow",
-                                                         "QuantizeLinear",
-                                                         "RandomNormal",
-                                                         "RandomNormalLike",
-                                                         "RandomUniform",
-                                                         "Range",
-                                                         "ReduceL2",
-                                                         "ReduceSumSquare",
-                                                         "Resize",
-                                                         "RoiAlign",
-                                                         "Scan",
-                                                         "TopK",
-                                                         "Upsample"};
 
 Tensor halved(const Tensor& t) {
   Tensor out(DType::kF16, t.shape());
@@ -82,11 +58,10 @@ class HalfGraph {
                              const std::set<NodeId>& in_region) const {
     const Node& n = g_.node(id);
     if (skipped.contains(id.index)) return "skipped by a pattern";
-    if (!resolve_op(g_, id)) return "the op is not known";
-    if (std::find(kStayFloat.begin(), kStayFloat.end(), n.op) != kStayFloat.end() ||
-        !n.captures.empty())
-      return "has no FP16 form";
+    const ResolvedOp op = resolve_op(g_, id);
+    if (!op) return "the op is not known";
     if (in_region.contains(id)) return "normalization: squares and sums leave FP16's range";
+    if (!op.has_half_form() || !n.captures.empty()) return "has no FP16 form";
     for (ValueId v : n.inputs)
       if (const Tensor* t = g_.constant(v); t != nullptr && is_f32(g_, v) && !fits_half(*t))
         return "a constant is beyond 65504";
@@ -213,22 +188,29 @@ class HalfGraph {
   std::map<ValueId, ValueId> half_;
 };
 
-/// FP16 initializers, each behind a Cast; constants beyond FP16's range stay.
+/// Why a constant stays float32, or nothing.
+std::string reason_to_stay(const Graph& g, ValueId v, const NodeSet& skipped) {
+  const auto& uses = g.value(v).uses;
+  if (std::any_of(uses.begin(), uses.end(),
+                  [&](const Use& use) { return skipped.contains(use.node.index); }))
+    return "skipped by a pattern";
+  if (std::any_of(uses.begin(), uses.end(), [&](const Use& use) {
+        const ResolvedOp op = resolve_op(g, use.node);
+        return !use.capture && op && !op.has_half_form();
+      }))
+    return "has no FP16 form";
+  return fits_half(*g.constant(v)) ? "" : "a constant is beyond 65504";
+}
+
+/// FP16 initializers, each behind a Cast.
 Graph halve_weights(Graph g, const Fp16Options& options, std::vector<KeptFloat>* kept) {
   const NodeSet skipped = match_nodes(g, options.skip);
   for (ValueId v : g.values()) {
     const Tensor* t = g.constant(v);
     if (t == nullptr || !is_f32(g, v) || g.value(v).uses.empty() || t->size() < 2) continue;
-    const NodeId first = g.value(v).uses.front().node;
-    const auto& uses = g.value(v).uses;
-    if (std::any_of(uses.begin(), uses.end(),
-                    [&](const Use& u) { return skipped.contains(u.node.index); })) {
-      if (kept) kept->push_back({node_key(g, first), g.node(first).op, "skipped by a pattern"});
-      continue;
-    }
-    if (!fits_half(*t)) {
-      if (kept)
-        kept->push_back({node_key(g, first), g.node(first).op, "a constant is beyond 65504"});
+    if (std::string reason = reason_to_stay(g, v, skipped); !reason.empty()) {
+      const NodeId first = g.value(v).uses.front().node;
+      if (kept) kept->push_back({node_key(g, first), g.node(first).op, std::move(reason)});
       continue;
     }
     const std::string name = g.value(v).name;

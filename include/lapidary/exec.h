@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -48,6 +49,9 @@ enum class IntegerArithmetic {
 LAPIDARY_API std::string_view execution_profile(IntegerArithmetic arithmetic);
 /// By profile, or by what it does: "exact", "avx2-saturating". Throws Error{kUsage}.
 LAPIDARY_API IntegerArithmetic integer_arithmetic(std::string_view name);
+
+/// The values of ExecOptions::winograd.
+inline constexpr std::array kWinogradTiles{0, 2, 4};
 
 struct ExecOptions {
   ExecutorKind executor = ExecutorKind::kFast;

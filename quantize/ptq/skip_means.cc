@@ -1,22 +1,17 @@
 #include "quantize/ptq/skip_means.h"
 
 #include "src/base/fail.h"
+#include "src/passes/edit.h"
 
 namespace lapidary {
 
 namespace {
 
-/// The only node that reads a value, or none.
-NodeId sole_reader(const Graph& graph, ValueId id) {
-  const auto& uses = graph.value(id).uses;
-  return uses.size() == 1 && !uses[0].capture && !graph.is_output(id) ? uses[0].node : NodeId{};
-}
-
 /// The Q -> DQ pair's float result behind `made`, or `made` itself where there is none.
 ValueId behind_pair(const Graph& graph, ValueId made) {
-  const NodeId q = sole_reader(graph, made);
+  const NodeId q = only_user(graph, made);
   if (!q.valid() || !graph.node(q).is("QuantizeLinear")) return made;
-  const NodeId dq = sole_reader(graph, graph.node(q).outputs[0]);
+  const NodeId dq = only_user(graph, graph.node(q).outputs[0]);
   return dq.valid() ? graph.node(dq).outputs[0] : made;
 }
 
@@ -48,7 +43,7 @@ void add_channels(const Tensor& batch, int64_t rows, int64_t channels, int64_t i
 
 std::optional<SkipInput> skip_input(const Graph& graph, const QdqLayer& layer) {
   const ValueId branch = behind_pair(graph, layer.made);
-  const NodeId add = sole_reader(graph, branch);
+  const NodeId add = only_user(graph, branch);
   if (!add.valid() || !graph.node(add).is("Add")) return std::nullopt;
   const auto& inputs = graph.node(add).inputs;
   const ValueId other = inputs[0] == branch ? inputs[1] : inputs[0];

@@ -84,6 +84,12 @@ void check_range(const Setting& s, const Field& f, double value) {
     fail_setting(s, "'{}' is {}; it must lie in {}..{}", f.name, s.text, f.min, f.max);
 }
 
+void check_choice(const Setting& s, const Field& f) {
+  if (f.choices.empty() || std::ranges::count(f.choices, s.text) > 0) return;
+  fail_setting(s, "'{}' is '{}'; it is one of {}{}", f.name, s.text, fmt::join(f.choices, ", "),
+               did_you_mean(s.text, f.choices));
+}
+
 }  // namespace
 
 bool parse_bool(const Setting& s, const Field& f) {
@@ -105,6 +111,7 @@ int64_t parse_integer(const Setting& s, const Field& f) {
   if (s.quoted || error != std::errc{} || stop != end || leading_zero)
     fail_setting(s, "'{}' wants a decimal integer, found '{}'", f.name, text);
   check_range(s, f, static_cast<double>(value));
+  check_choice(s, f);
   return value;
 }
 
@@ -121,9 +128,7 @@ double parse_number(const Setting& s, const Field& f) {
 
 std::string parse_text(const Setting& s, const Field& f) {
   const std::string& text = scalar_text(s, f, "a text");
-  if (!f.choices.empty() && std::find(f.choices.begin(), f.choices.end(), text) == f.choices.end())
-    fail_setting(s, "'{}' is '{}'; it is one of {}{}", f.name, text, fmt::join(f.choices, ", "),
-                 did_you_mean(text, f.choices));
+  check_choice(s, f);
   return text;
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -64,7 +65,7 @@ struct Field {
   std::string type;  ///< "boolean", "integer", "number", "string", "list of ...", "record"
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
-  std::vector<std::string> choices;  ///< of a string; empty: any
+  std::vector<std::string> choices;  ///< of a string or an integer; empty: any
   bool required = false;
   std::function<const FieldTable&()> record;  ///< of a record, or of a list's records
   std::function<void(void* object, const Setting&, const Field&)> set;
@@ -77,6 +78,10 @@ struct Field {
   }
   Field& one_of(std::vector<std::string> names) {
     choices = std::move(names);
+    return *this;
+  }
+  Field& one_of(std::span<const int> numbers) {
+    for (const int number : numbers) choices.push_back(std::to_string(number));
     return *this;
   }
   Field& needed() {

@@ -60,8 +60,9 @@ class Executor::Impl {
     inline_functions(runnable_);
     exec::check_executable(runnable_);
     if (options_.threads < 0) fail_usage("threads: {} is negative", options_.threads);
-    if (options_.winograd < 0 || options_.winograd > 4)
-      fail_usage("winograd: {} is not within 0 .. 4", options_.winograd);
+    if (std::ranges::count(kWinogradTiles, options_.winograd) == 0)
+      fail_usage("winograd is {}; it is one of {}", options_.winograd,
+                 fmt::join(kWinogradTiles, ", "));
     const FloatArithmetic floats = options_.float_arithmetic;
     if (reference() && floats != FloatArithmetic::kF32 && floats != FloatArithmetic::kF16)
       fail_usage("the reference executor does not compute {}; use the fast one",

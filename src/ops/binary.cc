@@ -294,7 +294,7 @@ OpDef comparison(std::string_view name, std::vector<int> versions) {
     return def;                          \
   }
 
-LAPIDARY_ROW(Pow, binary("Pow", {7, 12, 13, 15}, infer_pow, evaluate_pow))
+LAPIDARY_ROW(Pow, without_half_form(binary("Pow", {7, 12, 13, 15}, infer_pow, evaluate_pow)))
 LAPIDARY_ROW(And, binary("And", {7}, infer_logical, evaluate_logical<std::logical_and<>{}>))
 LAPIDARY_ROW(Or, binary("Or", {7}, infer_logical, evaluate_logical<std::logical_or<>{}>))
 LAPIDARY_ROW(Xor, binary("Xor", {7}, infer_logical, evaluate_logical<std::not_equal_to<>{}>))

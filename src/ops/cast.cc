@@ -206,7 +206,8 @@ const OpDef& op_Cast() {
                                    {.name = "saturate", .kind = AttrKind::kInt, .since = 19},
                                    {.name = "round_mode", .kind = AttrKind::kString, .since = 24}},
                          .infer = infer_cast,
-                         .evaluate = evaluate_cast};
+                         .evaluate = evaluate_cast,
+                         .half_since = kNoHalfForm};
   return def;
 }
 

@@ -177,7 +177,8 @@ const OpDef& op_If() {
       .outputs = {1, -1},
       .attrs = {{"then_branch", AttrKind::kGraph, true}, {"else_branch", AttrKind::kGraph, true}},
       .infer = infer_if,
-      .foldable = false};
+      .foldable = false,
+      .half_since = kNoHalfForm};
   return def;
 }
 
@@ -188,7 +189,8 @@ const OpDef& op_Loop() {
                          .outputs = {1, -1},
                          .attrs = {{"body", AttrKind::kGraph, true}},
                          .infer = infer_loop,
-                         .foldable = false};
+                         .foldable = false,
+                         .half_since = kNoHalfForm};
   return def;
 }
 
@@ -206,6 +208,7 @@ const OpDef& op_Scan() {
                                    {"scan_output_directions", AttrKind::kInts}},
                          .infer = infer_scan,
                          .foldable = false,
+                         .half_since = kNoHalfForm,
                          .upgrades = {{9, refuse_version_8}}};
   return def;
 }

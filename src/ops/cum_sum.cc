@@ -49,7 +49,8 @@ const OpDef& op_CumSum() {
                          .outputs = {1, 1},
                          .attrs = {{"exclusive", AttrKind::kInt}, {"reverse", AttrKind::kInt}},
                          .infer = infer,
-                         .evaluate = evaluate};
+                         .evaluate = evaluate,
+                         .half_since = kNoHalfForm};
   return def;
 }
 

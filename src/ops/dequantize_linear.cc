@@ -14,7 +14,9 @@ DType output_dtype(const AttrView& attrs, DType scale) {
 void infer_dequantize(InferContext& context) {
   if (is_float(context.dtype(0)))
     fail_invalid("the input is {}, expected a quantized type", context.type(0).text());
-  context.require_dtype(1, kFloatDTypes);
+  constexpr std::array kScale{DType::kF32, DType::kF16, DType::kBF16};
+  const bool newer = !context.attrs().node().domain.empty() || context.version() >= 19;
+  context.require_dtype(1, std::span(kScale).first(newer ? 3 : 1));
   if (context.has_input(2)) context.require_same_dtype(0, 2);
   infer_quant_params(context);
   TensorType out = context.type(0);
@@ -59,7 +61,8 @@ const OpDef& op_DequantizeLinear() {
                                    {.name = "block_size", .kind = AttrKind::kInt, .since = 21},
                                    {.name = "output_dtype", .kind = AttrKind::kInt, .since = 23}},
                          .infer = infer_dequantize,
-                         .evaluate = evaluate_dequantize};
+                         .evaluate = evaluate_dequantize,
+                         .role = QuantRole::kInteger};
   return def;
 }
 
@@ -71,7 +74,8 @@ const OpDef& op_com_microsoft_DequantizeLinear() {
                          .outputs = {1, 1},
                          .attrs = {{"axis", AttrKind::kInt}, {"block_size", AttrKind::kInt}},
                          .infer = infer_dequantize,
-                         .evaluate = evaluate_dequantize};
+                         .evaluate = evaluate_dequantize,
+                         .role = QuantRole::kInteger};
   return def;
 }
 

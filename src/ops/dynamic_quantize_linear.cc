@@ -44,7 +44,8 @@ const OpDef& op_DynamicQuantizeLinear() {
                          .inputs = {1, 1},
                          .outputs = {3, 3},
                          .infer = infer_dynamic,
-                         .evaluate = evaluate_dynamic};
+                         .evaluate = evaluate_dynamic,
+                         .role = QuantRole::kInteger};
   return def;
 }
 

@@ -41,7 +41,8 @@ const OpDef& op_EyeLike() {
                          .outputs = {1, 1},
                          .attrs = {{"dtype", AttrKind::kInt}, {"k", AttrKind::kInt}},
                          .infer = infer,
-                         .evaluate = evaluate};
+                         .evaluate = evaluate,
+                         .half_since = kNoHalfForm};
   return def;
 }
 

@@ -101,7 +101,8 @@ const OpDef& op_LayerNormalization() {
                          .outputs = {1, 3},
                          .attrs = {kAxis, kEpsilon, kStash},
                          .infer = infer_row_norm,
-                         .evaluate = evaluate_row_norm<true>};
+                         .evaluate = evaluate_row_norm<true>,
+                         .half_since = kNoHalfForm};
   return def;
 }
 

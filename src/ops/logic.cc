@@ -133,7 +133,8 @@ const OpDef& op_IsInf() {
       .outputs = {1, 1},
       .attrs = {{"detect_negative", AttrKind::kInt}, {"detect_positive", AttrKind::kInt}},
       .infer = infer_float_test,
-      .evaluate = evaluate_is_inf};
+      .evaluate = evaluate_is_inf,
+      .half_since = 20};
   return def;
 }
 

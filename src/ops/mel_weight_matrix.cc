@@ -79,7 +79,8 @@ const OpDef& op_MelWeightMatrix() {
                          .outputs = {1, 1},
                          .attrs = {{"output_datatype", AttrKind::kInt}},
                          .infer = infer,
-                         .evaluate = evaluate};
+                         .evaluate = evaluate,
+                         .half_since = kNoHalfForm};
   return def;
 }
 

@@ -92,7 +92,8 @@ const OpDef& op_NonMaxSuppression() {
                          .outputs = {1, 1},
                          .attrs = {{"center_point_box", AttrKind::kInt}},
                          .infer = infer,
-                         .evaluate = evaluate};
+                         .evaluate = evaluate,
+                         .half_since = kNoHalfForm};
   return def;
 }
 

@@ -51,7 +51,11 @@ enum class QuantRole {
   kCompute,      ///< has an integer form with scales of its own: Conv, Gemm, Add, Sigmoid, ...
   kPassThrough,  ///< moves values; input and output share one scale: Reshape, MaxPool, ...
   kShapeOnly,    ///< reads no values: Shape, Size
+  kInteger,      ///< of quantized models: makes or reads integers with scales: QLinearConv, ...
 };
+
+/// Of OpDef::half_since: no version has a float16 form.
+inline constexpr int kNoHalfForm = std::numeric_limits<int>::max();
 
 class AttrView;
 class InferContext;
@@ -89,11 +93,22 @@ struct OpDef {
   void (*infer)(InferContext&) = nullptr;  ///< types of the outputs; throws where the node is wrong
   void (*evaluate)(EvalContext&) = nullptr;  ///< the reference: naive, obviously right
   QuantRole role = QuantRole::kNone;
+  /// Of kInteger ops: the input with the scale of a quantized result; its zero point is the next.
+  int output_scale = -1;
   WeightRole weight = {};  ///< of kCompute ops with trained weights
   MacsFn macs = nullptr;   ///< null: none
   bool foldable = true;    ///< false: random, or depends on more than its inputs
+  /// The first version with a float16 form: every float32 input and output may be float16.
+  /// kNoHalfForm too where 11 bits decide the result: positions, order, sums of squares.
+  int half_since = 1;
   std::vector<UpgradeRule> upgrades = {};
 };
+
+/// The row, of an op without a float16 form.
+inline OpDef without_half_form(OpDef row) {
+  row.half_since = kNoHalfForm;
+  return row;
+}
 
 /// All rows, sorted by domain and name.
 std::span<const OpDef* const> all_ops();
@@ -107,6 +122,10 @@ struct ResolvedOp {
   const OpDef* def = nullptr;
   int version = 0;
   explicit operator bool() const { return def != nullptr; }
+  /// Scales are float32.
+  bool has_half_form() const {
+    return def->role != QuantRole::kInteger && version >= def->half_since;
+  }
 };
 ResolvedOp resolve_op(const Graph& graph, NodeId id);
 /// The same, or throws: Error{kUnsupported} for an op that is not in the table and for a version

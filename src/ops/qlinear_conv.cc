@@ -122,6 +122,8 @@ const OpDef& op_QLinearConv() {
                          .attrs = kConvAttrs,
                          .infer = infer_qlinear_conv,
                          .evaluate = evaluate_qlinear_conv,
+                         .role = QuantRole::kInteger,
+                         .output_scale = 6,
                          .weight = {3, first_axis, 8},
                          .macs = qlinear_conv_macs};
   return def;
@@ -135,6 +137,7 @@ const OpDef& op_ConvInteger() {
                          .attrs = kConvAttrs,
                          .infer = infer_conv_integer,
                          .evaluate = evaluate_conv_integer,
+                         .role = QuantRole::kInteger,
                          .weight = {1, first_axis},
                          .macs = conv_integer_macs};
   return def;

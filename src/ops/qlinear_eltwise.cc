@@ -280,7 +280,7 @@ void evaluate_where(EvalContext& context) {
   context.set_output(0, make_quantized(x.dtype(), shape, out));
 }
 
-OpDef row(std::string_view name, Arity inputs, std::vector<AttrSpec> attrs,
+OpDef row(std::string_view name, Arity inputs, int output_scale, std::vector<AttrSpec> attrs,
           void (*infer)(InferContext&), void (*evaluate)(EvalContext&)) {
   return {.domain = "com.microsoft",
           .name = name,
@@ -289,7 +289,9 @@ OpDef row(std::string_view name, Arity inputs, std::vector<AttrSpec> attrs,
           .outputs = {1, 1},
           .attrs = std::move(attrs),
           .infer = infer,
-          .evaluate = evaluate};
+          .evaluate = evaluate,
+          .role = QuantRole::kInteger,
+          .output_scale = output_scale};
 }
 
 }  // namespace
@@ -300,17 +302,17 @@ OpDef row(std::string_view name, Arity inputs, std::vector<AttrSpec> attrs,
     return def;                          \
   }
 
-LAPIDARY_ROW(QLinearAdd, row("QLinearAdd", {7, 8}, {}, infer_binary, evaluate_add))
-LAPIDARY_ROW(QLinearMul, row("QLinearMul", {7, 8}, {}, infer_binary, evaluate_mul))
-LAPIDARY_ROW(QLinearSigmoid, row("QLinearSigmoid", {4, 5}, {}, infer_unary, evaluate_sigmoid))
-LAPIDARY_ROW(QLinearLeakyRelu, row("QLinearLeakyRelu", {4, 5}, {{"alpha", AttrKind::kFloat}},
+LAPIDARY_ROW(QLinearAdd, row("QLinearAdd", {7, 8}, 6, {}, infer_binary, evaluate_add))
+LAPIDARY_ROW(QLinearMul, row("QLinearMul", {7, 8}, 6, {}, infer_binary, evaluate_mul))
+LAPIDARY_ROW(QLinearSigmoid, row("QLinearSigmoid", {4, 5}, 3, {}, infer_unary, evaluate_sigmoid))
+LAPIDARY_ROW(QLinearLeakyRelu, row("QLinearLeakyRelu", {4, 5}, 3, {{"alpha", AttrKind::kFloat}},
                                    infer_unary, evaluate_leaky_relu))
-LAPIDARY_ROW(QLinearSoftmax, row("QLinearSoftmax", {5, 5},
+LAPIDARY_ROW(QLinearSoftmax, row("QLinearSoftmax", {5, 5}, 3,
                                  {{"axis", AttrKind::kInt}, {"opset", AttrKind::kInt, true}},
                                  infer_softmax, evaluate_softmax))
-LAPIDARY_ROW(QLinearConcat, row("QLinearConcat", {5, -1}, {{"axis", AttrKind::kInt, true}},
+LAPIDARY_ROW(QLinearConcat, row("QLinearConcat", {5, -1}, 0, {{"axis", AttrKind::kInt, true}},
                                 infer_concat, evaluate_concat))
-LAPIDARY_ROW(QLinearWhere, row("QLinearWhere", {9, 9}, {}, infer_where, evaluate_where))
+LAPIDARY_ROW(QLinearWhere, row("QLinearWhere", {9, 9}, 7, {}, infer_where, evaluate_where))
 
 #undef LAPIDARY_ROW
 

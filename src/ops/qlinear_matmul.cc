@@ -83,6 +83,9 @@ constexpr Operands kQLinear{0, 2, 3, 5};
 /// Scales of `input` are one, one per row of a or column of b, or the same with unit axes in
 /// between.
 void infer_matrix_scale(const InferContext& context, size_t scale) {
+  constexpr std::array kAllowed{DType::kF32, DType::kF16, DType::kBF16};
+  context.require_dtype(scale, std::span(kAllowed).first(context.version() < 21 ? 1 : 3));
+  context.require_same_dtype(1, scale);
   if (const Tensor* known = context.constant(scale)) check_scale(*known);
 }
 
@@ -121,9 +124,11 @@ constexpr Operands kToFloat{0, 4, 1, 5};
 
 void infer_to_float(InferContext& context) {
   check_operand_types(context, kToFloat);
-  infer_scalar_scale(context, 2);
-  infer_slice_scales(context, 3, last_dim(context, 1));
+  constexpr std::array kScale{DType::kF32, DType::kF16};
+  infer_scalar_scale(context, 2, kScale);
+  infer_slice_scales(context, 3, last_dim(context, 1), kScale);
   context.require_same_dtype(2, 3);
+  context.require_same_dtype(2, 6);
   context.require_rank(6, 1, 1);
   context.set_type(0, TensorType{context.dtype(2), matmul_output_shape(context, 0, 1)});
 }
@@ -236,6 +241,7 @@ const OpDef& op_MatMulInteger() {
                          .outputs = {1, 1},
                          .infer = infer_matmul_integer,
                          .evaluate = evaluate_matmul_integer,
+                         .role = QuantRole::kInteger,
                          .weight = {1, last_axis},
                          .macs = product_macs<0>};
   return def;
@@ -248,6 +254,8 @@ const OpDef& op_QLinearMatMul() {
                          .outputs = {1, 1},
                          .infer = infer_qlinear_matmul,
                          .evaluate = evaluate_qlinear_matmul,
+                         .role = QuantRole::kInteger,
+                         .output_scale = 6,
                          .weight = {3, last_axis},
                          .macs = product_macs<0>};
   return def;
@@ -261,6 +269,7 @@ const OpDef& op_com_microsoft_MatMulIntegerToFloat() {
                          .outputs = {1, 1},
                          .infer = infer_to_float,
                          .evaluate = evaluate_to_float,
+                         .role = QuantRole::kInteger,
                          .weight = {1, last_axis, 6},
                          .macs = product_macs<0>};
   return def;
@@ -277,6 +286,8 @@ const OpDef& op_com_microsoft_QGemm() {
                                    {"transB", AttrKind::kInt}},
                          .infer = infer_qgemm,
                          .evaluate = evaluate_qgemm,
+                         .role = QuantRole::kInteger,
+                         .output_scale = 7,
                          .weight = {3,
                                     [](const AttrView& attrs, int64_t) -> int64_t {
                                       return attrs.get_int("transB", 0) != 0 ? 0 : 1;

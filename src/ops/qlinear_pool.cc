@@ -112,7 +112,9 @@ const OpDef& op_com_microsoft_QLinearAveragePool() {
                                    {"ceil_mode", AttrKind::kInt},
                                    {"count_include_pad", AttrKind::kInt}},
                          .infer = infer_average_pool,
-                         .evaluate = evaluate_average_pool};
+                         .evaluate = evaluate_average_pool,
+                         .role = QuantRole::kInteger,
+                         .output_scale = 3};
   return def;
 }
 
@@ -124,7 +126,9 @@ const OpDef& op_com_microsoft_QLinearGlobalAveragePool() {
                          .outputs = {1, 1},
                          .attrs = {kChannelsLast},
                          .infer = infer_global_average_pool,
-                         .evaluate = evaluate_global_average_pool};
+                         .evaluate = evaluate_global_average_pool,
+                         .role = QuantRole::kInteger,
+                         .output_scale = 3};
   return def;
 }
 

@@ -74,7 +74,8 @@ void check_scale(const Tensor& scale) {
       fail_invalid("scale {} is {}, expected a positive normal number", i, values[i]);
 }
 
-void infer_scalar_scale(const InferContext& context, size_t scale) {
+void infer_scalar_scale(const InferContext& context, size_t scale, std::span<const DType> allowed) {
+  context.require_dtype(scale, allowed);
   context.require_rank(scale, 0, 1);
   if (const auto* shape = context.shape(scale))
     for (const Dim& d : *shape)
@@ -119,7 +120,9 @@ int32_t read_zero_point(const EvalContext& context, size_t zero_point) {
   return read_quantized(t)[0];
 }
 
-void infer_slice_scales(const InferContext& context, size_t scale, const Dim& count) {
+void infer_slice_scales(const InferContext& context, size_t scale, const Dim& count,
+                        std::span<const DType> allowed) {
+  context.require_dtype(scale, allowed);
   context.require_rank(scale, 0, 1);
   if (const Tensor* known = context.constant(scale)) check_scale(*known);
   const auto* shape = context.shape(scale);

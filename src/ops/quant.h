@@ -33,12 +33,15 @@ inline int32_t saturate(float v, int32_t zero_point, QuantRange range) {
 
 /// Throws Error{kInvalid} for a scale that is zero, negative, denormal, infinite or NaN.
 void check_scale(const Tensor& scale);
+inline constexpr std::array kFloat32{DType::kF32};
 /// One scale: rank 0, or rank 1 with one element; checks the scale where it is known.
-void infer_scalar_scale(const InferContext& context, size_t scale);
+void infer_scalar_scale(const InferContext& context, size_t scale,
+                        std::span<const DType> allowed = kFloat32);
 /// A zero point, where present, has the shape of its scale and the dtype of `like`.
 void infer_zero_point(const InferContext& context, size_t zero_point, size_t scale);
 /// One scale, or one for each of `count` slices; checks the scale where it is known.
-void infer_slice_scales(const InferContext& context, size_t scale, const Dim& count);
+void infer_slice_scales(const InferContext& context, size_t scale, const Dim& count,
+                        std::span<const DType> allowed = kFloat32);
 inline constexpr std::array kByteDTypes{DType::kU8, DType::kI8};
 /// A scale of one element, checked.
 float read_scale(const EvalContext& context, size_t scale);

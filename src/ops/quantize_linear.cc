@@ -18,9 +18,18 @@ DType output_dtype(const InferContext& context) {
   return asked != DType::kUndefined ? asked : DType::kU8;
 }
 
+/// float32 before version 19, x's type before 23, then any.
+void check_scale_type(const InferContext& context, std::span<const DType> any) {
+  const bool microsoft = !context.attrs().node().domain.empty();
+  if (!microsoft && context.version() < 19) return context.require_dtype(1, kFloat32);
+  context.require_dtype(1, any);
+  if (microsoft || context.version() < 23) context.require_same_dtype(0, 1);
+}
+
 void infer_quantize(InferContext& context) {
   constexpr std::array kReal{DType::kF32, DType::kF16, DType::kBF16, DType::kI32};
   context.require_dtype(0, kReal);
+  check_scale_type(context, kReal);
   infer_quant_params(context);
   TensorType out = context.type(0);
   out.dtype = output_dtype(context);
@@ -78,7 +87,9 @@ const OpDef& op_QuantizeLinear() {
                                    {.name = "output_dtype", .kind = AttrKind::kInt, .since = 21},
                                    {.name = "precision", .kind = AttrKind::kInt, .since = 23}},
                          .infer = infer_quantize,
-                         .evaluate = evaluate_quantize};
+                         .evaluate = evaluate_quantize,
+                         .role = QuantRole::kInteger,
+                         .output_scale = 1};
   return def;
 }
 
@@ -91,7 +102,9 @@ const OpDef& op_com_microsoft_QuantizeLinear() {
                          .outputs = {1, 1},
                          .attrs = {{"axis", AttrKind::kInt}, {"block_size", AttrKind::kInt}},
                          .infer = infer_quantize,
-                         .evaluate = evaluate_quantize};
+                         .evaluate = evaluate_quantize,
+                         .role = QuantRole::kInteger,
+                         .output_scale = 1};
   return def;
 }
 

@@ -46,7 +46,8 @@ OpDef random_op(std::string_view name, std::vector<int> versions, int inputs,
           .outputs = {1, 1},
           .attrs = std::move(attrs),
           .infer = infer,
-          .foldable = false};
+          .foldable = false,
+          .half_since = kNoHalfForm};
 }
 
 const AttrSpec kMean{"mean", AttrKind::kFloat}, kScale{"scale", AttrKind::kFloat};

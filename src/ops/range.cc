@@ -85,6 +85,7 @@ const OpDef& op_Range() {
       .outputs = {1, 1},
       .infer = infer,
       .evaluate = evaluate,
+      .half_since = kNoHalfForm,
   };
   return def;
 }

@@ -238,7 +238,7 @@ OpDef extreme(std::string_view name) {
   }
 
 LAPIDARY_ROW(ReduceL1, reduction<L1Of>("ReduceL1", {1, 11, 13, 18}, 18))
-LAPIDARY_ROW(ReduceL2, reduction<L2Of>("ReduceL2", {1, 11, 13, 18}, 18))
+LAPIDARY_ROW(ReduceL2, without_half_form(reduction<L2Of>("ReduceL2", {1, 11, 13, 18}, 18)))
 LAPIDARY_ROW(ReduceLogSum, reduction<LogSumOf>("ReduceLogSum", {1, 11, 13, 18}, 18))
 LAPIDARY_ROW(ReduceLogSumExp, reduction<LogSumExpOf>("ReduceLogSumExp", {1, 11, 13, 18}, 18))
 LAPIDARY_ROW(ReduceMax, extreme<true>("ReduceMax"))
@@ -246,7 +246,8 @@ LAPIDARY_ROW(ReduceMean, reduction<MeanOf>("ReduceMean", {1, 11, 13, 18}, 18))
 LAPIDARY_ROW(ReduceMin, extreme<false>("ReduceMin"))
 LAPIDARY_ROW(ReduceProd, reduction<ProdOf>("ReduceProd", {1, 11, 13, 18}, 18))
 LAPIDARY_ROW(ReduceSum, reduction<SumOf>("ReduceSum", {1, 11, 13}, 13))
-LAPIDARY_ROW(ReduceSumSquare, reduction<SumSquareOf>("ReduceSumSquare", {1, 11, 13, 18}, 18))
+LAPIDARY_ROW(ReduceSumSquare,
+             without_half_form(reduction<SumSquareOf>("ReduceSumSquare", {1, 11, 13, 18}, 18)))
 
 #undef LAPIDARY_ROW
 

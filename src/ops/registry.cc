@@ -97,7 +97,7 @@ std::vector<OpSupport> list_ops() {
                    .versions = def->versions,
                    .shape = def->infer != nullptr,
                    .reference = def->evaluate != nullptr || holds_graphs(*def),
-                   .quantize = def->role != QuantRole::kNone});
+                   .quantize = def->role != QuantRole::kNone && def->role != QuantRole::kInteger});
   return out;
 }
 

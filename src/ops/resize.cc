@@ -305,6 +305,7 @@ const OpDef& op_Resize() {
                          .infer = infer,
                          .evaluate = evaluate,
                          .role = QuantRole::kPassThrough,
+                         .half_since = kNoHalfForm,
                          .upgrades = {{11, upgrade_resize_to_11}, {13, upgrade_resize_to_13}}};
   return def;
 }
@@ -320,6 +321,7 @@ const OpDef& op_Upsample() {
       .infer = infer,
       .evaluate = evaluate,
       .role = QuantRole::kPassThrough,
+      .half_since = kNoHalfForm,
       .upgrades = {{9, upgrade_upsample_to_9}, {10, upgrade_upsample_to_10}}};
   return def;
 }

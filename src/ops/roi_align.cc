@@ -159,6 +159,7 @@ const OpDef& op_RoiAlign() {
                                    {"spatial_scale", AttrKind::kFloat}},
                          .infer = infer,
                          .evaluate = evaluate,
+                         .half_since = kNoHalfForm,
                          .upgrades = {{16, upgrade_to_16}}};
   return def;
 }

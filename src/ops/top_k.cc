@@ -105,6 +105,7 @@ const OpDef& op_TopK() {
                 {"sorted", AttrKind::kInt, false, 11}},
       .infer = infer,
       .evaluate = evaluate,
+      .half_since = kNoHalfForm,
       .upgrades = {{10, upgrade_to_10}},
   };
   return def;

@@ -14,6 +14,7 @@
 #include "src/base/signal.h"
 #include "src/base/text.h"
 #include "src/data/batches.h"
+#include "src/ops/opdef.h"
 #include "src/passes/lower_qdq.h"
 #include "src/pipeline/bench.h"
 #include "src/pipeline/feed.h"
@@ -70,25 +71,15 @@ std::optional<Tap> integers(const Graph& g, const Node& node, size_t slot,
   return Tap{name, scale->data<float>()[0], zero ? scalar_int(*zero) : 0, true};
 }
 
-/// Where the parameters of an integer operator's output are among its inputs.
-size_t output_scale_slot(std::string_view op) {
-  struct Row {
-    std::string_view op;
-    size_t slot;
-  };
-  constexpr Row kRows[] = {{"QLinearConv", 6},
-                           {"QLinearMatMul", 6},
-                           {"QLinearAdd", 6},
-                           {"QLinearMul", 6},
-                           {"QGemm", 7},
-                           {"QLinearConcat", 0},
-                           {"QLinearLeakyRelu", 3},
-                           {"QLinearSigmoid", 3},
-                           {"QLinearAveragePool", 3},
-                           {"QLinearGlobalAveragePool", 3}};
-  for (const Row& row : kRows)
-    if (row.op == op) return row.slot;
-  return SIZE_MAX;
+/// The input with the scale of a node's integers, where it makes such.
+std::optional<size_t> output_scale_slot(const Graph& graph, NodeId id) {
+  const Node& node = graph.node(id);
+  const OpDef* def = find_op(node.domain, node.op);
+  if (def == nullptr || def->role != QuantRole::kInteger || def->output_scale < 0)
+    return std::nullopt;
+  const auto slot = static_cast<size_t>(def->output_scale);
+  if (slot >= node.inputs.size() || !node.inputs[slot]) return std::nullopt;  // QGemm to floats
+  return slot;
 }
 
 /// The float32 value that a value was cast from or is cast to: what the FP16 twin of a tensor is
@@ -124,13 +115,11 @@ std::map<std::string, Tap> find_taps(const Graph& graph) {
       const DType type = graph.value(v).type.dtype;
       const bool named = name.size() > kSuffix.size() && name.ends_with(kSuffix);
       const std::string stripped = named ? name.substr(0, name.size() - kSuffix.size()) : name;
-      if (node.op == "QuantizeLinear") {
-        if (auto tap = integers(graph, node, 1, name)) {
-          offer(graph.value(node.inputs[0]).name, *tap);  // also under the name of what it reads
-          offer(stripped, *tap);
-        }
-      } else if (const size_t slot = output_scale_slot(node.op); slot != SIZE_MAX) {
-        if (auto tap = integers(graph, node, slot, name)) offer(stripped, *tap);
+      if (const auto slot = output_scale_slot(graph, id)) {
+        const auto tap = integers(graph, node, *slot, name);
+        if (!tap) continue;
+        if (node.op == "QuantizeLinear") offer(graph.value(node.inputs[0]).name, *tap);
+        offer(stripped, *tap);
       } else if (type == DType::kF32 || type == DType::kF16) {
         if (node.op == "Constant" || node.op == "DequantizeLinear") continue;
         offer(name, {name});

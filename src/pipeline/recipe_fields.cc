@@ -1,4 +1,5 @@
 #include "lapidary/evaluate.h"
+#include "lapidary/exec.h"
 #include "src/pipeline/recipe_impl.h"
 
 namespace lapidary {
@@ -39,7 +40,7 @@ const FieldTable& EvaluateParams::fields() {
          field("winograd", &P::winograd,
                "2 or 4: float 3x3 convolutions by Winograd's F(2x2) or up to F(4x4) where that is "
                "faster, in accuracy (but for the first stage) and latency; 0: none")
-             .range(0, 4)}};
+             .one_of(kWinogradTiles)}};
   }();
   return kTable;
 }

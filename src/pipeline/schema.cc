@@ -28,7 +28,9 @@ ordered_json type_schema(const Field& f, std::string_view type, int depth) {
     out["type"] = std::string(type);
   if (std::isfinite(f.min)) out["minimum"] = f.min;
   if (std::isfinite(f.max)) out["maximum"] = f.max;
-  if (!f.choices.empty()) out["enum"] = f.choices;
+  for (const std::string& choice : f.choices)
+    out["enum"].push_back(type == "integer" ? ordered_json(std::stoll(choice))
+                                            : ordered_json(choice));
   return out;
 }
 

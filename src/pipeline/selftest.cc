@@ -102,10 +102,10 @@ std::string run_set(Graph graph, ExecutorKind kind, const fs::path& set) {
   Executor executor(graph, {.executor = kind});
   Executor::Values outputs = executor.run(inputs);
   for (size_t i = 0; i < graph.outputs().size(); ++i) {
-    const std::string& name = graph.value(graph.outputs()[i]).name;
-    const Tensor& got = outputs.at(name);
-    if (const std::string wrong = difference(got, stored(set, "output", i, got.dtype()));
-        !wrong.empty())
+    const Value& output = graph.value(graph.outputs()[i]);
+    const std::string& name = output.name;
+    const Tensor wanted = stored(set, "output", i, output.type.dtype);
+    if (const std::string wrong = difference(outputs.at(name), wanted); !wrong.empty())
       return fmt::format("output '{}' {}", name, wrong);
   }
   return {};

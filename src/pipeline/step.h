@@ -23,7 +23,7 @@ namespace lapidary {
 struct StepContext {
   Graph graph;                                 ///< in and out
   std::function<const Dataset*()> calib_data;  ///< opened at first use; null: the recipe names none
-  std::optional<Statistics> statistics = {};   ///< of `graph`, once some step took or loaded them
+  std::optional<Statistics> statistics = {};   ///< the last that a step took or loaded, to be saved
   Report& report;
   std::filesystem::path output;  ///< the recipe's folder; empty: nothing is written there
   int threads = 0;

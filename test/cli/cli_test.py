@@ -716,8 +716,19 @@ class Recipes(Fixture):
         twice = self.whole().replace("steps:\n", "steps:\n  - quantize: {}\n")
         self.refused(twice, "recipe.yaml:9:5", "cannot follow", "requantize")
         self.refused(twice.replace("quantize: {}", "fp16: {}"), "recipe.yaml:9:5", "float16")
-        path = self.recipe(twice.replace("minmax}", "minmax, requantize: true}"))
+
+    def test_steps_that_follow_one_another(self):
+        text = self.whole().replace("steps:\n", "steps:\n  - quantize: {calibrator: percentile}\n")
+        text = text.replace("minmax}", "minmax, requantize: true}\n  - optimize: {}")
+        path = self.recipe(text.replace("recipe_out", "followed"))
         self.assertEqual(run("recipe", "validate", path).returncode, 0)
+        done = run("run", path)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        made = self.tmp / "followed"
+        # Statistics are of one graph: each quantize took its own, and the last ones are kept.
+        kept = hashlib.sha256((made / "statistics.lpstat").read_bytes()).hexdigest()
+        self.assertEqual(json.loads((made / "report.json").read_text())["provenance"]["statistics"], kept)
+        self.assertEqual((made / "model.onnx").read_bytes().count(b"lapidary.sha256.statistics"), 1)
 
     def test_explain_and_set(self):
         done = run("recipe", "explain", self.recipe(self.whole()), "--set", "steps.quantize.target=tensorrt")
@@ -726,6 +737,7 @@ class Recipes(Fixture):
     def test_schema_is_json(self):
         schema = json.loads(run("recipe", "schema").stdout)
         self.assertIn("quantize", json.dumps(schema["properties"]["steps"]))
+        self.assertEqual(schema["properties"]["evaluate"]["properties"]["winograd"]["enum"], [0, 2, 4])
 
     def test_unknown_key(self):
         self.refused(self.whole().replace("calibrator:", "calibratr:"), "calibratr", "did you mean 'calibrator'",
@@ -744,6 +756,8 @@ class Recipes(Fixture):
         self.refused(whole + "limits: {min_sqnr_db: 1e400}\n", "min_sqnr_db")
         self.refused(whole + "limits: {min_agreement: 1.5}\n", "0..1")
         self.refused(whole.replace("lapidary: 1", "lapidary: 2"), "1..1")
+        for tile in (1, 3, 6):
+            self.refused(whole.replace("evaluate: {", f"evaluate: {{winograd: {tile}, "), "one of 0, 2, 4")
 
     def test_broken_yaml(self):
         self.refused('lapidary: 1\nmodel: "never closed\n', "quote")

@@ -213,6 +213,31 @@ const std::map<std::string, std::vector<int>> kHistory{
     {"Xor", {7}},
 };
 
+// Last versions in which a float32 input or output cannot be float16, by the schemas of the onnx
+// package 1.16.2 (type constraints of the formal parameters); 99: a type is an attribute's matter.
+const std::map<std::string, int> kFloatOnly{
+    {"Bernoulli", 99},
+    {"Cast", 99},
+    {"Celu", 12},
+    {"CumSum", 11},
+    {"DequantizeLinear", 13},
+    {"DynamicQuantizeLinear", 11},
+    {"EyeLike", 99},
+    {"IsInf", 10},
+    {"LayerNormalization", 17},
+    {"MelWeightMatrix", 99},
+    {"Multinomial", 99},
+    {"NonMaxSuppression", 11},
+    {"QLinearConv", 10},
+    {"QLinearMatMul", 10},
+    {"QuantizeLinear", 13},
+    {"RandomNormalLike", 99},
+    {"RandomUniformLike", 99},
+    {"Range", 11},
+    {"Resize", 19},
+    {"Upsample", 10},
+};
+
 std::string label(const OpDef& def) {
   return (def.domain.empty() ? "" : std::string(def.domain) + ".") + std::string(def.name);
 }
@@ -262,6 +287,17 @@ TEST(Completeness, NoVersionIsForgotten) {
     // A row may understand definitions from before opset 7 too.
     std::erase_if(listed, [&](int v) { return v < known->second.front(); });
     EXPECT_EQ(listed, known->second);
+  }
+}
+
+TEST(Completeness, NoVersionHasAHalfFormThatItsSchemaForbids) {
+  for (const auto& [name, last] : kFloatOnly) {
+    const OpDef* def = find_op("", name);
+    ASSERT_NE(def, nullptr) << name;
+    for (const int version : def->versions) {
+      const ResolvedOp op{def, version};
+      EXPECT_FALSE(version <= last && op.has_half_form()) << name << " " << version;
+    }
   }
 }
 

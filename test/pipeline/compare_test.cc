@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <string>
 
 #include "lapidary/evaluate.h"
@@ -86,6 +87,48 @@ TEST(CompareLayers, IntegersAreSeenAsWhatTheyStandFor) {
                               [](const LayerError& l) { return l.tensor == "y"; });
   ASSERT_NE(y, layers.end());
   EXPECT_NEAR(y->sqnr_db, 10 * std::log10(30 * 328350.0 / 1500), 1e-9);
+}
+
+/// x [1,8] -> Softmax "y", of floats or as QLinearSoftmax with results of step 1/256; and x times
+/// the identity "z", in integers as a QGemm that gives floats.
+Graph softmax_net(bool on_integers) {
+  Graph graph;
+  graph.set_opset("", 13);
+  graph.set_opset("com.microsoft", 1);
+  GraphBuilder b(graph);
+  const ValueId x = b.input("x", DType::kF32, {1, 8});
+  const ValueId one = b.constant("one", Tensor::scalar(1.0f));
+  const ValueId step = b.constant("step", Tensor::scalar(1.0f / 256));
+  const ValueId zero = b.constant("zero", Tensor::of<uint8_t>({}, std::vector<uint8_t>{0}));
+  Tensor identity(DType::kF32, {8, 8}), bytes(DType::kU8, {8, 8});
+  for (size_t i = 0; i < 64; i += 9)
+    identity.mutable_data<float>()[i] = bytes.mutable_data<uint8_t>()[i] = 1;
+  if (!on_integers) {
+    b.output(b.op("Softmax", {x}, {}, "y"));
+    b.output(b.op("Gemm", {x, b.constant("w", identity)}, {}, "z"));
+  } else {
+    const ValueId q = b.op("QuantizeLinear", {x, one, zero}, {}, "x_quantized");
+    const ValueId y = b.op("QLinearSoftmax", {q, one, zero, step, zero}, {{"opset", int64_t{13}}},
+                           "y_quantized", "com.microsoft");
+    b.output(b.op("DequantizeLinear", {y, step, zero}, {}, "y_dequantized"));
+    b.output(
+        b.op("QGemm", {q, one, zero, b.constant("w", bytes), one, zero}, {}, "z", "com.microsoft"));
+  }
+  infer_types(graph);
+  return graph;
+}
+
+TEST(CompareLayers, EveryIntegerOperatorSaysWhereItsScaleIs) {
+  const Tensor x = counted({1, 8});
+  const auto layers =
+      compare_layers(softmax_net(true), softmax_net(false), dataset_of({{"x", x}}), {});
+  std::map<std::string, double> sqnr_db;
+  for (const LayerError& layer : layers) sqnr_db[layer.tensor] = layer.sqnr_db;
+  ASSERT_TRUE(sqnr_db.contains("y") && sqnr_db.contains("z"));
+  // Errors of at most half a step of 1/256 beside e^0 .. e^7 over their sum (the largest 0.632):
+  // at least 10 log10(0.632^2 / (8 / 512^2)) = 41.
+  EXPECT_GT(sqnr_db["y"], 41);
+  EXPECT_EQ(sqnr_db["z"], 150);  // whole numbers times one
 }
 
 }  // namespace

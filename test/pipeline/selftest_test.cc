@@ -18,9 +18,10 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-/// TensorProto of float32 [1]: dims (field 1), data_type (2), raw_data (9).
-void write_tensor(const fs::path& file, float value) {
-  std::string bytes{0x08, 0x01, 0x10, 0x01, 0x4A, 0x04};
+/// TensorProto of shape [1]: dims (field 1), data_type (2), raw_data (9).
+template <class T>
+void write_tensor(const fs::path& file, T value) {
+  std::string bytes{0x08, 0x01, 0x10, static_cast<char>(DTypeOf<T>::value), 0x4A, sizeof value};
   bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
   std::ofstream(file, std::ios::binary) << bytes;
 }
@@ -34,8 +35,34 @@ void write_case(const fs::path& folder, const std::string& op, float output) {
   b.output(y);
   fs::create_directories(folder / "test_data_set_0");
   save_onnx(graph, folder / "model.onnx");
-  write_tensor(folder / "test_data_set_0/input_0.pb", -1);
+  write_tensor(folder / "test_data_set_0/input_0.pb", -1.0f);
   write_tensor(folder / "test_data_set_0/output_0.pb", output);
+}
+
+constexpr uint16_t kMinusOneBf16 = 0xBF80;
+
+/// y = bfloat16(-1) out of the branches of an If that are said to give `declared`, stored as NumPy
+/// holds it.
+void write_bfloat16_case(const fs::path& folder, DType declared) {
+  auto branch = std::make_shared<Graph>();
+  branch->set_opset("", 13);
+  GraphBuilder b(*branch);
+  const ValueId made =
+      b.op("Cast", {b.constant("c", Tensor::of<float>({1}, {-1}))}, {{"to", int64_t{16}}}, "made");
+  branch->mutable_value(made).type = {declared, std::vector<Dim>{1}};
+  b.output(made);
+  Graph graph;
+  graph.set_opset("", 13);
+  GraphBuilder outer(graph);
+  const std::shared_ptr<const Graph> body = branch;
+  const ValueId y = outer.op("If", {outer.input("x", DType::kBool, {1})},
+                             {{"then_branch", body}, {"else_branch", body}}, "y");
+  graph.mutable_value(y).type = {declared, std::vector<Dim>{1}};
+  outer.output(y);
+  fs::create_directories(folder / "test_data_set_0");
+  save_onnx(graph, folder / "model.onnx");
+  write_tensor(folder / "test_data_set_0/input_0.pb", true);
+  write_tensor(folder / "test_data_set_0/output_0.pb", kMinusOneBf16);
 }
 
 class Selftest : public testing::Test {
@@ -73,6 +100,14 @@ TEST_F(Selftest, FiltersByNameWithOrWithoutFolders) {
   EXPECT_THAT(selftest(root_, {.filter = "test_a*"}).passed, ElementsAre("node/test_abs"));
   EXPECT_THAT(selftest(root_, {.filter = "node/*"}).passed, ElementsAre("node/test_abs"));
   EXPECT_THROW(selftest(root_, {.filter = "nothing"}), Error);
+}
+
+TEST_F(Selftest, StoredBfloat16IsReadAsTheModelDeclaresIt) {
+  write_bfloat16_case(root_ / "test_if_bf16", DType::kBF16);
+  write_bfloat16_case(root_ / "test_if_u16", DType::kU16);
+  const SelftestResult r = selftest(root_, {.filter = "test_if*"});
+  EXPECT_THAT(r.passed, ElementsAre("test_if_bf16"));
+  EXPECT_THAT(r.failed, ElementsAre(HasSubstr("test_if_u16: output 'y' is bfloat16")));
 }
 
 TEST_F(Selftest, SkipsWhatItIsToldTo) {

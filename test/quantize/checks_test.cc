@@ -120,5 +120,26 @@ TEST(Requantize, AFileOfIntegerOperatorsIsNotMadeFloatAgain) {
               HasSubstr("start from the float model"));
 }
 
+TEST(QuantizedModel, IsOneWithAnOpOfIntegersAndScales) {
+  const auto found = [](const std::string& op, const std::string& domain) {
+    Net net;
+    net.graph.set_opset("com.microsoft", 1);
+    net.graph.set_opset("com.example", 1);
+    net.build.output(net.build.op(op, {net.input("x", {1})}, {}, "y", domain));
+    return is_quantized_model(net.graph);
+  };
+  for (const char* op : {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear",
+                         "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
+    EXPECT_TRUE(found(op, "")) << op;
+  for (const char* op :
+       {"QuantizeLinear", "DequantizeLinear", "QGemm", "MatMulIntegerToFloat", "QLinearAdd",
+        "QLinearMul", "QLinearSigmoid", "QLinearLeakyRelu", "QLinearSoftmax", "QLinearConcat",
+        "QLinearWhere", "QLinearAveragePool", "QLinearGlobalAveragePool"}) {
+    EXPECT_TRUE(found(op, "com.microsoft")) << op;
+    EXPECT_FALSE(found(op, "com.example")) << op;
+  }
+  EXPECT_FALSE(found("Conv", ""));
+}
+
 }  // namespace
 }  // namespace lapidary

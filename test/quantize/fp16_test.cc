@@ -108,6 +108,62 @@ TEST(Fp16, IslandsMeetWithOneCastEach) {
   expect_near(run_graph(typed, {{"x", in}})[0], run_graph(graph, {{"x", in}})[0], 4e-3f);
 }
 
+/// x -> Relu -> QuantizeLinear -> QLinearLeakyRelu -> DequantizeLinear -> Tanh -> y
+TEST(Fp16, IntegerOperatorsKeepFloatScales) {
+  Net net;
+  const ValueId x = net.input("x", {Dim::named("N"), 4});
+  const ValueId scale = net.constant("scale", Tensor::of<float>({}, {0.0123f}));
+  const ValueId zero = net.constant("zero", Tensor::of<uint8_t>({}, {128}));
+  const ValueId q = net.op("QuantizeLinear", {net.op("Relu", {x}, "r"), scale, zero}, "q");
+  net.graph.set_opset("com.microsoft", 1);
+  const ValueId l =
+      net.build.op("QLinearLeakyRelu", {q, scale, zero, scale, zero}, {}, "leaky", "com.microsoft");
+  const Graph graph =
+      net.finish({net.op("Tanh", {net.op("DequantizeLinear", {l, scale, zero}, "d")}, "y")});
+  std::vector<KeptFloat> kept;
+  Graph half = convert_to_fp16(graph, {}, &kept);
+  EXPECT_THAT(op_list(half), ElementsAre("Cast", "Relu", "Cast", "QuantizeLinear",
+                                         "com.microsoft.QLinearLeakyRelu", "DequantizeLinear",
+                                         "Cast", "Tanh", "Cast"));
+  EXPECT_EQ(constant_named(half, "scale").dtype(), DType::kF32);
+  ASSERT_EQ(kept.size(), 3u);
+  for (const KeptFloat& k : kept) EXPECT_EQ(k.reason, "has no FP16 form");
+  infer_types(half);
+}
+
+/// Rounded factors would give other sizes, rounded scales other integers.
+TEST(Fp16, WeightsOnlyLeavesWhatAnOpTakesInFloatOnly) {
+  Net net;
+  const ValueId x = net.input("x", {1, 1, 5, 5});
+  const ValueId factors = net.constant("factors", Tensor::of<float>({4}, {1, 1, 1.2f, 1.2f}));
+  const ValueId resized = net.op("Resize", {x, ValueId(), factors}, "resized");
+  const ValueId scales = net.constant("scales", Tensor::of<float>({6}, std::vector(6, 1e-9f)));
+  const ValueId q = net.op("QuantizeLinear", {resized, scales}, "q", {{"axis", int64_t{3}}});
+  const Graph graph =
+      net.finish({net.op("DequantizeLinear", {q, scales}, "y", {{"axis", int64_t{3}}})});
+  std::vector<KeptFloat> kept;
+  const Graph half = convert_to_fp16(graph, {.weights_only = true}, &kept);
+  EXPECT_THAT(op_list(half), ElementsAre("Resize", "QuantizeLinear", "DequantizeLinear"));
+  ASSERT_EQ(kept.size(), 2u);
+  for (const KeptFloat& k : kept) EXPECT_EQ(k.reason, "has no FP16 form");
+}
+
+TEST(Fp16, TheVersionOfAnOpDecides) {
+  // IsInf takes float16 from version 20 on; Celu in none.
+  for (const int64_t opset : {19, 20}) {
+    Net net;
+    net.graph.set_opset("", opset);
+    const ValueId x = net.input("x", {4});
+    const Graph graph = net.finish({net.op("IsInf", {net.op("Celu", {x}, "c")}, "y")});
+    std::vector<KeptFloat> kept;
+    convert_to_fp16(graph, {}, &kept);
+    std::vector<std::string> ops, expected = {"Celu"};
+    for (const KeptFloat& k : kept) ops.push_back(k.op);
+    if (opset < 20) expected.emplace_back("IsInf");
+    EXPECT_EQ(ops, expected) << opset;
+  }
+}
+
 TEST(Fp16, NormalizationStaysFloat) {
   Net net;
   const ValueId x = net.input("x", {Dim::named("N"), 8});

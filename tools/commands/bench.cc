@@ -147,7 +147,7 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
          "--winograd", o->bench.winograd,
          "2 or 4: float 3x3 convolutions by Winograd's F(2x2) or up to F(4x4) where that is "
          "faster; sums round differently (default 0: none)")
-      ->check(CLI::IsMember({0, 2, 4}));
+      ->check(CLI::IsMember(std::vector<int>(kWinogradTiles.begin(), kWinogradTiles.end())));
   sub->add_flag("--layers", o->layers, "Also the time of each step, on the first thread count");
   add_float_options(*sub, o->floats);
   CLI::Option* kernels =

@@ -39,7 +39,6 @@ class Fp16Step : public Step {
                                      .keep_io = params_.keep_io,
                                      .log = context.log},
                                     &context.report.kept_float);
-    context.statistics.reset();
   }
 
   void plan(StepContext& context) const override { run(context); }

@@ -41,7 +41,6 @@ class OptimizeStep : public Step {
     check_batchnorms(context.graph);
     const auto records = run_passes(context.graph, params_.passes, {.log = context.log});
     context.report.passes.insert(context.report.passes.end(), records.begin(), records.end());
-    context.statistics.reset();
   }
 
   void plan(StepContext& context) const override { run(context); }

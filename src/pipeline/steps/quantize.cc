@@ -124,7 +124,7 @@ class QuantizeStep : public Step {
     const Dataset* samples = context.calib_data();
     if (!params_.stats.empty()) {
       context.statistics = Statistics::load(params_.stats);
-    } else if (!context.statistics) {
+    } else {
       context.statistics = calibrate_partly(context.graph, *samples,
                                             {.samples = params_.samples,
                                              .threads = context.threads,
@@ -132,7 +132,9 @@ class QuantizeStep : public Step {
                                              .log = context.log},
                                             needed(context));
     }
-    context.report.provenance.emplace_back("statistics", context.statistics->sha256());
+    auto& provenance = context.report.provenance;
+    std::erase_if(provenance, [](const auto& entry) { return entry.first == "statistics"; });
+    provenance.emplace_back("statistics", context.statistics->sha256());
     QuantizeOptions options = params_;
     options.threads = context.threads;
     options.log = context.log;
