@@ -373,6 +373,25 @@ TEST(MoveSteps, AgreeWithTheReferenceBehindAConvolution) {
     }
 }
 
+TEST(MoveSteps, ResizeRepeatsElementsOnlyByWholeScales) {
+  // Output o takes element floor(o / 2.4): 0, 0.42, 0.83, 1.25. Both scales make 4 elements.
+  for (const float scale : {2.0f, 2.4f}) {
+    Net net;
+    net.graph.set_opset("", 11);
+    const ValueId x = net.input("x", {1, 1, 1, 2});
+    net.inputs["x"] = Tensor::of<float>({1, 1, 1, 2}, {5, 7});
+    const ValueId scales = net.b.constant("s", Tensor::of<float>({4}, {1, 1, 1, scale}));
+    net.output(net.b.op("Resize", {x, net.b.constant("roi", Tensor(DType::kF32, {0})), scales},
+                        {{"coordinate_transformation_mode", std::string("asymmetric")},
+                         {"nearest_mode", std::string("floor")}},
+                        "y"));
+    Executor fast(net.graph);
+    const auto y = fast.run(net.inputs).at("y");
+    EXPECT_TRUE(y.equals(Tensor::of<float>({1, 1, 1, 4}, {5, 5, scale == 2 ? 7.0f : 5.0f, 7})));
+    EXPECT_EQ(fast.steps().back().kernel, scale == 2 ? "copy" : "reference");
+  }
+}
+
 TEST(MoveSteps, SplitGivesEveryPart) {
   Net net;
   const ValueId x = net.b.op("Conv", {net.input("x", {2, 6, 3, 3}), net.weights({6, 6, 1, 1})});
