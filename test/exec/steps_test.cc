@@ -222,6 +222,20 @@ TEST(UnarySteps, AgreeWithTheReference) {
   }
 }
 
+TEST(UnarySteps, NotANumberStays) {
+  for (const std::string op : {"Relu", "LeakyRelu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh",
+                               "Exp", "Erf", "Sqrt", "Log"}) {
+    Net net;
+    net.graph.set_opset("", 14);
+    const ValueId x = net.input("x", {4});
+    net.inputs["x"] = Tensor::of<float>({4}, {1, NAN, 2, -NAN});
+    net.output(net.b.op(op, {x}, {}, "y"));
+    SCOPED_TRACE(op);
+    const auto y = net.expect("", 1e-6).at("y");
+    EXPECT_TRUE(std::isnan(y.data<float>()[1]) && std::isnan(y.data<float>()[3]));
+  }
+}
+
 TEST(UnarySteps, ExponentialAtTheEdges) {
   // e^-100 underflows to 0 (below the smallest normal), e^89 overflows; values from numpy in
   // float32.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <numbers>
@@ -28,11 +29,12 @@ void each(const float* x, float* y, int64_t count, const UnaryParams& p) {
   }
 }
 
+// std::clamp keeps NaN, where fmin and fmax would take the limit.
 float hard_sigmoid(float x, const UnaryParams& p) {
-  return std::fmax(0.0f, std::fmin(1.0f, p.alpha * x + p.beta));
+  return std::clamp(p.alpha * x + p.beta, 0.0f, 1.0f);
 }
 float hard_swish(float x, const UnaryParams&) {
-  return x * std::fmax(0.0f, std::fmin(1.0f, x * (1.0f / 6.0f) + 0.5f));
+  return x * std::clamp(x * (1.0f / 6.0f) + 0.5f, 0.0f, 1.0f);
 }
 float power(float x, const UnaryParams& p) { return std::pow(x, p.alpha); }
 float square(float x, const UnaryParams&) { return x * x; }
