@@ -161,15 +161,20 @@ TEST(QLinearConvStep, WritesOverItsResidualOnlyWhereNobodyReadsIt) {
 TEST(QuantizedSteps, ElementwiseSameBits) {
   for (const DType type : kBoth) {
     for (const std::string op : {"Add", "Mul"})
-      for (const Shape& other : std::vector<Shape>{{2, 18, 5, 4}, {1, 18, 1, 1}, {2, 1, 5, 4}}) {
+      for (const auto& [shape, other] : std::vector<std::pair<Shape, Shape>>{
+               {{2, 18, 5, 4}, {2, 18, 5, 4}},
+               {{2, 18, 5, 4}, {1, 18, 1, 1}},
+               {{2, 18, 5, 4}, {2, 1, 5, 4}},
+               {{2, 18, 41, 39}, {2, 18, 41, 39}},  // work for three threads and more
+               {{2, 18, 41, 39}, {1, 18, 1, 1}}}) {
         QdqNet net(type);
-        const ValueId a = net.input("a", {2, 18, 5, 4}), c = net.input("c", other, 3);
+        const ValueId a = net.input("a", shape), c = net.input("c", other, 3);
         net.output(net.b.op(op, {a, c}), 0.06f);
         net.expect("QLinear" + op, "eltwise_s8");
       }
     for (const std::string op : {"Sigmoid", "LeakyRelu"}) {
       QdqNet net(type);
-      net.output(net.b.op(op, {net.input("x", {2, 18, 5, 4})}), 0.004f, 3);
+      net.output(net.b.op(op, {net.input("x", {2, 18, 41, 39})}), 0.004f, 3);
       net.expect("QLinear" + op, "eltwise_s8");
     }
     QdqNet net(type);
