@@ -60,6 +60,13 @@ TEST_P(ConvF32Row, GivesTheSameBitsOnAnyNumberOfThreads) {
   check_threads(GetParam(), /*depthwise=*/false);
 }
 
+TEST_P(DwF32Row, EqualsTheFormulaWhereItsTilesChange) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(12);
+  for (int i = 0; i < problems(60) && !HasFailure(); ++i)
+    check(GetParam(), dw_f32_kernels().back(), draw_problem(draw, draw_dw_tile_shape(draw)), draw);
+}
+
 TEST_P(DwF32Row, GivesTheSameBitsOnAnyNumberOfThreads) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
   check_threads(GetParam(), /*depthwise=*/true);

@@ -232,6 +232,11 @@ TEST_P(DwS8Row, EqualsTheFormulaOnRandomShapes) {
   check_random(GetParam(), 150, [](Draw& draw) { return draw_shape(draw, true); });
 }
 
+TEST_P(DwS8Row, EqualsTheFormulaWhereItsTilesChange) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  check_random(GetParam(), 120, draw_dw_tile_shape);
+}
+
 TEST_P(DwS8Row, GivesTheSameBitsOnAnyNumberOfThreads) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
   check_threads(GetParam(), [](Draw& draw) { return draw_shape(draw, true); });

@@ -144,6 +144,26 @@ inline ConvShape draw_tile_shape(Draw& draw) {
   return s;
 }
 
+/// A depthwise convolution for tiles over many channels or over many pixels of few.
+inline ConvShape draw_dw_tile_shape(Draw& draw) {
+  ConvShape s;
+  s.kernel_h = s.kernel_w = draw.one_in(6) ? 5 : 3;
+  s.stride_h = draw.in(1, 2);
+  s.stride_w = draw.one_in(4) ? 2 : 1;
+  s.dilation_h = draw.one_in(6) ? 2 : 1;
+  s.dilation_w = s.stride_w == 1 && draw.one_in(4) ? 2 : 1;
+  s.batch = draw.in(1, 2);
+  s.pad_top = draw.in(0, 2);
+  s.pad_left = draw.in(0, 2);
+  s.out_h = draw.in(1, 6);
+  s.out_w = draw.in(1, 40);
+  // Up to two lines and columns of padding, or left over, behind the last window.
+  s.in_h = std::max<int64_t>(1, span_h(s) - s.pad_top + draw.in(-2, 2));
+  s.in_w = std::max<int64_t>(1, span_w(s) - s.pad_left + draw.in(-2, 2));
+  s.groups = s.in_c = s.out_c = draw.one_in(2) ? int64_t{1} << draw.in(0, 3) : draw.in(90, 200);
+  return s;
+}
+
 inline std::string shape_text(const ConvShape& s) {
   return "batch " + std::to_string(s.batch) + " in " + std::to_string(s.in_h) + "x" +
          std::to_string(s.in_w) + "x" + std::to_string(s.in_c) + " out " + std::to_string(s.out_h) +
