@@ -242,6 +242,22 @@ TEST_P(DwS8Row, GivesTheSameBitsOnAnyNumberOfThreads) {
   check_threads(GetParam(), [](Draw& draw) { return draw_shape(draw, true); });
 }
 
+#if defined(__x86_64__)
+TEST(WithoutVbmi, ConvolutionsEqualTheFormula) {
+  LAPIDARY_SKIP_WITHOUT(Isa::kAvx512Vnni);
+  const WithoutVbmi without;
+  const auto check_row = [](std::span<const ConvS8Kernel> kernels, const auto& shape) {
+    const auto row = std::find_if(kernels.begin(), kernels.end(), [](const ConvS8Kernel& k) {
+      return k.row.isa == Isa::kAvx512Vnni;
+    });
+    ASSERT_NE(row, kernels.end());
+    check_random(*row, 60, shape);
+  };
+  check_row(conv_s8_kernels(), [](Draw& draw) { return draw_shape(draw); });
+  check_row(dw_s8_kernels(), [](Draw& draw) { return draw_shape(draw, true); });
+}
+#endif
+
 LAPIDARY_EACH_ROW(ConvS8Row, conv_s8_kernels());
 LAPIDARY_EACH_ROW(DwS8Row, dw_s8_kernels());
 

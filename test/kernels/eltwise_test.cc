@@ -117,8 +117,7 @@ TEST_P(EltwiseS8Row, MulIsTheFormula) {
   }
 }
 
-TEST_P(EltwiseS8Row, LutLooksUpEveryByte) {
-  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+void check_lut(const EltwiseS8Kernel& kernel) {
   Draw draw(23);
   const Array<uint8_t> table = draw.integers<uint8_t>(256, 0, 255);
   for (int i = 0; i < 60; ++i) {
@@ -126,17 +125,24 @@ TEST_P(EltwiseS8Row, LutLooksUpEveryByte) {
     const int64_t x_row = cols + draw.in(0, 1) * 3, y_row = cols + draw.in(0, 1) * 5;
     const Array<uint8_t> x = draw.integers<uint8_t>(rows * x_row, 0, 255);
     Array<uint8_t> y(rows * y_row, 77);
-    GetParam().call->lut({.rows = rows,
-                          .cols = cols,
-                          .x_row = x_row,
-                          .y_row = y_row,
-                          .x = x.data(),
-                          .y = y.data(),
-                          .table = table.data()});
+    kernel.call->lut({.rows = rows,
+                      .cols = cols,
+                      .x_row = x_row,
+                      .y_row = y_row,
+                      .x = x.data(),
+                      .y = y.data(),
+                      .table = table.data()});
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t c = 0; c < y_row; ++c)
         ASSERT_EQ(y[r * y_row + c], c < cols ? table[x[r * x_row + c]] : 77);
   }
+}
+
+TEST_P(EltwiseS8Row, LutLooksUpEveryByte) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  check_lut(GetParam());
+  const WithoutVbmi without;
+  check_lut(GetParam());
 }
 
 class EltwiseF32Row : public testing::TestWithParam<EltwiseF32Kernel> {};

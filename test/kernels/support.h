@@ -184,6 +184,15 @@ inline int clamp_rint(double v, int zero, int lo, int hi) {
   INSTANTIATE_TEST_SUITE_P(Rows, suite, testing::ValuesIn(kernels.begin(), kernels.end()), \
                            [](const auto& info) { return std::string(info.param.row.name); })
 
+/// While it lives, rows for AVX512-VNNI do without VBMI.
+class WithoutVbmi {
+ public:
+  WithoutVbmi() { allow_vbmi(false); }
+  ~WithoutVbmi() { allow_vbmi(true); }
+  WithoutVbmi(const WithoutVbmi&) = delete;
+  WithoutVbmi& operator=(const WithoutVbmi&) = delete;
+};
+
 #define LAPIDARY_SKIP_WITHOUT(isa) \
   if (!cpu_has(isa)) GTEST_SKIP() << "this CPU has no " << isa_name(isa)
 
