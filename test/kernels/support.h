@@ -14,6 +14,7 @@
 
 #include "kernels/conv_shape.h"
 #include "kernels/row.h"
+#include "src/base/isa.h"
 #include "src/base/rng.h"
 
 namespace lapidary::kernels {
