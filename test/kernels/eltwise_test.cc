@@ -29,6 +29,29 @@ Sizes draw_sizes(Draw& draw) {
   return s;
 }
 
+enum class Over { kNeither, kA, kB };
+
+/// Which operand the result is written over: often one where its distances are the result's.
+Over draw_over(Draw& draw, const Grid& g) {
+  if (g.y_row != g.cols || draw.one_in(3)) return Over::kNeither;
+  const bool may_a = g.a_step == 1 && g.a_row == g.cols, may_b = g.b_step == 1 && g.b_row == g.cols;
+  if (may_a && (!may_b || draw.one_in(2))) return Over::kA;
+  return may_b ? Over::kB : Over::kNeither;
+}
+
+/// call(y = 77, or a copy of the operand that it replaces).
+template <class T, class Args>
+Array<T> result_of(void (*call)(const Args&), Args args, const Sizes& s, const Array<T>& a,
+                   const Array<T>& b, Over over) {
+  Array<T> y = over == Over::kA ? a : over == Over::kB ? b : Array<T>(s.y, T{77});
+  args.grid = s.grid;
+  args.a = over == Over::kA ? y.data() : a.data();
+  args.b = over == Over::kB ? y.data() : b.data();
+  args.y = y.data();
+  call(args);
+  return y;
+}
+
 /// y[at] == value(a, b) for the grid's elements, and untouched between them.
 template <class T, class Value>
 int64_t count_differing(const Grid& g, const Array<T>& a, const Array<T>& b, const Array<T>& y,
@@ -54,14 +77,15 @@ TEST_P(EltwiseS8Row, AddIsTheFormula) {
     const Sizes s = draw_sizes(draw);
     const Array<uint8_t> a = draw.integers<uint8_t>(s.a, 0, 255),
                          b = draw.integers<uint8_t>(s.b, 0, 255);
-    Array<uint8_t> y(s.y, 77);
     AddU8 p =
         add_u8(draw.real(0.001f, 0.2f), static_cast<int>(draw.in(0, 255)), draw.real(0.001f, 0.2f),
                static_cast<int>(draw.in(0, 255)), draw.real(0.01f, 0.2f),
                static_cast<int>(draw.in(0, 255)), draw.one_in(2) ? 128 : 0);
     if (draw.one_in(3))
       p.lo = static_cast<int>(draw.in(0, 128)), p.hi = static_cast<int>(draw.in(128, 255));
-    GetParam().call->add({.grid = s.grid, .a = a.data(), .b = b.data(), .y = y.data(), .add = p});
+    AddU8Args args;
+    args.add = p;
+    const auto y = result_of(GetParam().call->add, args, s, a, b, draw_over(draw, s.grid));
     EXPECT_EQ(count_differing<uint8_t>(s.grid, a, b, y, 77,
                                        [&](int u, int v) {
                                          const float left = static_cast<float>(u - p.shift),
@@ -100,12 +124,13 @@ TEST_P(EltwiseS8Row, MulIsTheFormula) {
     const Sizes s = draw_sizes(draw);
     const Array<uint8_t> a = draw.integers<uint8_t>(s.a, 0, 255),
                          b = draw.integers<uint8_t>(s.b, 0, 255);
-    Array<uint8_t> y(s.y, 77);
     const MulU8 p =
         mul_u8(draw.real(0.001f, 0.2f), static_cast<int>(draw.in(0, 255)), draw.real(0.001f, 0.2f),
                static_cast<int>(draw.in(0, 255)), draw.real(0.01f, 0.2f),
                static_cast<int>(draw.in(0, 255)), draw.one_in(2) ? 128 : 0);
-    GetParam().call->mul({.grid = s.grid, .a = a.data(), .b = b.data(), .y = y.data(), .mul = p});
+    MulU8Args args;
+    args.mul = p;
+    const auto y = result_of(GetParam().call->mul, args, s, a, b, draw_over(draw, s.grid));
     EXPECT_EQ(count_differing<uint8_t>(
                   s.grid, a, b, y, 77,
                   [&](int u, int v) {
@@ -191,13 +216,14 @@ TEST_P(EltwiseF32Row, BinaryIsTheFormula) {
     const Sizes s = draw_sizes(draw);
     const Grid& g = s.grid;
     const Array<float> a = draw_reals(draw, s.a), b = draw_reals(draw, s.b);
-    Array<float> y(s.y, 77.0f);
     ActivationF32 act;
     if (draw.one_in(3)) act.slope = 0.25f;
     if (draw.one_in(3)) act.lo = 0.0f;
     if (draw.one_in(3)) act.hi = 6.0f;
-    GetParam().call->binary(
-        {.op = op, .grid = g, .a = a.data(), .b = b.data(), .y = y.data(), .activation = act});
+    BinaryF32Args args;
+    args.op = op;
+    args.activation = act;
+    const auto y = result_of(GetParam().call->binary, args, s, a, b, draw_over(draw, g));
     for (int64_t j = 0; j < y.size(); ++j) {
       const int64_t r = j / g.y_row, c = j % g.y_row;
       const float expected =
