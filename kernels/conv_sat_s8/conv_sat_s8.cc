@@ -6,6 +6,7 @@
 
 #include "kernels/conv_s8/scalar.h"
 #include "kernels/conv_sat_s8/tile.h"
+#include "kernels/families.h"
 #include "kernels/work.h"
 
 namespace lapidary::kernels {
@@ -163,6 +164,7 @@ std::span<const ConvSatS8Kernel> conv_sat_s8_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> conv_sat_s8_rows() { return rows_of(conv_sat_s8_kernels()); }
 
 Choice<ConvSatS8Kernel> select_conv_sat_s8(const ConvShape&) {
   return choose(conv_sat_s8_kernels());

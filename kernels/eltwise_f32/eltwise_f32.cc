@@ -1,5 +1,6 @@
 #include "kernels/eltwise_f32/eltwise_f32.h"
 
+#include "kernels/families.h"
 #include "kernels/scalar.h"
 
 namespace lapidary::kernels {
@@ -53,6 +54,7 @@ std::span<const EltwiseF32Kernel> eltwise_f32_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> eltwise_f32_rows() { return rows_of(eltwise_f32_kernels()); }
 
 Choice<EltwiseF32Kernel> select_eltwise_f32() { return choose(eltwise_f32_kernels()); }
 
