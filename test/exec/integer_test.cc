@@ -183,6 +183,37 @@ TEST(QuantizedSteps, ElementwiseSameBits) {
   }
 }
 
+TEST(QuantizedSteps, SoftmaxGivesOnnxRuntimesBytes) {
+  // ONNX Runtime 1.31.1 of the same node; y_scale 1/256.
+  struct Case {
+    Tensor x, x_zero, y_zero, y;
+  };
+  const Case cases[] = {
+      {Tensor::of<uint8_t>({2, 7},
+                           {171, 206, 5, 206, 120, 131, 161, 73, 250, 13, 71, 98, 146, 104}),
+       Tensor::scalar<uint8_t>(131), Tensor::scalar<uint8_t>(0),
+       Tensor::of<uint8_t>({2, 7}, {32, 92, 0, 92, 7, 10, 24, 1, 238, 0, 1, 2, 10, 3})},
+      {Tensor::of<int8_t>({2, 7},
+                          {-95, -117, -128, -116, -90, 127, -80, 39, 64, -68, -56, -17, -61, 121}),
+       Tensor::scalar<int8_t>(3), Tensor::scalar<int8_t>(-128),
+       Tensor::of<int8_t>({2, 7}, {-128, -128, -128, -128, -128, 126, -127, -111, -92, -127, -127,
+                                   -125, -127, 70})}};
+  for (const Case& c : cases) {
+    Graph graph = new_graph();
+    GraphBuilder b(graph);
+    const ValueId x = b.input("x", c.x.dtype(), {2, 7});
+    b.output(b.op("QLinearSoftmax",
+                  {x, b.constant("xs", Tensor::scalar(0.03f)), b.constant("xz", c.x_zero),
+                   b.constant("ys", Tensor::scalar(1.0f / 256)), b.constant("yz", c.y_zero)},
+                  {{"axis", int64_t{-1}}, {"opset", int64_t{13}}}, "y", "com.microsoft"));
+    Executor fast(graph);
+    EXPECT_TRUE(fast.run({{"x", c.x}}).at("y").equals(c.y)) << dtype_name(c.x.dtype());
+    bool found = false;
+    for (const StepInfo& step : fast.steps()) found = found || step.kernel == "softmax_u8";
+    EXPECT_TRUE(found);
+  }
+}
+
 TEST(QuantizedSteps, PoolsAndConcatSameBits) {
   for (const DType type : kBoth) {
     {
