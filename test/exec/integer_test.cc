@@ -505,9 +505,13 @@ TEST(QuantizedSteps, MatrixProductsSameBits) {
       net.output(net.b.op("MatMul", {net.input("x", {2, 3, 37}), net.weights({37, 22}, 1)}), 0.2f);
       net.expect("QLinearMatMul", "conv_s8");
     }
-    {
+    // Two computed matrices: more products than threads, and one and two with work for all.
+    for (const auto& [left, right] :
+         std::vector<std::pair<Shape, Shape>>{{{2, 3, 7, 20}, {1, 3, 20, 9}},
+                                              {{1, 1, 97, 61}, {1, 1, 61, 83}},
+                                              {{2, 97, 61}, {61, 83}}}) {
       QdqNet net(type);
-      const ValueId a = net.input("a", {2, 3, 7, 20}), c = net.input("c", {1, 3, 20, 9}, 5);
+      const ValueId a = net.input("a", left), c = net.input("c", right, 5);
       net.output(net.b.op("MatMul", {a, c}), 0.4f);
       net.expect("QLinearMatMul", "conv_s8");
     }
