@@ -249,6 +249,55 @@ TEST_P(EltwiseF32Row, UnaryIsTheActivation) {
   }
 }
 
+TEST_P(EltwiseF32Row, HardSigmoidIsTheFormula) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(26);
+  for (const bool times_x : {false, true})
+    for (const int64_t count : {1, 15, 133}) {
+      const Array<float> x = draw_reals(draw, count);
+      const float alpha = draw.real(0.1f, 0.5f), beta = draw.real(0.1f, 0.9f);
+      Array<float> y(count + 1, 77.0f);
+      GetParam().call->hard_sigmoid({.count = count,
+                                     .x = x.data(),
+                                     .y = y.data(),
+                                     .alpha = alpha,
+                                     .beta = beta,
+                                     .times_x = times_x});
+      for (int64_t i = 0; i < count; ++i) {
+        const float linear = alpha * x[i] + beta;
+        const float h = std::isnan(linear) ? NAN : std::min(1.0f, std::max(0.0f, linear));
+        ASSERT_TRUE(same(times_x ? h * x[i] : h, y[i])) << x[i] << " gives " << y[i];
+      }
+      ASSERT_EQ(y[count], 77.0f);
+    }
+}
+
+TEST_P(EltwiseF32Row, AffineIsTheFormula) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(27);
+  for (int i = 0; i < 60; ++i) {
+    const int64_t rows = draw.in(1, 5), cols = draw.in(1, 70), step = draw.in(0, 1);
+    const bool over = draw.one_in(2);
+    const Array<float> x = draw_reals(draw, rows * cols);
+    const Array<float> a = draw.reals(cols, -2, 2), b = draw.reals(cols, -2, 2);
+    Array<float> y = over ? x : Array<float>(rows * cols, 77.0f);
+    AffineF32Args args;
+    args.rows = rows;
+    args.cols = cols;
+    args.a_step = step;
+    args.x = over ? y.data() : x.data();
+    args.a = a.data();
+    args.b = b.data();
+    args.y = y.data();
+    if (draw.one_in(2)) args.activation = {.slope = 0.25f, .lo = -3, .hi = 6};
+    GetParam().call->affine(args);
+    for (int64_t j = 0; j < rows * cols; ++j) {
+      const int64_t c = j % cols * step;
+      ASSERT_TRUE(same(activate(a[c] * x[j] + b[c], args.activation), y[j])) << x[j];
+    }
+  }
+}
+
 LAPIDARY_EACH_ROW(EltwiseS8Row, eltwise_s8_kernels());
 LAPIDARY_EACH_ROW(EltwiseF32Row, eltwise_f32_kernels());
 
