@@ -78,7 +78,7 @@ class ConvF32Im2colRow : public testing::TestWithParam<ConvF32Kernel> {};
 TEST_P(ConvF32Im2colRow, EqualsTheFormulaOnRandomShapes) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
   Draw draw(10);
-  for (int i = 0; i < 100 && !HasFailure(); ++i)
+  for (int i = 0; i < problems(100) && !HasFailure(); ++i)
     check(GetParam(), conv_f32_kernels().back(), draw_problem(draw, draw_shape(draw, false)), draw);
 }
 
