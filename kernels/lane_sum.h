@@ -14,7 +14,10 @@ constexpr int64_t kSumLanes = 16;
 template <class Term>
 float lane_sum(int64_t count, const Term& term) {
   float lanes[kSumLanes] = {};
-  for (int64_t i = 0; i < count; ++i) lanes[i % kSumLanes] += term(i);
+  int64_t i = 0;
+  for (; i + kSumLanes <= count; i += kSumLanes)
+    for (int64_t l = 0; l < kSumLanes; ++l) lanes[l] += term(i + l);
+  for (int64_t l = 0; i < count; ++i, ++l) lanes[l] += term(i);
   for (int64_t half = kSumLanes / 2; half > 0; half /= 2)
     for (int64_t l = 0; l < half; ++l) lanes[l] += lanes[l + half];
   return lanes[0];

@@ -23,13 +23,15 @@ enum class ExecutorKind {
 enum class FloatArithmetic {
   kF32,   ///< FP32; FP16 in the file is how constants are stored, and where they multiply as they
           ///< are they stay FP16 in memory
-  kBf16,  ///< convolutions and products by constant matrices multiply BF16 (both factors rounded
-          ///< half to even), their sums and everything else FP32
+  kBf16,  ///< convolutions, transposed ones too, and products by constant matrices multiply BF16
+          ///< (both factors rounded half to even); FP32 stay their sums, depthwise convolutions,
+          ///< those of groups with an odd number of channels and everything else
   kF16,   ///< every input, constant and op's result is rounded to FP16, sums FP32, as FP16 hardware
           ///< computes; of a file with FP16 values only those, of others after graph optimization
           ///< (BatchNormalization folded, MatMul and the Add of a bias one op). Computed by FP32
           ///< kernels: its time is not that of such hardware
-  kF16Storage,  ///< kF32 with the constants that convolutions and products read rounded to FP16
+  kF16Storage,  ///< kF32 with the constants that convolutions (but depthwise ones) and products
+                ///< read rounded to FP16
 };
 
 /// "float32", "bfloat16", "float16", "float16 storage".
@@ -73,7 +75,7 @@ struct ExecOptions {
 struct StepInfo {
   std::vector<std::string> nodes;  ///< node keys, the first names the step
   std::string op;
-  std::string kernel;     ///< "conv_s8/avx512vnni_14x32", "reference"
+  std::string kernel;     ///< "conv_s8_avx512vnni", "reference"
   std::string precision;  ///< what is multiplied, or the type: "int8", "float32", "bfloat16", ...
   int64_t macs = 0;
   int64_t parameters = 0;

@@ -11,8 +11,9 @@
 #include "src/base/parallel.h"
 #include "src/base/rng.h"
 
-// What `bench --kernels` times: families.def lists the families, each kernels/<family>/bench.cc
-// says on which shapes its rows run and how they are called. A row of a kernels.def needs nothing.
+// What `bench --kernels` times: kernels/families.def lists the families, each
+// kernels/<family>/bench.cc says on which shapes its rows run and how they are called. A row of a
+// kernels.def needs nothing.
 namespace lapidary::kernels {
 
 /// The limit that a case is held against.
@@ -42,9 +43,9 @@ struct BenchCase {
   std::function<std::vector<BenchRun>(int threads)> prepare = {};
 };
 
-#define LAPIDARY_BENCH_FAMILY(name) std::vector<BenchCase> name##_bench();
-#include "kernels/bench/families.def"
-#undef LAPIDARY_BENCH_FAMILY
+#define LAPIDARY_FAMILY(name) std::vector<BenchCase> name##_bench();
+#include "kernels/families.def"
+#undef LAPIDARY_FAMILY
 
 struct BenchFamily {
   std::string_view name;

@@ -4,9 +4,9 @@ namespace lapidary::kernels {
 
 std::vector<BenchFamily> bench_families() {
   return {
-#define LAPIDARY_BENCH_FAMILY(name) {#name, name##_bench},
-#include "kernels/bench/families.def"
-#undef LAPIDARY_BENCH_FAMILY
+#define LAPIDARY_FAMILY(name) {#name, name##_bench},
+#include "kernels/families.def"
+#undef LAPIDARY_FAMILY
   };
 }
 

@@ -6,6 +6,7 @@
 #include "kernels/conv_bf16/pack.h"
 #include "kernels/conv_f32/scalar.h"
 #include "kernels/conv_f32/weights.h"
+#include "kernels/families.h"
 #include "src/base/half.h"
 
 namespace lapidary::kernels {
@@ -83,6 +84,7 @@ std::span<const ConvF32Kernel> conv_bf16_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> conv_bf16_rows() { return rows_of(conv_bf16_kernels()); }
 
 Choice<ConvF32Kernel> select_conv_bf16(const ConvShape& s) {
   const bool whole_pairs = s.groups == 1 || s.in_c / s.groups % 2 == 0;

@@ -53,5 +53,27 @@ struct RoundBf16<Avx512> {
 };
 #endif
 
+#if defined(__aarch64__)
+template <>
+struct RoundBf16<Neon> {
+  /// The first n of 4; n >= 4: all.
+  LAPIDARY_INLINE void store(uint16_t* p, float32x4_t v, int64_t n) {
+    const uint32x4_t u = vreinterpretq_u32_f32(v), high = vshrq_n_u32(u, 16);
+    const uint32x4_t magnitude = vandq_u32(u, vdupq_n_u32(0x7FFFFFFF));
+    const uint32x4_t odd = vandq_u32(high, vdupq_n_u32(1));
+    uint32x4_t y = vshrq_n_u32(vaddq_u32(vaddq_u32(u, vdupq_n_u32(0x7FFF)), odd), 16);
+    y = vbslq_u32(vcgtq_u32(magnitude, vdupq_n_u32(0x7F800000)), vorrq_u32(high, vdupq_n_u32(0x40)),
+                  y);
+    y = vbslq_u32(vcltq_u32(magnitude, vdupq_n_u32(0x00800000)),
+                  vandq_u32(high, vdupq_n_u32(0x8000)), y);
+    const uint16x4_t words = vmovn_u32(y);
+    if (n >= 4) return vst1_u16(p, words);
+    if (n > 0) vst1_lane_u16(p, words, 0);
+    if (n > 1) vst1_lane_u16(p + 1, words, 1);
+    if (n > 2) vst1_lane_u16(p + 2, words, 2);
+  }
+};
+#endif
+
 }  // namespace
 }  // namespace lapidary::kernels

@@ -6,6 +6,7 @@
 #include "kernels/conv_f16w/pack.h"
 #include "kernels/conv_f32/scalar.h"
 #include "kernels/conv_f32/weights.h"
+#include "kernels/families.h"
 #include "src/base/half.h"
 
 namespace lapidary::kernels {
@@ -70,6 +71,7 @@ std::span<const ConvF32Kernel> conv_f16w_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> conv_f16w_rows() { return rows_of(conv_f16w_kernels()); }
 
 Choice<ConvF32Kernel> select_conv_f16w(const ConvShape&) { return choose(conv_f16w_kernels()); }
 

@@ -1,6 +1,7 @@
 #include "kernels/conv_f32/conv_f32.h"
 
 #include "kernels/conv_f32/weights.h"
+#include "kernels/families.h"
 #include "kernels/scalar.h"
 #include "kernels/work.h"
 
@@ -93,6 +94,7 @@ std::span<const ConvF32Kernel> conv_f32_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> conv_f32_rows() { return rows_of(conv_f32_kernels()); }
 
 Choice<ConvF32Kernel> select_conv_f32(const ConvShape&) { return choose(conv_f32_kernels()); }
 

@@ -11,6 +11,7 @@ struct UnitsF32<Neon> {
   using Vec = float32x4_t;
   using Units = float32x4_t;
   static constexpr int kUnits = 4;
+  static constexpr int64_t kWeightBytes = 16;
 
   LAPIDARY_INLINE Units load_units(const char* p) {
     return vld1q_f32(reinterpret_cast<const float*>(p));

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels/conv_f32/weights.h"
+#include "kernels/families.h"
 #include "kernels/gemm_f32/gemm_f32.h"
 #include "kernels/work.h"
 
@@ -140,5 +141,6 @@ std::span<const ConvF32Kernel> conv_f32_im2col_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> conv_f32_im2col_rows() { return rows_of(conv_f32_im2col_kernels()); }
 
 }  // namespace lapidary::kernels

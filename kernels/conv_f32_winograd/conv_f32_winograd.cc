@@ -2,6 +2,7 @@
 
 #include "kernels/conv_f32_winograd/pack.h"
 #include "kernels/conv_f32_winograd/transform.h"
+#include "kernels/families.h"
 #include "kernels/scalar.h"
 #include "kernels/work.h"
 #include "src/base/fail.h"
@@ -128,6 +129,7 @@ std::span<const ConvF32Kernel> conv_f32_winograd2_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> conv_f32_winograd2_rows() { return rows_of(conv_f32_winograd2_kernels()); }
 
 std::span<const ConvF32Kernel> conv_f32_winograd4_kernels() {
   static const ConvF32Kernel kKernels[] = {
@@ -140,6 +142,7 @@ std::span<const ConvF32Kernel> conv_f32_winograd4_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> conv_f32_winograd4_rows() { return rows_of(conv_f32_winograd4_kernels()); }
 
 Choice<ConvF32Kernel> select_conv_f32_winograd(const ConvShape& shape, int64_t m) {
   LAPIDARY_CHECK(takes_winograd(shape) && (m == 2 || m == 4));

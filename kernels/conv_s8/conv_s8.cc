@@ -1,6 +1,7 @@
 #include "kernels/conv_s8/conv_s8.h"
 
 #include "kernels/conv_s8/scalar.h"
+#include "kernels/families.h"
 #include "kernels/work.h"
 
 namespace lapidary::kernels {
@@ -91,6 +92,7 @@ std::span<const ConvS8Kernel> conv_s8_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> conv_s8_rows() { return rows_of(conv_s8_kernels()); }
 
 Choice<ConvS8Kernel> select_conv_s8(const ConvShape&) { return choose(conv_s8_kernels()); }
 

@@ -251,7 +251,7 @@ __attribute__((noinline)) void finish_sums(const IgemmTile& t, int64_t pixels, c
     return;
   }
 #if defined(__AVX512VNNI__)
-  if (p.residual.data == nullptr && has_vbmi()) {
+  if (p.residual.data == nullptr && vbmi_enabled()) {
     const auto store = p.lo >= 128 ? requantize_by_table<NV, true> : requantize_by_table<NV, false>;
     return store(p, packed, t.at, pixels, t.channels, acc, y, y_stride);
   }

@@ -12,6 +12,7 @@ struct Policy : PolicyS8<Neon, BytesSource> {
     int16x8_t first, last;  ///< of elements 0 and 1, 2 and 3
   };
   static constexpr int kUnits = 2;
+  static constexpr int64_t kWeightBytes = 16;
   static constexpr IgemmTraits kTraits = {
       .lanes = 4, .registers = 32, .order = UnitOrder::kElements};
 

@@ -9,6 +9,7 @@ namespace {
 struct Policy : PolicyS8<Neon, BytesSource> {
   using Units = int8x16_t;
   static constexpr int kUnits = 4;
+  static constexpr int64_t kWeightBytes = 16;
   static constexpr IgemmTraits kTraits = {.lanes = 4, .registers = 32};
 
   LAPIDARY_INLINE Units load_units(const char* p) {

@@ -6,6 +6,7 @@
 
 #include "kernels/conv_s8/scalar.h"
 #include "kernels/conv_sat_s8/tile.h"
+#include "kernels/families.h"
 #include "kernels/work.h"
 
 namespace lapidary::kernels {
@@ -68,8 +69,9 @@ void gather(const ConvS8Args& p, int64_t pixel, int64_t g, uint8_t* to) {
   }
 }
 
-int32_t sum(const uint8_t* x, int64_t count) {
-  int32_t total = 0;
+/// Wraps.
+uint32_t sum(const uint8_t* x, int64_t count) {
+  uint32_t total = 0;
   for (int64_t i = 0; i < count; ++i) total += x[i];
   return total;
 }
@@ -101,14 +103,13 @@ void store_tile(const ConvS8Args& p, const PackedS8View& packed, const SatTile& 
   const ConvShape& s = p.shape;
   const int64_t group_c = s.out_c / s.groups;
   for (int64_t m = 0; m < t.rows; ++m) {
-    const int32_t x_sum =
+    const uint32_t x_sum =
         packed.head->has_zero_points != 0 ? sum(t.x + m * t.quads * 4, filter_size(s)) : 0;
     for (int64_t c = c_begin; c < group_c && c < c_begin + kSatColumns; ++c) {
       const int64_t at = g * packed.head->group_stride + c;
-      const uint32_t acc =
-          static_cast<uint32_t>(t.acc[m * kSatColumns + c - c_begin]) +
-          static_cast<uint32_t>(packed.bias[at]) -
-          static_cast<uint32_t>(packed.zero_points[at]) * static_cast<uint32_t>(x_sum);
+      const uint32_t acc = static_cast<uint32_t>(t.acc[m * kSatColumns + c - c_begin]) +
+                           static_cast<uint32_t>(packed.bias[at]) -
+                           static_cast<uint32_t>(packed.zero_points[at]) * x_sum;
       store_value(p, packed, static_cast<int32_t>(acc), pixel + m, g * group_c + c, at);
     }
   }
@@ -163,6 +164,7 @@ std::span<const ConvSatS8Kernel> conv_sat_s8_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> conv_sat_s8_rows() { return rows_of(conv_sat_s8_kernels()); }
 
 Choice<ConvSatS8Kernel> select_conv_sat_s8(const ConvShape&) {
   return choose(conv_sat_s8_kernels());

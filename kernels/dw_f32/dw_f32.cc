@@ -2,6 +2,7 @@
 
 #include "kernels/conv_f32/weights.h"
 #include "kernels/dw_f32/pack.h"
+#include "kernels/families.h"
 #include "kernels/scalar.h"
 #include "kernels/work.h"
 #include "src/base/fail.h"
@@ -98,6 +99,7 @@ std::span<const ConvF32Kernel> dw_f32_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> dw_f32_rows() { return rows_of(dw_f32_kernels()); }
 
 Choice<ConvF32Kernel> select_dw_f32(const ConvShape& shape) {
   LAPIDARY_CHECK(is_depthwise(shape));

@@ -5,6 +5,7 @@
 #include "kernels/conv_s8/scalar.h"
 #include "kernels/depthwise/square.h"
 #include "kernels/dw_s8/pack.h"
+#include "kernels/families.h"
 #include "kernels/work.h"
 #include "src/base/fail.h"
 
@@ -151,6 +152,7 @@ std::span<const ConvS8Kernel> dw_s8_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> dw_s8_rows() { return rows_of(dw_s8_kernels()); }
 
 Choice<ConvS8Kernel> select_dw_s8(const ConvShape& shape) {
   LAPIDARY_CHECK(is_depthwise(shape));

@@ -5,7 +5,8 @@ namespace lapidary::kernels {
 
 using Rows = EltwiseF32<Avx512>;
 extern const EltwiseF32Functions eltwise_f32_avx512;
-const EltwiseF32Functions eltwise_f32_avx512 = {Rows::binary, Rows::unary};
+const EltwiseF32Functions eltwise_f32_avx512 = {Rows::binary, Rows::unary, Rows::hard_sigmoid,
+                                                Rows::affine};
 
 }  // namespace lapidary::kernels
 #endif

@@ -1,5 +1,6 @@
 #include "kernels/eltwise_f32/eltwise_f32.h"
 
+#include "kernels/families.h"
 #include "kernels/scalar.h"
 
 namespace lapidary::kernels {
@@ -36,13 +37,27 @@ void unary(const UnaryF32Args& p) {
   for (int64_t i = 0; i < p.count; ++i) p.y[i] = activate(p.x[i], p.activation);
 }
 
+void hard_sigmoid(const HardSigmoidF32Args& p) {
+  for (int64_t i = 0; i < p.count; ++i) {
+    const float h = activate(p.alpha * p.x[i] + p.beta, {.lo = 0, .hi = 1});
+    p.y[i] = p.times_x ? h * p.x[i] : h;
+  }
+}
+
+void affine(const AffineF32Args& p) {
+  for (int64_t r = 0; r < p.rows; ++r)
+    for (int64_t c = 0; c < p.cols; ++c)
+      p.y[r * p.cols + c] =
+          activate(p.a[c * p.a_step] * p.x[r * p.cols + c] + p.b[c * p.a_step], p.activation);
+}
+
 }  // namespace
 
 #define LAPIDARY_KERNEL(isa, name, types, tile, tolerance) extern const EltwiseF32Functions name;
 #include "kernels/eltwise_f32/kernels.def"
 #undef LAPIDARY_KERNEL
 
-const EltwiseF32Functions eltwise_f32_scalar = {binary, unary};
+const EltwiseF32Functions eltwise_f32_scalar = {binary, unary, hard_sigmoid, affine};
 
 std::span<const EltwiseF32Kernel> eltwise_f32_kernels() {
   static const EltwiseF32Kernel kKernels[] = {
@@ -53,6 +68,7 @@ std::span<const EltwiseF32Kernel> eltwise_f32_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> eltwise_f32_rows() { return rows_of(eltwise_f32_kernels()); }
 
 Choice<EltwiseF32Kernel> select_eltwise_f32() { return choose(eltwise_f32_kernels()); }
 

@@ -34,9 +34,32 @@ struct UnaryF32Args {
   ActivationF32 activation;
 };
 
+/// y[i] = h(x[i]), or h(x[i]) x[i] where `times_x`; h(x) = min(1, max(0, alpha x + beta)), each
+/// step rounded to float32, NaN stays NaN: HardSigmoid, and HardSwish with 1/6, 1/2.
+struct HardSigmoidF32Args {
+  int64_t count = 0;
+  const float* x = nullptr;
+  float* y = nullptr;  ///< may be x
+  float alpha = 0.2f, beta = 0.5f;
+  bool times_x = false;
+};
+/// y[r, c] = activation(a[c] x[r, c] + b[c]), product and sum each rounded to float32; rows of
+/// `cols` elements, one after the other. a_step 0: a[0] and b[0] for all.
+struct AffineF32Args {
+  int64_t rows = 1, cols = 0;
+  int64_t a_step = 1;  ///< of a and b: 0 or 1
+  const float* x = nullptr;
+  const float* a = nullptr;
+  const float* b = nullptr;
+  float* y = nullptr;  ///< may be x
+  ActivationF32 activation;
+};
+
 struct EltwiseF32Functions {
   void (*binary)(const BinaryF32Args&);
   void (*unary)(const UnaryF32Args&);
+  void (*hard_sigmoid)(const HardSigmoidF32Args&);
+  void (*affine)(const AffineF32Args&);
 };
 struct EltwiseF32Kernel {
   RowInfo row;

@@ -78,6 +78,26 @@ struct EltwiseF32 {
     for (int64_t i = 0; i < p.count; i += V::kLanes)
       V::store(p.y + i, act(V::load(p.x + i)), p.count - i);
   }
+  static void hard_sigmoid(const HardSigmoidF32Args& p) {
+    const auto alpha = V::set(p.alpha), beta = V::set(p.beta);
+    const auto zero = V::set(0.0f), one = V::set(1.0f);
+    for (int64_t i = 0; i < p.count; i += V::kLanes) {
+      const auto x = V::load(p.x + i);
+      auto h = V::min(one, V::max(zero, V::add(V::mul(alpha, x), beta)));
+      if (p.times_x) h = V::mul(h, x);
+      V::store(p.y + i, h, p.count - i);
+    }
+  }
+  static void affine(const AffineF32Args& p) {
+    const ActivationVectors<V> act(p.activation);
+    for (int64_t r = 0; r < p.rows; ++r)
+      for (int64_t c = 0; c < p.cols; c += V::kLanes) {
+        const int64_t at = r * p.cols + c;
+        const auto product = V::mul(load_step<V>(p.a, p.a_step, c), V::load(p.x + at));
+        const auto v = V::add(product, load_step<V>(p.b, p.a_step, c));
+        V::store(p.y + at, act(v), p.cols - c);
+      }
+  }
 };
 
 }  // namespace

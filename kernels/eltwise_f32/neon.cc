@@ -5,7 +5,8 @@ namespace lapidary::kernels {
 
 using Rows = EltwiseF32<Neon>;
 extern const EltwiseF32Functions eltwise_f32_neon;
-const EltwiseF32Functions eltwise_f32_neon = {Rows::binary, Rows::unary};
+const EltwiseF32Functions eltwise_f32_neon = {Rows::binary, Rows::unary, Rows::hard_sigmoid,
+                                              Rows::affine};
 
 }  // namespace lapidary::kernels
 #endif

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/families.h"
 #include "kernels/scalar.h"
 
 namespace lapidary::kernels {
@@ -66,6 +67,7 @@ std::span<const EltwiseS8Kernel> eltwise_s8_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> eltwise_s8_rows() { return rows_of(eltwise_s8_kernels()); }
 
 Choice<EltwiseS8Kernel> select_eltwise_s8() { return choose(eltwise_s8_kernels()); }
 

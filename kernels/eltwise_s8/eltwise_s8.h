@@ -49,7 +49,7 @@ struct MulU8Args {
   Grid grid;
   const uint8_t* a = nullptr;
   const uint8_t* b = nullptr;
-  uint8_t* y = nullptr;
+  uint8_t* y = nullptr;  ///< may be a or b where the distances agree
   MulU8 mul;
 };
 /// y[r*y_row + c] = table[x[r*x_row + c]]: any function of one 8-bit input (requantization,

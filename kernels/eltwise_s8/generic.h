@@ -2,6 +2,7 @@
 
 #include "kernels/scalar.h"
 #include "kernels/simd.h"
+#include "src/base/isa.h"
 
 namespace lapidary::kernels {
 namespace {
@@ -81,9 +82,9 @@ void mul_row(const uint8_t* a, int64_t a_step, const uint8_t* b, int64_t b_step,
 }
 
 #if defined(__AVX512VNNI__)
-// VNNI does not imply VBMI (Cascade Lake): files for it are not compiled for VBMI, and ask.
+// VNNI does not imply VBMI (Cascade Lake): files for it are not compiled for VBMI, and ask
+// vbmi_enabled().
 #define LAPIDARY_VBMI __attribute__((target("avx512vbmi")))
-LAPIDARY_INLINE bool has_vbmi() { return __builtin_cpu_supports("avx512vbmi"); }
 
 /// A table in registers: half of it where every index is 128 or more.
 template <bool kUpper>
@@ -130,7 +131,7 @@ template <class V>
 void lut_row(const uint8_t* x, uint8_t* y, int64_t n, const uint8_t* table,
              [[maybe_unused]] int least = 0) {
 #if defined(__AVX512VNNI__)
-  if (has_vbmi())
+  if (vbmi_enabled())
     return least >= 128 ? lut_row_vbmi<true>(x, y, n, table) : lut_row_vbmi<false>(x, y, n, table);
 #endif
   int64_t i = 0;

@@ -1,6 +1,7 @@
 #include "kernels/exp_f32/exp_f32.h"
 
 #include "kernels/exp_f32/scalar.h"
+#include "kernels/families.h"
 
 namespace lapidary::kernels {
 
@@ -42,6 +43,7 @@ std::span<const ExpF32Kernel> exp_f32_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> exp_f32_rows() { return rows_of(exp_f32_kernels()); }
 
 Choice<ExpF32Kernel> select_exp_f32() { return choose(exp_f32_kernels()); }
 

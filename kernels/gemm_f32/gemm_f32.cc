@@ -1,5 +1,6 @@
 #include "kernels/gemm_f32/gemm_f32.h"
 
+#include "kernels/families.h"
 #include "kernels/gemm_f32/pack.h"
 #include "kernels/scalar.h"
 #include "kernels/work.h"
@@ -70,6 +71,7 @@ std::span<const GemmF32Kernel> gemm_f32_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> gemm_f32_rows() { return rows_of(gemm_f32_kernels()); }
 
 Choice<GemmF32Kernel> select_gemm_f32(const GemmF32Shape&) { return choose(gemm_f32_kernels()); }
 

@@ -6,7 +6,8 @@
 // are loaded together, and each is picked by its index. A policy then also gives
 //   Units, kUnits                  a pixel's inputs of kUnits units, in a register
 //   load_units(p), load_unit(p)    kUnits of them, or one (the first)
-//   Weights, load_weights(p)       lanes of weights of one unit, as `multiply` wants them
+//   load_weights(p), kWeightBytes  a vector's weights of one unit, as `multiply` wants them; where
+//                                  they lie
 //   multiply<U>(acc, x, w)         acc + the products of unit U of x
 namespace lapidary::kernels {
 namespace {
@@ -16,7 +17,7 @@ LAPIDARY_INLINE void multiply_unit(const typename P::Units (&x)[MR], const char*
                                    typename P::Vec (&acc)[MR][NV]) {
 #pragma GCC unroll 4
   for (int v = 0; v < NV; ++v) {
-    const auto weights = P::load_weights(w + v * static_cast<int64_t>(sizeof(typename P::Vec)));
+    const auto weights = P::load_weights(w + v * P::kWeightBytes);
 #pragma GCC unroll 8
     for (int m = 0; m < MR; ++m) acc[m][v] = P::template multiply<U>(acc[m][v], x[m], weights);
   }

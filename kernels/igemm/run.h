@@ -238,24 +238,24 @@ IgemmChunk next_chunk(const ConvShape& s, const IgemmPlan& p, const typename P::
   return c;
 }
 
-/// sums[pixel] = sum of the filter's inputs of group g, for every pixel of the chunk.
+/// sums[pixel] = sum of the filter's inputs of group g, for every pixel of the chunk; wraps.
 template <class P>
 void sum_inputs(const ConvShape& s, const IgemmPlan& p, const IgemmChunk& c, int64_t group_offset,
                 int32_t* sums) {
   using Element = typename P::Element;
   for (int64_t row = 0; row < c.rows; ++row) {
     for (int64_t m = 0; m < c.pixels; ++m) {
-      int32_t sum = 0;
+      uint32_t sum = 0;
       for (int64_t sy = 0; sy < p.segments_y; ++sy) {
         for (int64_t sx = 0; sx < p.segments_x; ++sx) {
           const char* a = c.a + group_offset + row * c.a_row + m * c.a_pixel +
                           sy * s.dilation_h * c.a_line +
                           sx * s.dilation_w * s.in_c * static_cast<int64_t>(sizeof(Element));
           const auto* x = reinterpret_cast<const Element*>(a);
-          for (int64_t i = 0; i < p.segment_elements; ++i) sum += static_cast<int32_t>(x[i]);
+          for (int64_t i = 0; i < p.segment_elements; ++i) sum += static_cast<uint32_t>(x[i]);
         }
       }
-      *sums++ = sum;
+      *sums++ = static_cast<int32_t>(sum);
     }
   }
 }

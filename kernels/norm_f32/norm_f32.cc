@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/families.h"
 #include "kernels/lane_sum.h"
 #include "kernels/scalar.h"
 
@@ -50,6 +51,7 @@ std::span<const NormF32Kernel> norm_f32_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> norm_f32_rows() { return rows_of(norm_f32_kernels()); }
 
 Choice<NormF32Kernel> select_norm_f32() { return choose(norm_f32_kernels()); }
 

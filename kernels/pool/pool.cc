@@ -1,5 +1,6 @@
 #include "kernels/pool/pool.h"
 
+#include "kernels/families.h"
 #include "kernels/pool/window.h"
 #include "kernels/scalar.h"
 
@@ -73,6 +74,7 @@ std::span<const PoolKernel> pool_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> pool_rows() { return rows_of(pool_kernels()); }
 
 Choice<PoolKernel> select_pool() { return choose(pool_kernels()); }
 

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "kernels/families.h"
+
 namespace lapidary::kernels {
 
 namespace {
@@ -56,5 +58,6 @@ std::span<const ProbeKernel> probe_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> probe_rows() { return rows_of(probe_kernels()); }
 
 }  // namespace lapidary::kernels

@@ -1,5 +1,6 @@
 #include "kernels/quantize/quantize.h"
 
+#include "kernels/families.h"
 #include "kernels/scalar.h"
 
 namespace lapidary::kernels {
@@ -55,6 +56,7 @@ std::span<const QuantizeKernel> quantize_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> quantize_rows() { return rows_of(quantize_kernels()); }
 
 Choice<QuantizeKernel> select_quantize() { return choose(quantize_kernels()); }
 

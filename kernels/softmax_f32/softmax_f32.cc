@@ -1,6 +1,7 @@
 #include "kernels/softmax_f32/softmax_f32.h"
 
 #include "kernels/exp_f32/scalar.h"
+#include "kernels/families.h"
 #include "kernels/lane_sum.h"
 
 namespace lapidary::kernels {
@@ -43,6 +44,7 @@ std::span<const SoftmaxF32Kernel> softmax_f32_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> softmax_f32_rows() { return rows_of(softmax_f32_kernels()); }
 
 Choice<SoftmaxF32Kernel> select_softmax_f32() { return choose(softmax_f32_kernels()); }
 

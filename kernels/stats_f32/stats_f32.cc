@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "kernels/families.h"
+
 namespace lapidary::kernels {
 
 namespace {
@@ -48,6 +50,7 @@ std::span<const StatsF32Kernel> stats_f32_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> stats_f32_rows() { return rows_of(stats_f32_kernels()); }
 
 Choice<StatsF32Kernel> select_stats_f32() { return choose(stats_f32_kernels()); }
 

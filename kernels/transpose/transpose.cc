@@ -1,5 +1,7 @@
 #include "kernels/transpose/transpose.h"
 
+#include "kernels/families.h"
+
 namespace lapidary::kernels {
 
 namespace {
@@ -34,6 +36,7 @@ std::span<const TransposeKernel> transpose_kernels() {
   };
   return kKernels;
 }
+std::vector<RowInfo> transpose_rows() { return rows_of(transpose_kernels()); }
 
 Choice<TransposeKernel> select_transpose() { return choose(transpose_kernels()); }
 

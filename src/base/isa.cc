@@ -42,6 +42,8 @@ const std::array<Row, 9>& rows() {
 constexpr int kUnset = -1;
 std::atomic<int> chosen_cap = kUnset;  // an Isa
 
+std::atomic<bool> vbmi_allowed = true;
+
 Isa checked_cap(Isa cap) {
   if (!cpu_has(cap)) fail_usage("this CPU has no {}", isa_name(cap));
   return cap;
@@ -132,6 +134,16 @@ Isa isa_cap() {
 }
 
 void set_isa_cap(Isa cap) { chosen_cap = static_cast<int>(checked_cap(cap)); }
+
+bool vbmi_enabled() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512vbmi") && vbmi_allowed.load(std::memory_order_relaxed);
+#else
+  return false;
+#endif
+}
+
+void allow_vbmi(bool allowed) { vbmi_allowed = allowed; }
 
 bool isa_enabled(Isa isa) {
   if (!cpu_has(isa)) return false;

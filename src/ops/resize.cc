@@ -11,16 +11,6 @@ namespace {
 
 inline constexpr DType kFloat[] = {DType::kF32};
 
-/// Inputs that hold the region of interest, scales and sizes; 0: the version has no such input.
-struct Slots {
-  size_t roi = 0, scales = 0, sizes = 0;
-};
-
-Slots slots_of(const AttrView& attrs) {
-  if (attrs.version() < 9) return {};  // Upsample-7 has an attribute
-  return attrs.version() < 11 ? Slots{0, 1, 0} : Slots{1, 2, 3};
-}
-
 std::vector<float> floats(const Tensor* tensor) {
   return tensor ? read_as<float>(*tensor) : std::vector<float>{};
 }
@@ -34,7 +24,7 @@ bool given(const InferContext& ctx, size_t slot) {
   return !(shape && shape->size() == 1 && (*shape)[0].value == 0);
 }
 
-void check_inputs(const InferContext& ctx, const Slots& slots) {
+void check_inputs(const InferContext& ctx, const ResizeSlots& slots) {
   if (slots.scales == 0) return require_arity(ctx, 1, 1);
   require_arity(ctx, ctx.version() < 11 ? 2 : 1, ctx.version() < 11 ? 2 : 4);
   if (given(ctx, slots.scales)) {
@@ -82,7 +72,7 @@ std::vector<Dim> symbolic_dims(const AttrView& attrs, const std::vector<Dim>& in
 }
 
 void infer(InferContext& ctx) {
-  const Slots slots = slots_of(ctx.attrs());
+  const ResizeSlots slots = resize_slots(ctx.attrs());
   read_resize_rules(ctx.attrs());
   check_inputs(ctx, slots);
   ctx.set_type(0, ctx.dtype(0));
@@ -172,7 +162,7 @@ class Interpolation {
 void evaluate(EvalContext& ctx) {
   const Tensor& x = ctx.input(0);
   const ResizeRules rules = read_resize_rules(ctx.attrs());
-  const Slots slots = slots_of(ctx.attrs());
+  const ResizeSlots slots = resize_slots(ctx.attrs());
   const auto read = [&](size_t slot) {
     return slot != 0 && ctx.has_input(slot) ? &ctx.input(slot) : nullptr;
   };

@@ -37,6 +37,13 @@ struct ResizeAxis {
   bool unchanged() const { return in == out && scale == 1; }
 };
 
+/// Inputs that hold the region of interest, scales and sizes; 0: the version has no such input
+/// (Upsample-7 has an attribute `scales`).
+struct ResizeSlots {
+  size_t roi = 0, scales = 0, sizes = 0;
+};
+ResizeSlots resize_slots(const AttrView& attrs);
+
 struct ResizeTap {
   int64_t at = 0;
   float weight = 1;

@@ -148,6 +148,11 @@ ResizeRules read_resize_rules(const AttrView& attrs) {
   return rules;
 }
 
+ResizeSlots resize_slots(const AttrView& attrs) {
+  if (attrs.version() < 9) return {};
+  return attrs.version() < 11 ? ResizeSlots{0, 1, 0} : ResizeSlots{1, 2, 3};
+}
+
 std::vector<ResizeTaps> resize_taps(const ResizeRules& rules, const ResizeAxis& axis) {
   std::vector<ResizeTaps> all(static_cast<size_t>(axis.out));
   for (int64_t i = 0; i < axis.out; ++i) {

@@ -55,7 +55,7 @@ TEST_P(ConvTransposeSteps, AgreeWithTheReference) {
       Executor::Values inputs;
       const ValueId x = add_input(b, inputs, c.x);
       const ValueId bias = b.constant("bias", random_floats({c.w[1] * c.group}, 5));
-      b.output(b.op("ConvTranspose", {x, b.constant("w", random_floats(c.w, 2)), bias},
+      b.output(b.op("ConvTranspose", {x, b.constant("w", random_weights(c.w, 2)), bias},
                     attributes_of(c), "y"));
       const bool depthwise = c.group == c.x[1] && c.w[1] == 1;
       expect_same(graph, inputs, depthwise ? "dw_f32" : "conv_f32", 1e-5, threads);
@@ -84,6 +84,38 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"OneAxis", {2, 6, 11}, {6, 7, 5}, {3}, {1, 2}, {1}}),
     [](const auto& info) { return std::string(info.param.name); });
 
+TEST(ConvTransposeStep, MultipliesInWhatThePlanAsksFor) {
+  const auto run = [](const Tensor& weights, FloatArithmetic arithmetic, int64_t group,
+                      const std::string& kernel, const std::string& precision) {
+    Graph graph = new_graph();
+    GraphBuilder b(graph);
+    Executor::Values inputs;
+    const ValueId x = add_input(b, inputs, {1, 6, 5, 4});
+    b.output(b.op("ConvTranspose", {x, b.constant("w", weights)},
+                  {{"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}, {"group", group}}, "y"));
+    Executor fast(graph, {.threads = 2, .float_arithmetic = arithmetic});
+    const Tensor y = fast.run(inputs).at("y");
+    for (const StepInfo& step : fast.steps())
+      if (step.op == "ConvTranspose") {
+        EXPECT_TRUE(step.kernel.starts_with(kernel)) << step.kernel;
+        EXPECT_EQ(step.precision, precision);
+      }
+    return y;
+  };
+  // Multiples of 1/8 below 4 are BF16 and FP16: times 1 + 2^-12, as the test's weights are, both
+  // round to them again, and short sums of their products are exact.
+  const Tensor exact = random_floats({6, 5, 3, 3}, 2), other = random_weights({6, 5, 3, 3}, 2);
+  using enum FloatArithmetic;
+  under_each_isa([&] {
+    const Tensor expected = run(exact, kF32, 1, "conv_f16w", "float32");
+    EXPECT_FALSE(run(other, kF32, 1, "conv_f32", "float32").equals(expected));
+    EXPECT_TRUE(run(other, kBf16, 1, "conv_bf16", "bfloat16").equals(expected));
+    EXPECT_TRUE(run(other, kF16Storage, 1, "conv_f16w", "float32").equals(expected));
+    run(random_weights({6, 1, 3, 3}, 2), kBf16, 6, "dw_f32", "float32");
+    run(random_weights({6, 2, 3, 3}, 2), kBf16, 2, "conv_f32", "float32");  // groups of 3 channels
+  });
+}
+
 TEST(ConvTransposeStep, TakesActivationAndResidualAlong) {
   Graph graph = new_graph();
   GraphBuilder b(graph);
@@ -94,7 +126,7 @@ TEST(ConvTransposeStep, TakesActivationAndResidualAlong) {
                              b.constant("s", Tensor::of<float>({4}, {1, 1, 2, 2}))},
                             {{"coordinate_transformation_mode", std::string("asymmetric")},
                              {"nearest_mode", std::string("floor")}});
-  const ValueId up = b.op("ConvTranspose", {x, b.constant("w", random_floats({16, 16, 2, 2}, 2))},
+  const ValueId up = b.op("ConvTranspose", {x, b.constant("w", random_weights({16, 16, 2, 2}, 2))},
                           {{"strides", Ints{2, 2}}});
   b.output(b.op("Relu", {b.op("Add", {wide, up})}, {}, "y"));
   expect_same(graph, inputs, "conv_f32");

@@ -161,20 +161,56 @@ TEST(QLinearConvStep, WritesOverItsResidualOnlyWhereNobodyReadsIt) {
 TEST(QuantizedSteps, ElementwiseSameBits) {
   for (const DType type : kBoth) {
     for (const std::string op : {"Add", "Mul"})
-      for (const Shape& other : std::vector<Shape>{{2, 18, 5, 4}, {1, 18, 1, 1}, {2, 1, 5, 4}}) {
+      for (const auto& [shape, other] : std::vector<std::pair<Shape, Shape>>{
+               {{2, 18, 5, 4}, {2, 18, 5, 4}},
+               {{2, 18, 5, 4}, {1, 18, 1, 1}},
+               {{2, 18, 5, 4}, {2, 1, 5, 4}},
+               {{2, 18, 41, 39}, {2, 18, 41, 39}},  // work for three threads and more
+               {{2, 18, 41, 39}, {1, 18, 1, 1}}}) {
         QdqNet net(type);
-        const ValueId a = net.input("a", {2, 18, 5, 4}), c = net.input("c", other, 3);
+        const ValueId a = net.input("a", shape), c = net.input("c", other, 3);
         net.output(net.b.op(op, {a, c}), 0.06f);
         net.expect("QLinear" + op, "eltwise_s8");
       }
     for (const std::string op : {"Sigmoid", "LeakyRelu"}) {
       QdqNet net(type);
-      net.output(net.b.op(op, {net.input("x", {2, 18, 5, 4})}), 0.004f, 3);
+      net.output(net.b.op(op, {net.input("x", {2, 18, 41, 39})}), 0.004f, 3);
       net.expect("QLinear" + op, "eltwise_s8");
     }
     QdqNet net(type);
     net.output(net.b.op("Softmax", {net.input("x", {3, 4, 40})}), 1.0f / 256, 0);
     net.expect("QLinearSoftmax", "softmax_u8");
+  }
+}
+
+TEST(QuantizedSteps, SoftmaxGivesOnnxRuntimesBytes) {
+  // ONNX Runtime 1.31.1 of the same node; y_scale 1/256.
+  struct Case {
+    Tensor x, x_zero, y_zero, y;
+  };
+  const Case cases[] = {
+      {Tensor::of<uint8_t>({2, 7},
+                           {171, 206, 5, 206, 120, 131, 161, 73, 250, 13, 71, 98, 146, 104}),
+       Tensor::scalar<uint8_t>(131), Tensor::scalar<uint8_t>(0),
+       Tensor::of<uint8_t>({2, 7}, {32, 92, 0, 92, 7, 10, 24, 1, 238, 0, 1, 2, 10, 3})},
+      {Tensor::of<int8_t>({2, 7},
+                          {-95, -117, -128, -116, -90, 127, -80, 39, 64, -68, -56, -17, -61, 121}),
+       Tensor::scalar<int8_t>(3), Tensor::scalar<int8_t>(-128),
+       Tensor::of<int8_t>({2, 7}, {-128, -128, -128, -128, -128, 126, -127, -111, -92, -127, -127,
+                                   -125, -127, 70})}};
+  for (const Case& c : cases) {
+    Graph graph = new_graph();
+    GraphBuilder b(graph);
+    const ValueId x = b.input("x", c.x.dtype(), {2, 7});
+    b.output(b.op("QLinearSoftmax",
+                  {x, b.constant("xs", Tensor::scalar(0.03f)), b.constant("xz", c.x_zero),
+                   b.constant("ys", Tensor::scalar(1.0f / 256)), b.constant("yz", c.y_zero)},
+                  {{"axis", int64_t{-1}}, {"opset", int64_t{13}}}, "y", "com.microsoft"));
+    Executor fast(graph);
+    EXPECT_TRUE(fast.run({{"x", c.x}}).at("y").equals(c.y)) << dtype_name(c.x.dtype());
+    bool found = false;
+    for (const StepInfo& step : fast.steps()) found = found || step.kernel == "softmax_u8";
+    EXPECT_TRUE(found);
   }
 }
 
@@ -469,9 +505,13 @@ TEST(QuantizedSteps, MatrixProductsSameBits) {
       net.output(net.b.op("MatMul", {net.input("x", {2, 3, 37}), net.weights({37, 22}, 1)}), 0.2f);
       net.expect("QLinearMatMul", "conv_s8");
     }
-    {
+    // Two computed matrices: more products than threads, and one and two with work for all.
+    for (const auto& [left, right] :
+         std::vector<std::pair<Shape, Shape>>{{{2, 3, 7, 20}, {1, 3, 20, 9}},
+                                              {{1, 1, 97, 61}, {1, 1, 61, 83}},
+                                              {{2, 97, 61}, {61, 83}}}) {
       QdqNet net(type);
-      const ValueId a = net.input("a", {2, 3, 7, 20}), c = net.input("c", {1, 3, 20, 9}, 5);
+      const ValueId a = net.input("a", left), c = net.input("c", right, 5);
       net.output(net.b.op("MatMul", {a, c}), 0.4f);
       net.expect("QLinearMatMul", "conv_s8");
     }

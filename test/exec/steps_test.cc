@@ -205,20 +205,38 @@ TEST(BinarySteps, InPlaceOnlyWhereNobodyElseReads) {
 }
 
 TEST(UnarySteps, AgreeWithTheReference) {
-  for (const std::string op : {"Relu", "LeakyRelu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh",
-                               "Exp", "Erf", "Neg", "Abs", "Sin", "Cos"}) {
-    Net net;
-    net.graph.set_opset("", 14);
-    net.output(net.b.op(op, {net.input("x", {3, 50})}, {}, "y"));
-    SCOPED_TRACE(op);
-    net.expect("", 1e-6);
-  }
+  const std::vector<std::pair<std::string, std::vector<std::string>>> ops_by_kernel = {
+      {"eltwise_f32_", {"Relu", "LeakyRelu", "HardSigmoid", "HardSwish"}},
+      {"exp_f32_", {"Sigmoid", "Exp", "Erf"}},
+      {"unary_f32", {"Tanh", "Neg", "Abs", "Sin", "Cos"}}};
+  for (const auto& [kernel, ops] : ops_by_kernel)
+    for (const std::string& op : ops) {
+      Net net;
+      net.graph.set_opset("", 14);
+      net.output(net.b.op(op, {net.input("x", {3, 50})}, {}, "y"));
+      SCOPED_TRACE(op);
+      net.expect(kernel, 1e-6);
+    }
   for (const std::string op : {"Sqrt", "Log", "Reciprocal"}) {
     Net net;
     const ValueId x = net.input("x", {300});
     for (float& v : net.inputs["x"].mutable_data<float>()) v = std::fabs(v) + 0.25f;
     net.output(net.b.op(op, {x}, {}, "y"));
     net.expect("unary", 1e-6);
+  }
+}
+
+TEST(UnarySteps, NotANumberStays) {
+  for (const std::string op : {"Relu", "LeakyRelu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh",
+                               "Exp", "Erf", "Sqrt", "Log"}) {
+    Net net;
+    net.graph.set_opset("", 14);
+    const ValueId x = net.input("x", {4});
+    net.inputs["x"] = Tensor::of<float>({4}, {1, NAN, 2, -NAN});
+    net.output(net.b.op(op, {x}, {}, "y"));
+    SCOPED_TRACE(op);
+    const auto y = net.expect("", 1e-6).at("y");
+    EXPECT_TRUE(std::isnan(y.data<float>()[1]) && std::isnan(y.data<float>()[3]));
   }
 }
 
@@ -244,7 +262,7 @@ TEST(UnarySteps, SiluIsOneStep) {
   const ValueId conv = net.b.op("Conv", {x, net.weights({8, 8, 1, 1})});
   const ValueId gate = net.b.op("Sigmoid", {conv});
   net.output(net.b.op("Mul", {conv, gate}, {}, "y"));
-  net.expect("unary_f32", 1e-6);
+  net.expect("exp_f32_", 1e-6);
   Executor fast(net.graph);
   bool found = false;
   for (const StepInfo& step : fast.steps()) found = found || step.op == "Sigmoid+Mul";
@@ -373,6 +391,25 @@ TEST(MoveSteps, AgreeWithTheReferenceBehindAConvolution) {
     }
 }
 
+TEST(MoveSteps, ResizeRepeatsElementsOnlyByWholeScales) {
+  // Output o takes element floor(o / 2.4): 0, 0.42, 0.83, 1.25. Both scales make 4 elements.
+  for (const float scale : {2.0f, 2.4f}) {
+    Net net;
+    net.graph.set_opset("", 11);
+    const ValueId x = net.input("x", {1, 1, 1, 2});
+    net.inputs["x"] = Tensor::of<float>({1, 1, 1, 2}, {5, 7});
+    const ValueId scales = net.b.constant("s", Tensor::of<float>({4}, {1, 1, 1, scale}));
+    net.output(net.b.op("Resize", {x, net.b.constant("roi", Tensor(DType::kF32, {0})), scales},
+                        {{"coordinate_transformation_mode", std::string("asymmetric")},
+                         {"nearest_mode", std::string("floor")}},
+                        "y"));
+    Executor fast(net.graph);
+    const auto y = fast.run(net.inputs).at("y");
+    EXPECT_TRUE(y.equals(Tensor::of<float>({1, 1, 1, 4}, {5, 5, scale == 2 ? 7.0f : 5.0f, 7})));
+    EXPECT_EQ(fast.steps().back().kernel, scale == 2 ? "copy" : "reference");
+  }
+}
+
 TEST(MoveSteps, SplitGivesEveryPart) {
   Net net;
   const ValueId x = net.b.op("Conv", {net.input("x", {2, 6, 3, 3}), net.weights({6, 6, 1, 1})});
@@ -460,7 +497,7 @@ TEST(BatchNormalizationStep, AgreesWithTheReference) {
   net.output(net.b.op("BatchNormalization",
                       {x, net.weights({5}), net.weights({5}, 3), net.weights({5}, 4), variance}, {},
                       "y"));
-  net.expect("affine_f32");
+  net.expect("eltwise_f32");
 }
 
 // Random chains of layers that branch and join: layouts, fusing, in-place results and the arena

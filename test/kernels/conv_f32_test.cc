@@ -8,6 +8,28 @@
 namespace lapidary::kernels {
 namespace {
 
+/// run_parts however small the shape: run_conv_f32 would not cut most of them.
+void check_threads(const ConvF32Kernel& kernel, bool depthwise) {
+  Draw draw(9);
+  for (int i = 0; i < problems(20); ++i) {
+    const Problem p = draw_problem(draw, draw_shape(draw, depthwise));
+    const Array<float> whole = compute(kernel, p, draw);
+    Array<uint8_t> packed(static_cast<int64_t>(kernel.call->packed_bytes(p.shape)));
+    kernel.call->pack(p.shape, {.data = p.w.data(), .bias = p.bias.data()}, packed.data());
+    for (const int threads : {1, 2, 3, 8}) {
+      Array<uint8_t> scratch(static_cast<int64_t>(scratch_bytes(kernel, p.shape, threads)));
+      Array<float> y(whole.size(), 77.0f);
+      ConvF32Args a = p.args;
+      a.x = p.x.data();
+      a.packed = packed.data();
+      a.y = y.data();
+      a.scratch = scratch.data();
+      run_parts(kernel, a, threads);
+      EXPECT_EQ(y.vector(), whole.vector()) << shape_text(p.shape) << " threads " << threads;
+    }
+  }
+}
+
 class ConvF32Row : public testing::TestWithParam<ConvF32Kernel> {};
 
 TEST_P(ConvF32Row, EqualsTheFormulaOnRandomShapes) {
@@ -35,25 +57,19 @@ TEST_P(DwF32Row, EqualsTheFormulaOnRandomShapes) {
 
 TEST_P(ConvF32Row, GivesTheSameBitsOnAnyNumberOfThreads) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
-  const ConvF32Kernel& kernel = GetParam();
-  Draw draw(9);
-  for (int i = 0; i < problems(20); ++i) {
-    const Problem p = draw_problem(draw, draw_shape(draw, false));
-    const Array<float> whole = compute(kernel, p, draw);
-    Array<uint8_t> packed(static_cast<int64_t>(kernel.call->packed_bytes(p.shape)));
-    kernel.call->pack(p.shape, {.data = p.w.data(), .bias = p.bias.data()}, packed.data());
-    for (const int threads : {1, 2, 3, 8}) {
-      Array<uint8_t> scratch(static_cast<int64_t>(scratch_bytes(kernel, p.shape, threads)));
-      Array<float> y(whole.size(), 77.0f);
-      ConvF32Args a = p.args;
-      a.x = p.x.data();
-      a.packed = packed.data();
-      a.y = y.data();
-      a.scratch = scratch.data();
-      run_parts(kernel, a, threads);  // however small: run_conv_f32 would not cut most of them
-      EXPECT_EQ(y.vector(), whole.vector()) << shape_text(p.shape) << " threads " << threads;
-    }
-  }
+  check_threads(GetParam(), /*depthwise=*/false);
+}
+
+TEST_P(DwF32Row, EqualsTheFormulaWhereItsTilesChange) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(12);
+  for (int i = 0; i < problems(60) && !HasFailure(); ++i)
+    check(GetParam(), dw_f32_kernels().back(), draw_problem(draw, draw_dw_tile_shape(draw)), draw);
+}
+
+TEST_P(DwF32Row, GivesTheSameBitsOnAnyNumberOfThreads) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  check_threads(GetParam(), /*depthwise=*/true);
 }
 
 /// The same contract, tolerance included.
@@ -62,7 +78,7 @@ class ConvF32Im2colRow : public testing::TestWithParam<ConvF32Kernel> {};
 TEST_P(ConvF32Im2colRow, EqualsTheFormulaOnRandomShapes) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
   Draw draw(10);
-  for (int i = 0; i < 100 && !HasFailure(); ++i)
+  for (int i = 0; i < problems(100) && !HasFailure(); ++i)
     check(GetParam(), conv_f32_kernels().back(), draw_problem(draw, draw_shape(draw, false)), draw);
 }
 

@@ -3,6 +3,7 @@
 #include "kernels/work.h"
 #include "src/base/half.h"
 #include "test/kernels/conv_f32_problem.h"
+#include "test/kernels/problems.h"
 
 // The families that multiply narrower factors than FP32: conv_bf16 and conv_f16w.
 namespace lapidary::kernels {
@@ -41,7 +42,7 @@ Problem draw_problem(const Family& family, Draw& draw, const ConvShape& shape) {
 void equals_the_formula(const ConvF32Kernel& kernel, const Family& family,
                         ConvShape (*shape)(Draw&)) {
   Draw draw(11);
-  for (int i = 0; i < 60 && !testing::Test::HasFailure(); ++i) {
+  for (int i = 0; i < problems(60) && !testing::Test::HasFailure(); ++i) {
     const Problem p = draw_problem(family, draw, shape(draw));
     if (&family == &kBf16 && select_conv_bf16(p.shape).kernel == nullptr) continue;
     check(kernel, family.kernels().back(), p, draw);
@@ -52,7 +53,7 @@ ConvShape random_shape(Draw& draw) { return draw_shape(draw, false); }
 
 void same_bits_on_threads(const ConvF32Kernel& kernel, const Family& family) {
   Draw draw(12);
-  for (int i = 0; i < 12; ++i) {
+  for (int i = 0; i < problems(12); ++i) {
     const Problem p = draw_problem(family, draw, random_shape(draw));
     if (&family == &kBf16 && select_conv_bf16(p.shape).kernel == nullptr) continue;
     const Array<float> whole = compute(kernel, p, draw);

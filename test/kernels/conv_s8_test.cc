@@ -1,6 +1,7 @@
 #include "kernels/conv_s8/conv_s8.h"
 
 #include "kernels/dw_s8/dw_s8.h"
+#include "kernels/work.h"
 #include "test/kernels/problems.h"
 #include "test/kernels/support.h"
 
@@ -97,18 +98,25 @@ uint8_t naive_u8(const Problem& p, const ConvS8Args& a, int32_t acc, int64_t pix
   return static_cast<uint8_t>(clamp_rint(sum, r.shift, r.lo, r.hi));
 }
 
+/// The problem's weights as `kernel` orders them, with what its accumulators start from and are
+/// multiplied by.
+Array<uint8_t> pack(const ConvS8Kernel& kernel, const Problem& p) {
+  Array<uint8_t> packed(static_cast<int64_t>(kernel.call->packed_bytes(p.shape)));
+  kernel.call->pack(
+      p.shape, {.data = p.w.data(), .is_unsigned = p.w_unsigned, .zero_points = p.w_zeros.data()},
+      packed.data());
+  set_bias(packed.data(), p.bias.data(), p.args.x_zero);
+  set_multipliers(packed.data(), p.multipliers.data(), p.shape.out_c);
+  return packed;
+}
+
 /// y by `kernel`, in `parts` calls over rows (or blocks), and the same by the formula.
 template <class T, class Value>
 void check(const ConvS8Kernel& kernel, const Problem& p, ConvS8Args a, Draw& draw,
            const Value& value) {
   const ConvShape& s = p.shape;
-  Array<uint8_t> packed(static_cast<int64_t>(kernel.call->packed_bytes(s)));
+  const Array<uint8_t> packed = pack(kernel, p);
   Array<uint8_t> scratch(static_cast<int64_t>(kernel.call->scratch_bytes(s)));
-  kernel.call->pack(
-      s, {.data = p.w.data(), .is_unsigned = p.w_unsigned, .zero_points = p.w_zeros.data()},
-      packed.data());
-  set_bias(packed.data(), p.bias.data(), a.x_zero);
-  set_multipliers(packed.data(), p.multipliers.data(), s.out_c);
   const int64_t pixels = s.batch * s.out_h * s.out_w,
                 stride = a.y_stride > 0 ? a.y_stride : s.out_c;
   Array<T> y(pixels * stride, T{77});
@@ -170,6 +178,36 @@ void check_random(const ConvS8Kernel& kernel, int count, const Shape& shape) {
   }
 }
 
+/// run_parts however small the shape: run_conv_s8 would not cut most of them.
+template <class Shape>
+void check_threads(const ConvS8Kernel& kernel, const Shape& shape) {
+  Draw draw(2025);
+  for (int i = 0; i < problems(20); ++i) {
+    const Problem p = draw_problem(draw, shape(draw));
+    const ConvShape& s = p.shape;
+    const Array<uint8_t> packed = pack(kernel, p);
+    ConvS8Args a = p.args;
+    a.x = p.x.data();
+    a.packed = packed.data();
+    if (draw.one_in(3)) a.table = p.table.data();
+    if (draw.one_in(3)) a.residual.data = p.residual.data();
+    const auto on = [&](int threads, bool whole) {
+      Array<uint8_t> y(s.batch * s.out_h * s.out_w * (a.y_stride > 0 ? a.y_stride : s.out_c), 77);
+      Array<uint8_t> scratch(static_cast<int64_t>(scratch_bytes(kernel, s, threads)));
+      a.y = y.data();
+      a.scratch = scratch.data();
+      if (whole)
+        kernel.call->run(a);
+      else
+        run_parts(kernel, a, threads);
+      return y.vector();
+    };
+    const std::vector<uint8_t> expected = on(1, /*whole=*/true);
+    for (const int threads : {1, 2, 3, 8})
+      EXPECT_EQ(on(threads, /*whole=*/false), expected) << shape_text(s) << " threads " << threads;
+  }
+}
+
 class ConvS8Row : public testing::TestWithParam<ConvS8Kernel> {};
 
 TEST_P(ConvS8Row, EqualsTheFormulaOnRandomShapes) {
@@ -182,12 +220,43 @@ TEST_P(ConvS8Row, EqualsTheFormulaWhereItsTilesChange) {
   check_random(GetParam(), 60, draw_tile_shape);
 }
 
+TEST_P(ConvS8Row, GivesTheSameBitsOnAnyNumberOfThreads) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  check_threads(GetParam(), [](Draw& draw) { return draw_shape(draw); });
+}
+
 class DwS8Row : public testing::TestWithParam<ConvS8Kernel> {};
 
 TEST_P(DwS8Row, EqualsTheFormulaOnRandomShapes) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
   check_random(GetParam(), 150, [](Draw& draw) { return draw_shape(draw, true); });
 }
+
+TEST_P(DwS8Row, EqualsTheFormulaWhereItsTilesChange) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  check_random(GetParam(), 120, draw_dw_tile_shape);
+}
+
+TEST_P(DwS8Row, GivesTheSameBitsOnAnyNumberOfThreads) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  check_threads(GetParam(), [](Draw& draw) { return draw_shape(draw, true); });
+}
+
+#if defined(__x86_64__)
+TEST(WithoutVbmi, ConvolutionsEqualTheFormula) {
+  LAPIDARY_SKIP_WITHOUT(Isa::kAvx512Vnni);
+  const WithoutVbmi without;
+  const auto check_row = [](std::span<const ConvS8Kernel> kernels, const auto& shape) {
+    const auto row = std::find_if(kernels.begin(), kernels.end(), [](const ConvS8Kernel& k) {
+      return k.row.isa == Isa::kAvx512Vnni;
+    });
+    ASSERT_NE(row, kernels.end());
+    check_random(*row, 60, shape);
+  };
+  check_row(conv_s8_kernels(), [](Draw& draw) { return draw_shape(draw); });
+  check_row(dw_s8_kernels(), [](Draw& draw) { return draw_shape(draw, true); });
+}
+#endif
 
 LAPIDARY_EACH_ROW(ConvS8Row, conv_s8_kernels());
 LAPIDARY_EACH_ROW(DwS8Row, dw_s8_kernels());

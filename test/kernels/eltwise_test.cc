@@ -29,6 +29,29 @@ Sizes draw_sizes(Draw& draw) {
   return s;
 }
 
+enum class Over { kNeither, kA, kB };
+
+/// Which operand the result is written over: often one where its distances are the result's.
+Over draw_over(Draw& draw, const Grid& g) {
+  if (g.y_row != g.cols || draw.one_in(3)) return Over::kNeither;
+  const bool may_a = g.a_step == 1 && g.a_row == g.cols, may_b = g.b_step == 1 && g.b_row == g.cols;
+  if (may_a && (!may_b || draw.one_in(2))) return Over::kA;
+  return may_b ? Over::kB : Over::kNeither;
+}
+
+/// call(y = 77, or a copy of the operand that it replaces).
+template <class T, class Args>
+Array<T> result_of(void (*call)(const Args&), Args args, const Sizes& s, const Array<T>& a,
+                   const Array<T>& b, Over over) {
+  Array<T> y = over == Over::kA ? a : over == Over::kB ? b : Array<T>(s.y, T{77});
+  args.grid = s.grid;
+  args.a = over == Over::kA ? y.data() : a.data();
+  args.b = over == Over::kB ? y.data() : b.data();
+  args.y = y.data();
+  call(args);
+  return y;
+}
+
 /// y[at] == value(a, b) for the grid's elements, and untouched between them.
 template <class T, class Value>
 int64_t count_differing(const Grid& g, const Array<T>& a, const Array<T>& b, const Array<T>& y,
@@ -54,14 +77,15 @@ TEST_P(EltwiseS8Row, AddIsTheFormula) {
     const Sizes s = draw_sizes(draw);
     const Array<uint8_t> a = draw.integers<uint8_t>(s.a, 0, 255),
                          b = draw.integers<uint8_t>(s.b, 0, 255);
-    Array<uint8_t> y(s.y, 77);
     AddU8 p =
         add_u8(draw.real(0.001f, 0.2f), static_cast<int>(draw.in(0, 255)), draw.real(0.001f, 0.2f),
                static_cast<int>(draw.in(0, 255)), draw.real(0.01f, 0.2f),
                static_cast<int>(draw.in(0, 255)), draw.one_in(2) ? 128 : 0);
     if (draw.one_in(3))
       p.lo = static_cast<int>(draw.in(0, 128)), p.hi = static_cast<int>(draw.in(128, 255));
-    GetParam().call->add({.grid = s.grid, .a = a.data(), .b = b.data(), .y = y.data(), .add = p});
+    AddU8Args args;
+    args.add = p;
+    const auto y = result_of(GetParam().call->add, args, s, a, b, draw_over(draw, s.grid));
     EXPECT_EQ(count_differing<uint8_t>(s.grid, a, b, y, 77,
                                        [&](int u, int v) {
                                          const float left = static_cast<float>(u - p.shift),
@@ -100,12 +124,13 @@ TEST_P(EltwiseS8Row, MulIsTheFormula) {
     const Sizes s = draw_sizes(draw);
     const Array<uint8_t> a = draw.integers<uint8_t>(s.a, 0, 255),
                          b = draw.integers<uint8_t>(s.b, 0, 255);
-    Array<uint8_t> y(s.y, 77);
     const MulU8 p =
         mul_u8(draw.real(0.001f, 0.2f), static_cast<int>(draw.in(0, 255)), draw.real(0.001f, 0.2f),
                static_cast<int>(draw.in(0, 255)), draw.real(0.01f, 0.2f),
                static_cast<int>(draw.in(0, 255)), draw.one_in(2) ? 128 : 0);
-    GetParam().call->mul({.grid = s.grid, .a = a.data(), .b = b.data(), .y = y.data(), .mul = p});
+    MulU8Args args;
+    args.mul = p;
+    const auto y = result_of(GetParam().call->mul, args, s, a, b, draw_over(draw, s.grid));
     EXPECT_EQ(count_differing<uint8_t>(
                   s.grid, a, b, y, 77,
                   [&](int u, int v) {
@@ -117,8 +142,7 @@ TEST_P(EltwiseS8Row, MulIsTheFormula) {
   }
 }
 
-TEST_P(EltwiseS8Row, LutLooksUpEveryByte) {
-  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+void check_lut(const EltwiseS8Kernel& kernel) {
   Draw draw(23);
   const Array<uint8_t> table = draw.integers<uint8_t>(256, 0, 255);
   for (int i = 0; i < 60; ++i) {
@@ -126,17 +150,24 @@ TEST_P(EltwiseS8Row, LutLooksUpEveryByte) {
     const int64_t x_row = cols + draw.in(0, 1) * 3, y_row = cols + draw.in(0, 1) * 5;
     const Array<uint8_t> x = draw.integers<uint8_t>(rows * x_row, 0, 255);
     Array<uint8_t> y(rows * y_row, 77);
-    GetParam().call->lut({.rows = rows,
-                          .cols = cols,
-                          .x_row = x_row,
-                          .y_row = y_row,
-                          .x = x.data(),
-                          .y = y.data(),
-                          .table = table.data()});
+    kernel.call->lut({.rows = rows,
+                      .cols = cols,
+                      .x_row = x_row,
+                      .y_row = y_row,
+                      .x = x.data(),
+                      .y = y.data(),
+                      .table = table.data()});
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t c = 0; c < y_row; ++c)
         ASSERT_EQ(y[r * y_row + c], c < cols ? table[x[r * x_row + c]] : 77);
   }
+}
+
+TEST_P(EltwiseS8Row, LutLooksUpEveryByte) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  check_lut(GetParam());
+  const WithoutVbmi without;
+  check_lut(GetParam());
 }
 
 class EltwiseF32Row : public testing::TestWithParam<EltwiseF32Kernel> {};
@@ -185,13 +216,14 @@ TEST_P(EltwiseF32Row, BinaryIsTheFormula) {
     const Sizes s = draw_sizes(draw);
     const Grid& g = s.grid;
     const Array<float> a = draw_reals(draw, s.a), b = draw_reals(draw, s.b);
-    Array<float> y(s.y, 77.0f);
     ActivationF32 act;
     if (draw.one_in(3)) act.slope = 0.25f;
     if (draw.one_in(3)) act.lo = 0.0f;
     if (draw.one_in(3)) act.hi = 6.0f;
-    GetParam().call->binary(
-        {.op = op, .grid = g, .a = a.data(), .b = b.data(), .y = y.data(), .activation = act});
+    BinaryF32Args args;
+    args.op = op;
+    args.activation = act;
+    const auto y = result_of(GetParam().call->binary, args, s, a, b, draw_over(draw, g));
     for (int64_t j = 0; j < y.size(); ++j) {
       const int64_t r = j / g.y_row, c = j % g.y_row;
       const float expected =
@@ -214,6 +246,55 @@ TEST_P(EltwiseF32Row, UnaryIsTheActivation) {
     Array<float> y(133);
     GetParam().call->unary({.count = 133, .x = x.data(), .y = y.data(), .activation = act});
     for (int64_t i = 0; i < 133; ++i) ASSERT_TRUE(same(activate(x[i], act), y[i])) << x[i];
+  }
+}
+
+TEST_P(EltwiseF32Row, HardSigmoidIsTheFormula) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(26);
+  for (const bool times_x : {false, true})
+    for (const int64_t count : {1, 15, 133}) {
+      const Array<float> x = draw_reals(draw, count);
+      const float alpha = draw.real(0.1f, 0.5f), beta = draw.real(0.1f, 0.9f);
+      Array<float> y(count + 1, 77.0f);
+      GetParam().call->hard_sigmoid({.count = count,
+                                     .x = x.data(),
+                                     .y = y.data(),
+                                     .alpha = alpha,
+                                     .beta = beta,
+                                     .times_x = times_x});
+      for (int64_t i = 0; i < count; ++i) {
+        const float linear = alpha * x[i] + beta;
+        const float h = std::isnan(linear) ? NAN : std::min(1.0f, std::max(0.0f, linear));
+        ASSERT_TRUE(same(times_x ? h * x[i] : h, y[i])) << x[i] << " gives " << y[i];
+      }
+      ASSERT_EQ(y[count], 77.0f);
+    }
+}
+
+TEST_P(EltwiseF32Row, AffineIsTheFormula) {
+  LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
+  Draw draw(27);
+  for (int i = 0; i < 60; ++i) {
+    const int64_t rows = draw.in(1, 5), cols = draw.in(1, 70), step = draw.in(0, 1);
+    const bool over = draw.one_in(2);
+    const Array<float> x = draw_reals(draw, rows * cols);
+    const Array<float> a = draw.reals(cols, -2, 2), b = draw.reals(cols, -2, 2);
+    Array<float> y = over ? x : Array<float>(rows * cols, 77.0f);
+    AffineF32Args args;
+    args.rows = rows;
+    args.cols = cols;
+    args.a_step = step;
+    args.x = over ? y.data() : x.data();
+    args.a = a.data();
+    args.b = b.data();
+    args.y = y.data();
+    if (draw.one_in(2)) args.activation = {.slope = 0.25f, .lo = -3, .hi = 6};
+    GetParam().call->affine(args);
+    for (int64_t j = 0; j < rows * cols; ++j) {
+      const int64_t c = j % cols * step;
+      ASSERT_TRUE(same(activate(a[c] * x[j] + b[c], args.activation), y[j])) << x[j];
+    }
   }
 }
 

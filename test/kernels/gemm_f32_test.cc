@@ -22,6 +22,8 @@ Problem draw_problem(Draw& draw) {
   Problem p;
   GemmF32Shape& s = p.shape;
   s = {.m = draw.one_in(3) ? 1 : draw.in(1, 40), .n = draw.in(1, 120), .k = draw.in(1, 90)};
+  // More rows, on each of three threads, than stay in cache together.
+  if (draw.one_in(20)) s = {.m = draw.in(600, 700), .n = draw.in(1, 20), .k = draw.in(300, 400)};
   p.packed = draw.one_in(2);
   p.transposed = p.packed && draw.one_in(2);
   p.lda = s.k + draw.in(0, 3);

@@ -14,6 +14,7 @@
 
 #include "kernels/conv_shape.h"
 #include "kernels/row.h"
+#include "src/base/isa.h"
 #include "src/base/rng.h"
 
 namespace lapidary::kernels {
@@ -83,16 +84,19 @@ class Draw {
   Rng rng_;
 };
 
-/// Any convolution that the contracts allow, small.
+/// Any convolution that the contracts allow, small; one in twelve with a few lines so long that
+/// kernels come to them chunk by chunk, segment by segment.
 inline ConvShape draw_shape(Draw& draw, bool depthwise = false) {
+  const bool is_long = draw.one_in(12);
   ConvShape s;
-  s.batch = draw.in(1, 2);
-  s.in_h = draw.in(1, 12);
-  s.in_w = draw.in(1, 40);
+  s.batch = is_long ? 1 : draw.in(1, 2);
+  s.in_h = is_long ? draw.in(3, 5) : draw.in(1, 12);
+  s.in_w = is_long ? draw.in(300, 1500) : draw.in(1, 40);
   s.kernel_h = draw.one_in(3) ? 1 : draw.in(1, 5);
   s.kernel_w = draw.one_in(3) ? s.kernel_h : draw.in(1, 5);
   if (draw.one_in(4)) s.kernel_h = s.kernel_w = 1;
   if (draw.one_in(2)) s.kernel_h = s.kernel_w = draw.one_in(2) ? 3 : 5;
+  if (is_long) s.kernel_h = std::min<int64_t>(s.kernel_h, 3), s.kernel_w = s.kernel_h;
   s.stride_h = draw.one_in(2) ? 1 : draw.in(1, 3);
   s.stride_w = draw.one_in(2) ? s.stride_h : draw.in(1, 3);
   s.dilation_h = draw.one_in(3) ? draw.in(1, 3) : 1;
@@ -106,11 +110,18 @@ inline ConvShape draw_shape(Draw& draw, bool depthwise = false) {
   s.in_w = std::max(s.in_w, reach_w - s.pad_left - pad_right);
   s.out_h = (s.in_h + s.pad_top + pad_bottom - reach_h) / s.stride_h + 1;
   s.out_w = (s.in_w + s.pad_left + pad_right - reach_w) / s.stride_w + 1;
+  // Elements of a line of which 192 KiB hold one to three, as bytes or as floats.
+  const int64_t line = draw.one_in(2) ? draw.in(66'000, 110'000) : draw.in(17'000, 30'000);
   if (depthwise) {
-    s.groups = s.in_c = s.out_c = draw.in(1, 70);
+    s.groups = s.in_c = s.out_c = is_long ? line / s.in_w : draw.in(1, 70);
     return s;
   }
   s.groups = draw.one_in(4) ? draw.in(2, 4) : 1;
+  if (is_long) {
+    s.in_c = s.groups * std::max<int64_t>(1, line / s.in_w / s.groups);
+    s.out_c = s.groups * draw.in(1, 2);
+    return s;
+  }
   s.in_c = s.groups * draw.in(1, draw.one_in(3) ? 70 : 20);
   s.out_c = s.groups * draw.in(1, draw.one_in(2) ? 150 : 40);
   return s;
@@ -134,6 +145,26 @@ inline ConvShape draw_tile_shape(Draw& draw) {
   return s;
 }
 
+/// A depthwise convolution for tiles over many channels or over many pixels of few.
+inline ConvShape draw_dw_tile_shape(Draw& draw) {
+  ConvShape s;
+  s.kernel_h = s.kernel_w = draw.one_in(6) ? 5 : 3;
+  s.stride_h = draw.in(1, 2);
+  s.stride_w = draw.one_in(4) ? 2 : 1;
+  s.dilation_h = draw.one_in(6) ? 2 : 1;
+  s.dilation_w = s.stride_w == 1 && draw.one_in(4) ? 2 : 1;
+  s.batch = draw.in(1, 2);
+  s.pad_top = draw.in(0, 2);
+  s.pad_left = draw.in(0, 2);
+  s.out_h = draw.in(1, 6);
+  s.out_w = draw.in(1, 40);
+  // Up to two lines and columns of padding, or left over, behind the last window.
+  s.in_h = std::max<int64_t>(1, span_h(s) - s.pad_top + draw.in(-2, 2));
+  s.in_w = std::max<int64_t>(1, span_w(s) - s.pad_left + draw.in(-2, 2));
+  s.groups = s.in_c = s.out_c = draw.one_in(2) ? int64_t{1} << draw.in(0, 3) : draw.in(90, 200);
+  return s;
+}
+
 inline std::string shape_text(const ConvShape& s) {
   return "batch " + std::to_string(s.batch) + " in " + std::to_string(s.in_h) + "x" +
          std::to_string(s.in_w) + "x" + std::to_string(s.in_c) + " out " + std::to_string(s.out_h) +
@@ -153,6 +184,15 @@ inline int clamp_rint(double v, int zero, int lo, int hi) {
 #define LAPIDARY_EACH_ROW(suite, kernels)                                                  \
   INSTANTIATE_TEST_SUITE_P(Rows, suite, testing::ValuesIn(kernels.begin(), kernels.end()), \
                            [](const auto& info) { return std::string(info.param.row.name); })
+
+/// While it lives, rows for AVX512-VNNI do without VBMI.
+class WithoutVbmi {
+ public:
+  WithoutVbmi() { allow_vbmi(false); }
+  ~WithoutVbmi() { allow_vbmi(true); }
+  WithoutVbmi(const WithoutVbmi&) = delete;
+  WithoutVbmi& operator=(const WithoutVbmi&) = delete;
+};
 
 #define LAPIDARY_SKIP_WITHOUT(isa) \
   if (!cpu_has(isa)) GTEST_SKIP() << "this CPU has no " << isa_name(isa)

@@ -1,25 +1,11 @@
 #include <array>
 #include <cmath>
 
+#include "kernels/eltwise_f32/eltwise_f32.h"
 #include "src/exec/steps/common.h"
 #include "src/exec/steps/rules.h"
 
 namespace lapidary::exec {
-
-namespace {
-
-/// y[i] = activation(a x[i] + b), a and b `step` apart: 1, or 0 for one of each.
-void affine(const float* x, float* y, int64_t count, const float* a, const float* b, int64_t step,
-            const kernels::ActivationF32& p) {
-  for (int64_t i = 0; i < count; ++i) {
-    const float v = a[i * step] * x[i] + b[i * step];
-    const float t = v < 0.0f ? p.slope * v : v;
-    const float low = t < p.lo ? p.lo : t;
-    y[i] = low > p.hi ? p.hi : low;
-  }
-}
-
-}  // namespace
 
 /// y = (x - mean) / sqrt(var + epsilon) * scale + bias per channel, as a[c] x + b[c]; only where no
 /// pass folded it into a convolution.
@@ -45,24 +31,36 @@ bool build_batch_norm(PlanBuilder& b, NodeId id) {
   const Tail tail = float_tail(b, id, /*residual=*/false);
   StepSpec spec;
   spec.nodes = tail.nodes;
-  spec.kernel = "affine_f32";
+  const auto* kernel = kernels::select_eltwise_f32().kernel;
+  spec.kernel = kernel->row.name;
   const Operand in = b.get(x, b.follow(id));
   const Operand out = b.create_over(tail.output, in, spec.nodes);
   spec.reads = {in};
   spec.writes = {out};
   // As the elements lie: [outer, channels, inner], channels the last axis where inner is 1.
   const int64_t inner = in.strides()[1], rows = in.count() / (inner * channels);
-  spec.run = [=, p = tail.activation](const StepRun& run) {
-    run.parallel(rows, 1 + 16384 / (inner * channels), [&](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r) {
-        const float* from = run.data<const float>(in) + r * channels * inner;
-        float* to = run.data<float>(out) + r * channels * inner;
-        if (inner == 1) affine(from, to, channels, factor.data(), offset.data(), 1, p);
-        for (int64_t c = 0; inner > 1 && c < channels; ++c)
-          affine(from + c * inner, to + c * inner, inner, &factor[static_cast<size_t>(c)],
-                 &offset[static_cast<size_t>(c)], 0, p);
-      }
-    });
+  spec.run = [=, a = Tensor::of({channels}, factor), c = Tensor::of({channels}, offset),
+              p = tail.activation](const StepRun& run) {
+    const float* from = run.data<const float>(in);
+    float* to = run.data<float>(out);
+    // Rows of all channels, or of one.
+    const auto affine = [&](int64_t first, int64_t count, int64_t cols, int64_t channel) {
+      kernel->call->affine({.rows = count,
+                            .cols = cols,
+                            .a_step = inner == 1 ? 1 : 0,
+                            .x = from + first * cols,
+                            .a = a.data<float>().data() + channel,
+                            .b = c.data<float>().data() + channel,
+                            .y = to + first * cols,
+                            .activation = p});
+    };
+    if (inner == 1)
+      run.parallel(rows, 1 + 16384 / channels,
+                   [&](int64_t begin, int64_t end) { affine(begin, end - begin, channels, 0); });
+    else
+      run.parallel(rows * channels, 1 + 16384 / inner, [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) affine(r, 1, inner, r % channels);
+      });
   };
   b.emit(std::move(spec));
   return true;

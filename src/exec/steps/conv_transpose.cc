@@ -11,6 +11,7 @@
 #include "kernels/dw_f32/dw_f32.h"
 #include "src/base/parallel.h"
 #include "src/exec/steps/common.h"
+#include "src/exec/steps/product_f32.h"
 #include "src/exec/steps/rules.h"
 
 namespace lapidary::exec {
@@ -52,6 +53,7 @@ struct Phase {
   ConvShape shape;
   Tensor packed;
   const ConvF32Kernel* row = nullptr;
+  std::string precision;
   int64_t first_y = 0, first_x = 0;  ///< of the output
 };
 
@@ -77,7 +79,7 @@ std::vector<float> phase_weights(const Geometry& g, const AxisPhase& h, const Ax
 }
 
 Phase make_phase(PlanBuilder& b, const Geometry& g, const AxisPhase& h, const AxisPhase& w,
-                 const float* weights, const float* bias) {
+                 const Tensor& weights, const float* bias) {
   Phase phase;
   ConvShape& s = phase.shape;
   s.batch = g.batch;
@@ -96,9 +98,12 @@ Phase make_phase(PlanBuilder& b, const Geometry& g, const AxisPhase& h, const Ax
   s.groups = g.groups;
   phase.first_y = h.first;
   phase.first_x = w.first;
-  phase.row = kernels::is_depthwise(s) ? kernels::select_dw_f32(s).kernel
-                                       : kernels::select_conv_f32(s).kernel;
-  const std::vector<float> own = phase_weights(g, h, w, weights);
+  const NarrowProduct narrow = narrow_product(b, s, weights);  // by all weights: one row for all
+  phase.precision = narrow.precision;
+  phase.row = narrow.row                 ? narrow.row
+              : kernels::is_depthwise(s) ? kernels::select_dw_f32(s).kernel
+                                         : kernels::select_conv_f32(s).kernel;
+  const std::vector<float> own = phase_weights(g, h, w, weights.data<float>().data());
   phase.packed = b.packed(static_cast<int64_t>(phase.row->call->packed_bytes(s)));
   phase.row->call->pack(s, {.data = own.data(), .bias = bias}, phase.packed.mutable_raw());
   return phase;
@@ -116,7 +121,7 @@ std::optional<Geometry> geometry_of(const PlanBuilder& b, NodeId id, const Tenso
   return g;
 }
 
-std::vector<Phase> make_phases(PlanBuilder& b, const Geometry& g, const float* weights,
+std::vector<Phase> make_phases(PlanBuilder& b, const Geometry& g, const Tensor& weights,
                                const float* bias) {
   std::vector<Phase> phases;
   for (int64_t ry = 0; ry < g.h.stride; ++ry)
@@ -167,13 +172,13 @@ bool build_conv_transpose(PlanBuilder& b, NodeId id) {
   const auto g = geometry_of(b, id, *weights);
   if (!g) return false;
   const std::vector<Phase> phases =
-      make_phases(b, *g, weights->data<float>().data(),
-                  bias ? b.constant(bias)->data<float>().data() : nullptr);
+      make_phases(b, *g, *weights, bias ? b.constant(bias)->data<float>().data() : nullptr);
 
   const Tail tail = float_tail(b, id, /*residual=*/true);
   StepSpec spec;
   spec.nodes = tail.nodes;
   spec.kernel = phases.front().row->row.name;
+  spec.precision = phases.front().precision;
   const Operand in = b.channels_last(x);
   const Operand residual = tail.residual ? b.channels_last(tail.residual) : Operand();
   const Operand out = b.create(tail.output, Layout::kChannelsLast);

@@ -4,6 +4,8 @@
 #include "src/exec/steps/copy.h"
 #include "src/exec/steps/place.h"
 #include "src/exec/steps/rules.h"
+#include "src/ops/elements.h"
+#include "src/ops/resize.h"
 
 namespace lapidary::exec {
 
@@ -233,15 +235,34 @@ bool repeats_elements(const AttrView& attrs, bool upsample) {
          (rounding == "round_prefer_floor" || rounding == "round_prefer_ceil");
 }
 
+/// True where every axis grows by a whole factor, which is also the node's scale: 2.4 makes 4 of 2
+/// elements as 2 does, but of the first one three.
+bool grows_by_whole_factors(const PlanBuilder& b, NodeId id, const Shape& in, const Shape& out) {
+  for (size_t i = 0; i < in.size(); ++i)
+    if (out[i] % in[i] != 0) return false;
+  const AttrView attrs = b.attrs(id);
+  const ResizeSlots slots = resize_slots(attrs);
+  const ValueId sizes = slots.sizes != 0 ? b.input(id, slots.sizes) : ValueId();
+  if (sizes && element_count(b.shape(sizes)) > 0)  // scales are the quotients of lengths
+    return attrs.get_string("keep_aspect_ratio_policy", "stretch") == "stretch";
+  const Tensor* given = slots.scales != 0 ? b.constant(b.input(id, slots.scales)) : nullptr;
+  if (slots.scales != 0 && given == nullptr) return false;
+  const auto scales = given ? read_as<float>(*given) : attrs.get_floats("scales");
+  const auto axes = resize_axes(attrs, in, scales, {}, {});
+  return std::all_of(axes.begin(), axes.end(), [](const ResizeAxis& axis) {
+    return axis.scale == static_cast<float>(axis.out / axis.in);
+  });
+}
+
 }  // namespace
 
 /// Enlarging by whole factors, nearest element.
 bool build_resize(PlanBuilder& b, NodeId id) {
   const ValueId x = b.input(id, 0), y = b.output(id);
   const Shape in = b.shape(x), out = b.shape(y);
-  if (!repeats_elements(b.attrs(id), b.node(id).op == "Upsample")) return false;
-  for (size_t i = 0; i < in.size(); ++i)
-    if (out[i] % in[i] != 0) return false;
+  if (!repeats_elements(b.attrs(id), b.node(id).op == "Upsample") ||
+      !grows_by_whole_factors(b, id, in, out))
+    return false;
   const Operand from = as_lies(b, x, b.follow(id));
   const Place place = place_as(b, y, from);
   const auto own = from.strides(), target = place.strides();

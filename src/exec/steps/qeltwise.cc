@@ -56,44 +56,45 @@ std::optional<BinaryParams> binary_params(const PlanBuilder& b, NodeId id) {
   return BinaryParams{*left, *right, *result, byte_shift(dtype)};
 }
 
-}  // namespace
-
-bool build_qlinear_add(PlanBuilder& b, NodeId id) {
+/// Add and Mul: `prepare` makes the formula of scales and zero points, `call` computes it.
+template <class Args, class Formula>
+bool build_binary_s8(PlanBuilder& b, NodeId id, Formula Args::*formula,
+                     Formula (*prepare)(float, int, float, int, float, int, int),
+                     void (*kernels::EltwiseS8Functions::*call)(const Args&)) {
   const auto p = binary_params(b, id);
   if (!p) return false;
   const auto* kernel = kernels::select_eltwise_s8().kernel;
-  kernels::AddU8 add = kernels::add_u8(p->a.scale, p->a.zero, p->b.scale, p->b.zero, p->y.scale,
-                                       p->y.zero, p->shift);
+  Args args;
+  args.*formula =
+      prepare(p->a.scale, p->a.zero, p->b.scale, p->b.zero, p->y.scale, p->y.zero, p->shift);
   const ByteClamp clamp = byte_clamp(b, b.output(id));
-  add.lo = clamp.lo;
-  add.hi = clamp.hi;
-  const std::string name(kernel->row.name);
-  emit_binary_s8(b, id, clamp, name, [=](const StepRun& run, const BinaryS8& s) {
-    s.grid.for_each(run, [&](const kernels::Grid& grid, int64_t a, int64_t c, int64_t y) {
-      kernel->call->add({grid, run.data<const uint8_t>(s.a) + a, run.data<const uint8_t>(s.b) + c,
-                         run.data<uint8_t>(s.y) + y, add});
-    });
-  });
+  (args.*formula).lo = clamp.lo;
+  (args.*formula).hi = clamp.hi;
+  const auto compute = kernel->call->*call;
+  emit_binary_s8(
+      b, id, clamp, std::string(kernel->row.name), [=](const StepRun& run, const BinaryS8& s) {
+        s.grid.for_each(run, [&](const kernels::Grid& grid, int64_t a, int64_t c, int64_t y) {
+          Args part = args;
+          part.grid = grid;
+          part.a = run.data<const uint8_t>(s.a) + a;
+          part.b = run.data<const uint8_t>(s.b) + c;
+          part.y = run.data<uint8_t>(s.y) + y;
+          compute(part);
+        });
+      });
   return true;
 }
 
+}  // namespace
+
+bool build_qlinear_add(PlanBuilder& b, NodeId id) {
+  return build_binary_s8(b, id, &kernels::AddU8Args::add, kernels::add_u8,
+                         &kernels::EltwiseS8Functions::add);
+}
+
 bool build_qlinear_mul(PlanBuilder& b, NodeId id) {
-  const auto p = binary_params(b, id);
-  if (!p) return false;
-  const auto* kernel = kernels::select_eltwise_s8().kernel;
-  kernels::MulU8 mul = kernels::mul_u8(p->a.scale, p->a.zero, p->b.scale, p->b.zero, p->y.scale,
-                                       p->y.zero, p->shift);
-  const ByteClamp clamp = byte_clamp(b, b.output(id));
-  mul.lo = clamp.lo;
-  mul.hi = clamp.hi;
-  const std::string name(kernel->row.name);
-  emit_binary_s8(b, id, clamp, name, [=](const StepRun& run, const BinaryS8& s) {
-    s.grid.for_each(run, [&](const kernels::Grid& grid, int64_t a, int64_t c, int64_t y) {
-      kernel->call->mul({grid, run.data<const uint8_t>(s.a) + a, run.data<const uint8_t>(s.b) + c,
-                         run.data<uint8_t>(s.y) + y, mul});
-    });
-  });
-  return true;
+  return build_binary_s8(b, id, &kernels::MulU8Args::mul, kernels::mul_u8,
+                         &kernels::EltwiseS8Functions::mul);
 }
 
 /// A function of one 8-bit value, of one node or many.

@@ -10,19 +10,21 @@ using kernels::ConvS8Weights;
 
 namespace {
 
-/// One matrix after the other: B is packed into scratch, then multiplied.
+/// One matrix after the other: B is packed into scratch, then multiplied. Each thread does matrices
+/// of its own; where those are half as many as threads or fewer, all threads share each product.
 struct BatchedProduct {
   Operand a, b, y;
   kernels::ConvShape shape;
   std::vector<int64_t> a_at, b_at;
   const kernels::ConvS8Kernel* kernel = nullptr;
-  int64_t packed_bytes = 0, scratch_bytes = 0;  ///< per thread
+  int64_t packed_bytes = 0, scratch_bytes = 0;  ///< of a product on one thread
   int x_zero = 0, b_zero = 0, y_zero = 0;
   float multiplier = 0;
   kernels::ConvS8Output output = kernels::ConvS8Output::kU8;
 };
 
-void multiply(const BatchedProduct& p, const StepRun& run, size_t i, char* scratch) {
+/// Product i on `threads` threads; scratch: packed_bytes, then scratch_bytes for each of them.
+void multiply(const BatchedProduct& p, const StepRun& run, size_t i, char* scratch, int threads) {
   const ConvS8Weights weights{.data = run.data<const uint8_t>(p.b) + p.b_at[i],
                               .is_unsigned = true,
                               .oc_stride = 1,
@@ -41,7 +43,10 @@ void multiply(const BatchedProduct& p, const StepRun& run, size_t i, char* scrat
   args.y_zero = p.y_zero;
   args.output = p.output;
   args.scratch = scratch + p.packed_bytes;
-  p.kernel->call->run(args);
+  if (threads == 1)
+    p.kernel->call->run(args);
+  else
+    kernels::run_conv_s8(*p.kernel, args, threads);
 }
 
 int64_t aligned(size_t bytes) { return static_cast<int64_t>((bytes + 63) / 64 * 64); }
@@ -71,17 +76,23 @@ void emit_batched(PlanBuilder& b, NodeId id, BatchedProduct p, ValueId left, Val
   p.b = b.get_u8(right, Layout::kRowMajor);
   p.y = b.create_u8(b.output(id), Layout::kRowMajor);
   const int64_t per_thread = p.packed_bytes + p.scratch_bytes;
-  const int scratch = b.scratch(per_thread * b.threads());
+  const int scratch = b.scratch(per_thread * b.threads());  // enough for either way
   spec.reads = {p.a, p.b};
   spec.writes = {p.y};
   spec.scratch = {scratch};
   spec.run = [p, scratch, per_thread](const StepRun& run) {
     char* base = static_cast<char*>(run.at(scratch));
+    const auto count = static_cast<int64_t>(p.a_at.size());
+    if (2 * count <= run.threads()) {
+      for (int64_t i = 0; i < count; ++i)
+        multiply(p, run, static_cast<size_t>(i), base, run.threads());
+      return;
+    }
     const auto body = [&](int64_t begin, int64_t end, int thread) {
       for (int64_t i = begin; i < end; ++i)
-        multiply(p, run, static_cast<size_t>(i), base + per_thread * thread);
+        multiply(p, run, static_cast<size_t>(i), base + per_thread * thread, 1);
     };
-    parallel_for(static_cast<int64_t>(p.a_at.size()), 1, body, run.threads());
+    parallel_for(count, 1, body, run.threads());
   };
   b.emit(std::move(spec));
 }

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "kernels/lane_sum.h"
 #include "kernels/softmax_f32/softmax_f32.h"
 #include "src/exec/steps/common.h"
 #include "src/exec/steps/rules.h"
@@ -7,19 +8,6 @@
 namespace lapidary::exec {
 
 namespace {
-
-/// Sum in 16 lanes: an order that depends on `count` only.
-float sum_of(const float* x, int64_t count) {
-  constexpr int64_t kLanes = 16;
-  float lanes[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes)
-    for (int64_t l = 0; l < kLanes; ++l) lanes[l] += x[i + l];
-  float sum = 0;
-  for (; i < count; ++i) sum += x[i];
-  for (int64_t l = 0; l < kLanes; ++l) sum += lanes[l];
-  return sum;
-}
 
 /// `rows` of `cols` elements, one after the other.
 void emit_rows(PlanBuilder& b, NodeId id, const Operand& in, const Operand& out, int64_t rows,
@@ -104,7 +92,9 @@ bool build_reduce_mean(PlanBuilder& b, NodeId id) {
   const Operand out = b.create(y, Layout::kRowMajor);
   emit_rows(b, id, in, out, in.count() / cols, cols, "reduce_mean_f32",
             [cols](const float* from, float* to, int64_t row) {
-              to[row] = sum_of(from + row * cols, cols) / static_cast<float>(cols);
+              const float* x = from + row * cols;
+              to[row] = kernels::lane_sum(cols, [x](int64_t i) { return x[i]; }) /
+                        static_cast<float>(cols);
             });
   return true;
 }

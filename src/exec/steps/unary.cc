@@ -15,25 +15,25 @@ constexpr int64_t kGrainElements = 16384;
 
 struct UnaryParams {
   float alpha = 0, beta = 0;
-  const kernels::ExpF32Functions* exp = kernels::select_exp_f32().kernel->call;
+  const kernels::ExpF32Kernel* exp = kernels::select_exp_f32().kernel;
+  const kernels::EltwiseF32Kernel* eltwise = kernels::select_eltwise_f32().kernel;
   bool times_x = false;  ///< y = f(x) * x: SiLU, HardSwish
 };
-using UnaryFn = void (*)(const float* x, float* y, int64_t count, const UnaryParams& p);
+struct Unary {
+  void (*run)(const float* x, float* y, int64_t count, const UnaryParams& p);
+  /// The row that computes it, or one of the loops here.
+  std::string_view (*kernel)(const UnaryParams& p) = [](const UnaryParams&) {
+    return std::string_view("unary_f32");
+  };
+};
+std::string_view exp_row(const UnaryParams& p) { return p.exp->row.name; }
+std::string_view eltwise_row(const UnaryParams& p) { return p.eltwise->row.name; }
 
 template <auto kFunction>
 void each(const float* x, float* y, int64_t count, const UnaryParams& p) {
-  for (int64_t i = 0; i < count; ++i) {
-    const float v = kFunction(x[i], p);
-    y[i] = p.times_x ? v * x[i] : v;
-  }
+  for (int64_t i = 0; i < count; ++i) y[i] = kFunction(x[i], p);
 }
 
-float hard_sigmoid(float x, const UnaryParams& p) {
-  return std::fmax(0.0f, std::fmin(1.0f, p.alpha * x + p.beta));
-}
-float hard_swish(float x, const UnaryParams&) {
-  return x * std::fmax(0.0f, std::fmin(1.0f, x * (1.0f / 6.0f) + 0.5f));
-}
 float power(float x, const UnaryParams& p) { return std::pow(x, p.alpha); }
 float square(float x, const UnaryParams&) { return x * x; }
 template <float (*kFunction)(float)>
@@ -43,47 +43,51 @@ float plain(float x, const UnaryParams&) {
 float negate(float x) { return -x; }
 float reciprocal(float x) { return 1.0f / x; }
 
+void hard_sigmoid_of(const float* x, float* y, int64_t count, const UnaryParams& p) {
+  p.eltwise->call->hard_sigmoid(
+      {.count = count, .x = x, .y = y, .alpha = p.alpha, .beta = p.beta, .times_x = p.times_x});
+}
 void sigmoid_of(const float* x, float* y, int64_t count, const UnaryParams& p) {
-  (p.times_x ? p.exp->silu : p.exp->sigmoid)({.count = count, .x = x, .y = y});
+  (p.times_x ? p.exp->call->silu : p.exp->call->sigmoid)({.count = count, .x = x, .y = y});
 }
 void exp_of(const float* x, float* y, int64_t count, const UnaryParams& p) {
-  p.exp->exp({.count = count, .x = x, .y = y});
+  p.exp->call->exp({.count = count, .x = x, .y = y});
 }
 void erf_of(const float* x, float* y, int64_t count, const UnaryParams& p) {
-  p.exp->erf({.count = count, .x = x, .y = y});
+  p.exp->call->erf({.count = count, .x = x, .y = y});
 }
 
-const std::map<std::string_view, UnaryFn>& functions() {
-  static const std::map<std::string_view, UnaryFn> kFunctions = {
-      {"Sigmoid", sigmoid_of},
-      {"HardSigmoid", each<hard_sigmoid>},
-      {"HardSwish", each<hard_swish>},
-      {"Tanh", each<plain<std::tanh>>},
-      {"Exp", exp_of},
-      {"Log", each<plain<std::log>>},
-      {"Erf", erf_of},
-      {"Sqrt", each<plain<std::sqrt>>},
-      {"Neg", each<plain<negate>>},
-      {"Abs", each<plain<std::fabs>>},
-      {"Reciprocal", each<plain<reciprocal>>},
-      {"Sin", each<plain<std::sin>>},
-      {"Cos", each<plain<std::cos>>},
+const std::map<std::string_view, Unary>& functions() {
+  static const std::map<std::string_view, Unary> kFunctions = {
+      {"Sigmoid", {sigmoid_of, exp_row}},
+      {"HardSigmoid", {hard_sigmoid_of, eltwise_row}},
+      {"HardSwish", {hard_sigmoid_of, eltwise_row}},
+      {"Tanh", {each<plain<std::tanh>>}},
+      {"Exp", {exp_of, exp_row}},
+      {"Log", {each<plain<std::log>>}},
+      {"Erf", {erf_of, exp_row}},
+      {"Sqrt", {each<plain<std::sqrt>>}},
+      {"Neg", {each<plain<negate>>}},
+      {"Abs", {each<plain<std::fabs>>}},
+      {"Reciprocal", {each<plain<reciprocal>>}},
+      {"Sin", {each<plain<std::sin>>}},
+      {"Cos", {each<plain<std::cos>>}},
   };
   return kFunctions;
 }
 
-void emit_unary(PlanBuilder& b, std::vector<NodeId> nodes, ValueId x, ValueId y, UnaryFn function,
+void emit_unary(PlanBuilder& b, std::vector<NodeId> nodes, ValueId x, ValueId y, Unary function,
                 const UnaryParams& p) {
   StepSpec spec;
   spec.nodes = std::move(nodes);
-  spec.kernel = "unary_f32";
+  spec.kernel = function.kernel(p);
   const Operand in = b.get(x, b.follow(spec.nodes[0]));
   const Operand out = b.create_over(y, in, spec.nodes);
   spec.reads = {in};
   spec.writes = {out};
   spec.run = [=, count = in.count()](const StepRun& run) {
     run.parallel(count, kGrainElements, [&](int64_t begin, int64_t end) {
-      function(run.data<const float>(in) + begin, run.data<float>(out) + begin, end - begin, p);
+      function.run(run.data<const float>(in) + begin, run.data<float>(out) + begin, end - begin, p);
     });
   };
   b.emit(std::move(spec));
@@ -110,6 +114,7 @@ bool build_unary(PlanBuilder& b, NodeId id) {
     p.alpha = b.attrs(id).get_float("alpha", 0.2f);
     p.beta = b.attrs(id).get_float("beta", 0.5f);
   }
+  if (b.node(id).op == "HardSwish") p = {.alpha = 1.0f / 6, .beta = 0.5f, .times_x = true};
   if (b.node(id).op == "Sigmoid" || b.node(id).op == "HardSigmoid")
     if (const NodeId product = product_with(b, x, y)) {
       p.times_x = true;
@@ -125,8 +130,8 @@ bool build_power(PlanBuilder& b, NodeId id) {
   const ValueId x = b.input(id, 0);
   const auto exponent = scalar_float(b, b.input(id, 1), 1.0f);
   if (b.dtype(x) != DType::kF32 || !exponent || b.shape(x) != b.shape(b.output(id))) return false;
-  UnaryFn function = each<power>;
-  if (*exponent == 2.0f) function = each<square>;
+  Unary function = {each<power>};
+  if (*exponent == 2.0f) function = {each<square>};
   if (*exponent == 0.5f) function = functions().at("Sqrt");
   emit_unary(b, {id}, x, b.output(id), function, {.alpha = *exponent});
   return true;
