@@ -48,20 +48,27 @@ LimitRecord at_least(std::string name, double asked, double got) {
 
 }  // namespace
 
+std::vector<MetricLimit> metric_limits(const LimitsParams& limits) {
+  std::vector<MetricLimit> out;
+  for (const auto& [metric, points] : limits.max_drop_points)
+    out.push_back({"max_drop_points." + metric, metric, points, true});
+  if (limits.max_accuracy_drop)
+    out.push_back({"max_accuracy_drop", "", *limits.max_accuracy_drop, true});
+  if (limits.min_agreement)
+    out.push_back({"min_agreement", "agreement_with_fp32", *limits.min_agreement});
+  if (limits.min_sqnr_db) out.push_back({"min_sqnr_db", "sqnr_db", *limits.min_sqnr_db});
+  return out;
+}
+
 std::vector<LimitRecord> check_limits(const LimitsParams& limits, const Report& report) {
   std::vector<LimitRecord> out;
   if (report.stages.empty()) return out;
   const StageRecord& last = report.stages.back();
-  for (const auto& [metric, points] : limits.max_drop_points)
-    out.push_back(at_most("max_drop_points." + metric, points, drop(report, metric)));
-  if (limits.max_accuracy_drop)
-    out.push_back(at_most("max_accuracy_drop", *limits.max_accuracy_drop,
-                          drop(report, first_metric(report))));
-  if (limits.min_agreement)
-    out.push_back(
-        at_least("min_agreement", *limits.min_agreement, metric_of(last, "agreement_with_fp32")));
-  if (limits.min_sqnr_db)
-    out.push_back(at_least("min_sqnr_db", *limits.min_sqnr_db, metric_of(last, "sqnr_db")));
+  for (const MetricLimit& limit : metric_limits(limits)) {
+    const std::string metric = limit.metric.empty() ? first_metric(report) : limit.metric;
+    out.push_back(limit.drop ? at_most(limit.key, limit.asked, drop(report, metric))
+                             : at_least(limit.key, limit.asked, metric_of(last, metric)));
+  }
   if (limits.max_size_mb)
     out.push_back(
         at_most("max_size_mb", *limits.max_size_mb, static_cast<double>(last.size_bytes) / 1e6));

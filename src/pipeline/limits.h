@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "lapidary/evaluate.h"
@@ -8,6 +9,15 @@
 #include "src/pipeline/recipe_impl.h"
 
 namespace lapidary {
+
+/// A limit on a metric.
+struct MetricLimit {
+  std::string key;     ///< in the recipe's `limits`: "max_drop_points.top1", "min_sqnr_db"
+  std::string metric;  ///< empty: the first one that the first stage has
+  double asked = 0;
+  bool drop = false;  ///< points below the first stage; otherwise the last stage's worst value
+};
+std::vector<MetricLimit> metric_limits(const LimitsParams& limits);
 
 /// Each limit of the recipe against what the report's first and last stage say. A figure that was
 /// not measured misses its limit.
