@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -32,8 +33,15 @@ struct Validation {
   /// "top1", "top5", "agreement_with_fp32", "sqnr_db", ...; NaN: without a value, for outputs are
   /// not finite.
   std::map<std::string, double> metrics;
-  bool labelled = false;                                  ///< the data bring labels
-  double top1 = 0, top5 = 0, agreement = 0, sqnr_db = 0;  ///< the same, 0 where not measured
+  bool labelled = false;  ///< the data bring labels
+  static constexpr double kNotMeasured = std::numeric_limits<double>::quiet_NaN();
+  /// The value of that name in `metrics`, kNotMeasured where there is none.
+  double metric(const std::string& name) const {
+    const auto found = metrics.find(name);
+    return found == metrics.end() ? kNotMeasured : found->second;
+  }
+  /// metric("top1"), ("top5"), ("agreement_with_fp32"), ("sqnr_db").
+  double top1 = kNotMeasured, top5 = kNotMeasured, agreement = kNotMeasured, sqnr_db = kNotMeasured;
   int64_t nonfinite_outputs = 0;  ///< elements of the first output that are NaN or infinite
   int64_t nonfinite_samples = 0;  ///< samples that have such an element
   double seconds = 0;             ///< inference of the candidate, without decoding

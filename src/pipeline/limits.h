@@ -6,6 +6,7 @@
 #include "lapidary/evaluate.h"
 #include "lapidary/exec.h"
 #include "lapidary/report.h"
+#include "src/pipeline/metric.h"
 #include "src/pipeline/recipe_impl.h"
 
 namespace lapidary {
@@ -19,9 +20,13 @@ struct MetricLimit {
 };
 std::vector<MetricLimit> metric_limits(const LimitsParams& limits);
 
+/// Throws Error{kUsage} for limits on metrics that need labels where the data bring none.
+void check_needs(const LimitsParams& limits, bool labels);
+
 /// Each limit of the recipe against what the report's first and last stage say. A figure that was
 /// not measured misses its limit.
-std::vector<LimitRecord> check_limits(const LimitsParams& limits, const Report& report);
+std::vector<LimitRecord> check_limits(const LimitsParams& limits, const Report& report,
+                                      MetricTable metrics = all_metrics());
 
 /// Layers of the last stage with their errors, kernels and times (one profiled inference).
 std::vector<LayerRecord> layer_records(const Graph& model, const std::vector<LayerError>& errors,

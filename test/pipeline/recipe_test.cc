@@ -96,8 +96,8 @@ TEST(MetricLimits, WhatWouldNotBeMeasuredIsRefusedBeforeAnyWork) {
   EXPECT_THAT(mistyped, HasSubstr("did you mean 'top1'"));
   const std::string some = steps + "evaluate: {metrics: [sqnr_db]}\n";
   EXPECT_EQ(refusal(some + "limits: {min_sqnr_db: 20}\n"), "");
-  for (const char* limit :
-       {"max_drop_points: {top1: 1}", "max_accuracy_drop: 1", "min_agreement: 0.9"})
+  for (const char* limit : {"max_drop_points: {top1: 1}", "max_accuracy_drop: 1",
+                            "min_agreement: 0.9", "bounds: {top5: 0.9}"})
     EXPECT_THAT(refusal(some + "limits: {" + limit + "}\n"),
                 testing::AllOf(HasSubstr("r.yaml:6:"), HasSubstr("metrics: [sqnr_db]")))
         << limit;
