@@ -78,7 +78,9 @@ LAPIDARY_API Statistics calibrate(const Graph& graph, const Dataset& data,
 struct CalibratorInfo {
   std::string name, help;
 };
-/// minmax, moving_average, percentile, mse, entropy, auto.
+/// The calibrator that is used where none is named.
+inline constexpr const char* kDefaultCalibrator = "mse_guarded";
+/// minmax, moving_average, percentile, mse, mse_guarded, entropy, auto.
 LAPIDARY_API std::vector<CalibratorInfo> list_calibrators();
 
 }  // namespace lapidary

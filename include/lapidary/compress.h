@@ -41,10 +41,10 @@ struct QuantizeLog {
 };
 
 struct QuantizeOptions {
-  std::string target = "onnxruntime-cpu";    ///< see list_targets
-  std::string format = "qdq";                ///< qdq | qoperator
-  std::string calibrator = "mse_guarded";    ///< see list_calibrators
-  std::string weight_calibrator = "minmax";  ///< minmax | mse
+  std::string target = "onnxruntime-cpu";       ///< see list_targets
+  std::string format = "qdq";                   ///< qdq | qoperator
+  std::string calibrator = kDefaultCalibrator;  ///< see list_calibrators
+  std::string weight_calibrator = "minmax";     ///< minmax | mse
   double percentile = 99.99;
   double momentum = 0.1;               ///< of moving_average: a new chunk's weight, (0, 1]
   std::vector<std::string> skip = {};  ///< node patterns: name, glob, re:REGEX, op:TYPE

@@ -416,6 +416,11 @@ class CommandLine(Fixture):
         for form in ("html", "md"):
             self.assertIn("peak memory", (self.tmp / f"est.onnx.report.{form}").read_text())
 
+    def test_histograms_are_collected_for_those_who_read_them(self):
+        for calibrator, read in (("moving_average", False), ("percentile", True)):
+            done = self.quantize(self.tmp / "hist.onnx", "--calibrator", calibrator, "--no-bench", "--json")
+            self.assertEqual(bool(json.loads(done.stdout)["histograms"]), read, calibrator)
+
     def test_messages_name_the_flag(self):
         for flag, value in (("--percentile", 200), ("--hold-mb", 0), ("--calibrator", "maxmin"),
                             ("--momentum", 2), ("--max-drop", -1), ("--nonfinite", "x")):

@@ -73,7 +73,7 @@ Report report() {
 /// All that the library reads and writes of numbers in text.
 std::vector<std::string> texts() {
   const Recipe recipe = Recipe::parse(kRecipe, "r.yaml");
-  return {recipe.effective_yaml(), recipe.explain(),          report_json(report()),
+  return {recipe.effective_yaml(),   recipe.explain(),      report_json(report()),
           report_markdown(report()), report_html(report()), report_console(report(), false)};
 }
 

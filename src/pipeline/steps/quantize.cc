@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "calibrate/observer.h"
 #include "calibrate/run.h"
 #include "lapidary/compress.h"
 #include "quantize/checks.h"
@@ -168,7 +169,8 @@ class QuantizeStep : public Step {
   /// ask for.
   Collect needed(const StepContext& context) const {
     if (!context.output.empty()) return {};
-    return {.histograms = params_.calibrator != "minmax", .windows = params_.bias_correction};
+    return {.histograms = calibrator_needs(params_.calibrator).reads == Reads::kHistogram,
+            .windows = params_.bias_correction};
   }
   static void add_to_report(const QuantizeLog& log, Report& report) {
     const auto append = [](auto& to, const auto& from) {
