@@ -60,15 +60,11 @@ std::vector<CalibratorInfo> list_calibrators() {
   return list;
 }
 
-const FieldTable& ObserverParams::fields() {
-  static const FieldTable table = {"calibrator",
-                                   {field("percentile", &ObserverParams::percentile,
-                                          "Percent of the values that stay inside the range")
-                                        .range(50, 100),
-                                    field("momentum", &ObserverParams::momentum,
-                                          "Weight of a new chunk of samples in the moving average")
-                                        .range(0, 1)}};
-  return table;
+void check_params(const ObserverParams& params) {
+  static const FieldTable table = {
+      "calibrator", observer_fields(&ObserverParams::percentile, &ObserverParams::momentum)};
+  ObserverParams read;
+  bind(table, unbind(table, &params), &read);
 }
 
 namespace {

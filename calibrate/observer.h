@@ -17,8 +17,19 @@ inline constexpr double kClipWeight = 4;
 struct ObserverParams {
   double percentile = 99.99;  ///< percent of the values that stay inside
   double momentum = 0.1;      ///< weight of a new chunk in the moving average
-  static const FieldTable& fields();
 };
+/// The same as fields of a struct that has them among its own.
+template <class P>
+std::vector<Field> observer_fields(double P::*percentile, double P::*momentum) {
+  return {field("percentile", percentile,
+                "Of the percentile calibrator: percent of the values that stay inside the range")
+              .range(50, 100),
+          field("momentum", momentum,
+                "Of the moving_average calibrator: the weight of a new chunk of samples")
+              .range(1e-6, 1)};
+}
+/// Throws Error{kUsage} for a value out of its field's range.
+void check_params(const ObserverParams& params);
 
 /// Where a range will be used: the grid of integers that must cover it.
 struct Grid {

@@ -45,15 +45,16 @@ TargetRecord target_for(const QuantizeOptions& options) {
   return target;
 }
 
+ObserverParams observer_params(const QuantizeOptions& options) {
+  return {.percentile = options.percentile, .momentum = options.momentum};
+}
+
 void check_options(const QuantizeOptions& options) {
   if (options.format != "qdq" && options.format != "qoperator")
     fail_usage("format: '{}'; there are qdq and qoperator", printable(options.format));
   check_format(find_target(options.target), options.format);
   calibrator_needs(options.calibrator);  // there is one of that name
-  if (!(options.percentile >= 50 && options.percentile <= 100))
-    fail_usage("percentile: {} is not within 50 to 100", options.percentile);
-  if (!(options.momentum > 0 && options.momentum <= 1))
-    fail_usage("momentum: {} is not above 0 and up to 1", options.momentum);
+  check_params(observer_params(options));
   if (!(options.hold_mb > 0)) fail_usage("hold_mb: {} is not positive", options.hold_mb);
 }
 
@@ -240,9 +241,7 @@ Graph quantize(const Graph& graph, const Statistics& statistics, const Dataset* 
   const Statistics same = equalized(form, statistics, samples, target, options, log);
   Placement placement = place(form, target, options);
   const Statistics used = completed(form, placement, same, samples, options);
-  RangeOptions how{options.calibrator,
-                   {.percentile = options.percentile, .momentum = options.momentum},
-                   target.activation};
+  const RangeOptions how{options.calibrator, observer_params(options), target.activation};
   RangeMap ranges = choose_ranges(form, placement, used, samples, options, how);
   if (calibrator_needs(how.calibrator).searches_error)
     pair_leaky_ranges(form, placement, used, target.activation, ranges);

@@ -306,6 +306,19 @@ TEST(Observers, AutoNeedsWhatAnyOfThemDoes) {
   EXPECT_THROW(calibrator_needs("automatic"), Error);
 }
 
+TEST(Observers, ParametersOutOfRangeAreRefused) {
+  EXPECT_NO_THROW(check_params({}));
+  EXPECT_NO_THROW(check_params({.percentile = 50, .momentum = 1}));
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const ObserverParams& wrong : {ObserverParams{.percentile = 49.9},
+                                      {.percentile = 100.5},
+                                      {.percentile = nan},
+                                      {.momentum = 0},
+                                      {.momentum = 1.01},
+                                      {.momentum = nan}})
+    EXPECT_THROW(check_params(wrong), Error) << wrong.percentile << ' ' << wrong.momentum;
+}
+
 TEST(Observers, UnknownNamesAreRefusedWithTheClosest) {
   try {
     find_observer("entrop");
