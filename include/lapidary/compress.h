@@ -77,7 +77,9 @@ inline Graph quantize(const Graph& graph, const Statistics& statistics, const Da
   return quantize(graph, statistics, &samples, options, log);
 }
 
-/// What `quantize` would do, without doing it: for --dry-run.
+/// What `quantize` would do as far as the graph alone says, without doing it: for --dry-run. Clamps
+/// (Relu, Clip) count as integer; those stay float after all whose bounds are not the ends of the
+/// range that calibration gives their output.
 LAPIDARY_API QuantizeLog plan_quantization(const Graph& graph, const QuantizeOptions& options = {});
 
 struct Fp16Options {

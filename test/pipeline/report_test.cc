@@ -206,6 +206,16 @@ TEST(Limits, LabelsAreNeededBeforeAnyWork) {
   EXPECT_THROW(check_needs(limits, false), Error);
 }
 
+TEST(Report, ADryRunDoesNotPromiseClamps) {
+  Report r;
+  r.stages.resize(1);
+  r.quantized = {"conv", "relu"};
+  const char* note = "Relu and Clip may stay float";
+  EXPECT_THAT(report_console(r, false), HasSubstr(note));
+  r.stages.resize(2);  // it ran
+  EXPECT_THAT(report_console(r, false), Not(HasSubstr(note)));
+}
+
 TEST(Limits, EachIsHeldAgainstTheLastStage) {
   LimitsParams limits;
   limits.max_drop_points = {{"top1", 0.4}};

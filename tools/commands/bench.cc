@@ -138,7 +138,8 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
   sub->add_option("--input", o->inputs,
                   "NAME=FILE.npy, or NAME=NUMBER for every element; others are random (floats in "
                   "[-1, 1), integers 0 or 1)");
-  sub->add_option("--shape", o->shapes, "Sizes of a symbolic input: x=1x3x224x224");
+  sub->add_option("--shape", o->shapes,
+                  "Sizes of a symbolic input, x=1x3x224x224, or of a symbol, N=8");
   sub->add_option("--versus", o->versus,
                   "Other engines in turn with this one: onnxruntime, openvino, openvino-f32, "
                   "openvino-bf16, litert=FILE.tflite, lapidary=FILE.onnx; each also as ENGINE=FILE")

@@ -213,8 +213,10 @@ ReportTable kept_float_table(const Report& r) {
 
 ReportTable planned_table(const Report& r) {
   ReportTable t{"What would run on integers", {"node"}, {}};
-  if (planned_only(r))
-    for (const std::string& node : r.quantized) t.rows.push_back({node});
+  if (!planned_only(r)) return t;
+  for (const std::string& node : r.quantized) t.rows.push_back({node});
+  if (!t.rows.empty())
+    t.note = "Relu and Clip may stay float after all: that depends on the ranges found.";
   return t;
 }
 
