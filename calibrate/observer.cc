@@ -9,7 +9,7 @@
 
 namespace lapidary {
 
-#define LAPIDARY_OBSERVER(name, function, help) \
+#define LAPIDARY_OBSERVER(name, function, reads, searches_error, help) \
   Range function(const TensorStats&, const Grid&, const ObserverParams&);
 #include "calibrate/observers.def"
 #undef LAPIDARY_OBSERVER
@@ -17,7 +17,8 @@ namespace lapidary {
 namespace {
 
 constexpr Observer kObservers[] = {
-#define LAPIDARY_OBSERVER(name, function, help) {name, help, function},
+#define LAPIDARY_OBSERVER(name, function, reads, searches_error, help) \
+  {name, Reads::reads, searches_error, help, function},
 #include "calibrate/observers.def"
 #undef LAPIDARY_OBSERVER
 };
@@ -35,27 +36,35 @@ const Observer& find_observer(std::string_view name) {
   fail_usage("no calibrator is called '{}'{}", printable(name), did_you_mean(name, names));
 }
 
+CalibratorNeeds calibrator_needs(std::string_view name) {
+  if (name != kAutoCalibrator) {
+    const Observer& observer = find_observer(name);
+    return {observer.reads, observer.searches_error};
+  }
+  CalibratorNeeds most{Reads::kRange, false};
+  for (const Observer& observer : kObservers)
+    most = {std::max(most.reads, observer.reads), most.searches_error || observer.searches_error};
+  return most;
+}
+
 std::vector<CalibratorInfo> list_calibrators() {
   std::vector<CalibratorInfo> list;
   for (const Observer& observer : kObservers)
     list.push_back({std::string(observer.name), std::string(observer.help)});
   list.push_back(
-      {"auto",
-       "per tensor, mse_guarded unless another calibrator's error in the outputs of the nodes "
-       "that read it is less than half as large, measured on 16 samples (without samples: the "
-       "least error in the histogram)"});
+      {std::string(kAutoCalibrator),
+       fmt::format("per tensor, {} unless another calibrator's error in the outputs of the nodes "
+                   "that read it is less than half as large, measured on 16 samples (without "
+                   "samples: the least error in the histogram)",
+                   kDefaultCalibrator)});
   return list;
 }
 
-const FieldTable& ObserverParams::fields() {
-  static const FieldTable table = {"calibrator",
-                                   {field("percentile", &ObserverParams::percentile,
-                                          "Percent of the values that stay inside the range")
-                                        .range(50, 100),
-                                    field("momentum", &ObserverParams::momentum,
-                                          "Weight of a new chunk of samples in the moving average")
-                                        .range(0, 1)}};
-  return table;
+void check_params(const ObserverParams& params) {
+  static const FieldTable table = {
+      "calibrator", observer_fields(&ObserverParams::percentile, &ObserverParams::momentum)};
+  ObserverParams read;
+  bind(table, unbind(table, &params), &read);
 }
 
 namespace {

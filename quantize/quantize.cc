@@ -45,15 +45,16 @@ TargetRecord target_for(const QuantizeOptions& options) {
   return target;
 }
 
+ObserverParams observer_params(const QuantizeOptions& options) {
+  return {.percentile = options.percentile, .momentum = options.momentum};
+}
+
 void check_options(const QuantizeOptions& options) {
   if (options.format != "qdq" && options.format != "qoperator")
     fail_usage("format: '{}'; there are qdq and qoperator", printable(options.format));
   check_format(find_target(options.target), options.format);
-  if (options.calibrator != "auto") find_observer(options.calibrator);
-  if (!(options.percentile >= 50 && options.percentile <= 100))
-    fail_usage("percentile: {} is not within 50 to 100", options.percentile);
-  if (!(options.momentum > 0 && options.momentum <= 1))
-    fail_usage("momentum: {} is not above 0 and up to 1", options.momentum);
+  calibrator_needs(options.calibrator);  // there is one of that name
+  check_params(observer_params(options));
   if (!(options.hold_mb > 0)) fail_usage("hold_mb: {} is not positive", options.hold_mb);
 }
 
@@ -77,7 +78,7 @@ constexpr int64_t kTrialSamples = 16;
 RangeMap choose_ranges(const Graph& form, const Placement& placement, const Statistics& statistics,
                        const Dataset* samples, const QuantizeOptions& options,
                        const RangeOptions& how) {
-  if (how.calibrator != "auto") return observe_ranges(form, placement, statistics, how);
+  if (how.calibrator != kAutoCalibrator) return observe_ranges(form, placement, statistics, how);
   if (!samples) {
     options.log.info("auto without samples: ranges by the error in the histograms");
     return observe_ranges(form, placement, statistics, how);
@@ -86,15 +87,12 @@ RangeMap choose_ranges(const Graph& form, const Placement& placement, const Stat
   return search_ranges(form, placement, statistics, *samples, trial, how, options.threads);
 }
 
-/// Calibrators that look for the least error, and so may look at two tensors together.
-bool searches_error(const std::string& calibrator) {
-  return calibrator == "auto" || calibrator == "mse" || calibrator == "mse_guarded";
-}
-
-/// Samples that give the histograms of equalized tensors, where the calibrator reads any.
+/// Samples that give the chunks and histograms of equalized tensors, where the calibrator reads
+/// any.
 constexpr int64_t kHistogramSamples = 64;
 int64_t histogram_samples(const QuantizeOptions& options, const Dataset& samples) {
-  return options.calibrator == "minmax" ? 0 : std::min(kHistogramSamples, samples.size());
+  const Reads reads = calibrator_needs(options.calibrator).reads;
+  return reads == Reads::kRange ? 0 : std::min(kHistogramSamples, samples.size());
 }
 
 /// Equalizes `form` where that costs nothing in the weights; the statistics of what it became.
@@ -243,11 +241,9 @@ Graph quantize(const Graph& graph, const Statistics& statistics, const Dataset* 
   const Statistics same = equalized(form, statistics, samples, target, options, log);
   Placement placement = place(form, target, options);
   const Statistics used = completed(form, placement, same, samples, options);
-  RangeOptions how{options.calibrator,
-                   {.percentile = options.percentile, .momentum = options.momentum},
-                   target.activation};
+  const RangeOptions how{options.calibrator, observer_params(options), target.activation};
   RangeMap ranges = choose_ranges(form, placement, used, samples, options, how);
-  if (searches_error(how.calibrator))
+  if (calibrator_needs(how.calibrator).searches_error)
     pair_leaky_ranges(form, placement, used, target.activation, ranges);
   annotate(form, placement, ranges, target.activation);
   keep_clamps(form, placement);

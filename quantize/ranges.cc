@@ -66,7 +66,7 @@ TensorStats group_stats(const Graph& graph, const Placement& placement, const St
 }
 
 ChosenRange observe_range(const TensorStats& seen, const RangeOptions& options) {
-  if (options.calibrator == "auto") return least_error(seen, options);
+  if (options.calibrator == kAutoCalibrator) return least_error(seen, options);
   const Observer& observer = find_observer(options.calibrator);
   const Range range = observer.range(seen, grid_of(options.scheme), options.params);
   return {seen_range(seen), range, options.calibrator};

@@ -16,7 +16,7 @@ struct ChosenRange {
 using RangeMap = std::map<ValueId, ChosenRange>;  ///< by root of the scale group
 
 struct RangeOptions {
-  std::string calibrator = "mse";
+  std::string calibrator = kDefaultCalibrator;
   ObserverParams params;
   QuantScheme scheme;
 };

@@ -121,6 +121,13 @@ void print_json(const nlohmann::ordered_json& object) {
   print(object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
+void emit(const Common& common, const nlohmann::ordered_json& object, const std::string& text) {
+  if (common.json)
+    print_json(object);
+  else
+    print(text);
+}
+
 int run_and_print(const Recipe& recipe, RunOptions options, const Common& common) {
   options.threads = common.threads;
   const LogSink log = common.log();

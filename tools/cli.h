@@ -63,6 +63,8 @@ Graph load_beside(const std::string& model, const std::string& output);
 void print_json(const nlohmann::ordered_json& object);
 /// Prints text on stdout.
 void print(const std::string& text);
+/// Prints what a command found: the object with --json, else the text.
+void emit(const Common& common, const nlohmann::ordered_json& object, const std::string& text);
 
 /// Runs a recipe and prints its report; exit code 0 or 5.
 int run_and_print(const Recipe& recipe, RunOptions options, const Common& common);

@@ -22,8 +22,9 @@ struct Range {
 /// What calibration saw of a graph's float tensors: a versioned container bound to the graph's
 /// hash. Per tensor: element count, min and max per chunk of sample indices, a growing histogram
 /// (bin width a power of two, anchored at 0: merging is integer addition, so the result depends
-/// neither on order nor on threads), and per-channel sums where asked. Memory: tensors x bins,
-/// whatever the number of samples.
+/// neither on order nor on threads), range and sum per channel; per node that sums over windows
+/// (convolutions) the sum of each tap of its input. Memory: tensors x bins, whatever the number of
+/// samples.
 class LAPIDARY_API Statistics {
  public:
   Statistics();
@@ -78,7 +79,9 @@ LAPIDARY_API Statistics calibrate(const Graph& graph, const Dataset& data,
 struct CalibratorInfo {
   std::string name, help;
 };
-/// minmax, moving_average, percentile, mse, entropy, auto.
+/// The calibrator that is used where none is named.
+inline constexpr const char* kDefaultCalibrator = "mse_guarded";
+/// minmax, moving_average, percentile, mse, mse_guarded, entropy, auto.
 LAPIDARY_API std::vector<CalibratorInfo> list_calibrators();
 
 }  // namespace lapidary

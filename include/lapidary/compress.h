@@ -41,10 +41,10 @@ struct QuantizeLog {
 };
 
 struct QuantizeOptions {
-  std::string target = "onnxruntime-cpu";    ///< see list_targets
-  std::string format = "qdq";                ///< qdq | qoperator
-  std::string calibrator = "mse_guarded";    ///< see list_calibrators
-  std::string weight_calibrator = "minmax";  ///< minmax | mse
+  std::string target = "onnxruntime-cpu";       ///< see list_targets
+  std::string format = "qdq";                   ///< qdq | qoperator
+  std::string calibrator = kDefaultCalibrator;  ///< see list_calibrators
+  std::string weight_calibrator = "minmax";     ///< minmax | mse
   double percentile = 99.99;
   double momentum = 0.1;               ///< of moving_average: a new chunk's weight, (0, 1]
   std::vector<std::string> skip = {};  ///< node patterns: name, glob, re:REGEX, op:TYPE
@@ -77,7 +77,9 @@ inline Graph quantize(const Graph& graph, const Statistics& statistics, const Da
   return quantize(graph, statistics, &samples, options, log);
 }
 
-/// What `quantize` would do, without doing it: for --dry-run.
+/// What `quantize` would do as far as the graph alone says, without doing it: for --dry-run. Clamps
+/// (Relu, Clip) count as integer; those stay float after all whose bounds are not the ends of the
+/// range that calibration gives their output.
 LAPIDARY_API QuantizeLog plan_quantization(const Graph& graph, const QuantizeOptions& options = {});
 
 struct Fp16Options {

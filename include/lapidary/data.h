@@ -152,6 +152,8 @@ class LAPIDARY_API Dataset {
   std::vector<DatasetInput> inputs() const;
   /// Classes that the data themselves name (CIFAR-10, folders); 0: unknown.
   int64_t num_classes() const;
+  /// The record brings labels (some may be missing).
+  bool labelled() const;
   /// What `batch` left out so far, by index.
   std::vector<SkippedSample> skipped() const;
   /// Sentences for the log and the report: fewer samples than asked, EXIF orientation ignored, ...

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -32,8 +33,15 @@ struct Validation {
   /// "top1", "top5", "agreement_with_fp32", "sqnr_db", ...; NaN: without a value, for outputs are
   /// not finite.
   std::map<std::string, double> metrics;
-  bool labelled = false;                                  ///< the data bring labels
-  double top1 = 0, top5 = 0, agreement = 0, sqnr_db = 0;  ///< the same, 0 where not measured
+  bool labelled = false;  ///< the data bring labels
+  static constexpr double kNotMeasured = std::numeric_limits<double>::quiet_NaN();
+  /// The value of that name in `metrics`, kNotMeasured where there is none.
+  double metric(const std::string& name) const {
+    const auto found = metrics.find(name);
+    return found == metrics.end() ? kNotMeasured : found->second;
+  }
+  /// metric("top1"), ("top5"), ("agreement_with_fp32"), ("sqnr_db").
+  double top1 = kNotMeasured, top5 = kNotMeasured, agreement = kNotMeasured, sqnr_db = kNotMeasured;
   int64_t nonfinite_outputs = 0;  ///< elements of the first output that are NaN or infinite
   int64_t nonfinite_samples = 0;  ///< samples that have such an element
   double seconds = 0;             ///< inference of the candidate, without decoding
@@ -79,7 +87,8 @@ struct BenchOptions {
   int64_t batch = 1;     ///< of inputs whose first axis is open
   double seconds = 1.0;  ///< per thread count, after warm-up
   int warmup = 3;
-  /// Sizes for symbolic dims by name and shapes for inputs by name.
+  /// Shapes for inputs by name; one size for a symbolic dim by its name ({"N", {8}}), wherever an
+  /// input without a shape of its own has it.
   std::map<std::string, Shape> input_shapes = {};
   /// Inputs by name instead of random ones.
   std::map<std::string, Tensor> inputs = {};
@@ -91,8 +100,8 @@ struct BenchOptions {
   LogSink log = {};
 };
 /// Latency of one inference on random input (seeded): floats in [-1, 1), integers 0 or 1. Throws
-/// Error{kUsage} for names that are no inputs, open sizes that nothing binds, and a batch other
-/// than 1 that no input is open to.
+/// Error{kUsage} for names that are neither inputs nor symbols, open sizes that nothing binds, and
+/// a batch other than 1 that no input is open to.
 LAPIDARY_API std::vector<Latency> bench(const Graph& model, const BenchOptions& options = {});
 
 /// The steps of the plan with the median time of each over profiled inferences, on the first of
@@ -160,7 +169,8 @@ struct SelftestOptions {
 };
 /// Runs the ONNX backend test layout (folders with model.onnx and test_data_set_*/, at any depth; a
 /// case is called by its path in `folder`). Outputs are compared in dtype, shape and every value:
-/// rtol 1e-3, atol 1e-7 (onnx.backend.test.case's own).
+/// rtol 1e-3, atol 1e-7 (onnx.backend.test.case's own); bfloat16 with rtol 2^-7, one unit in its
+/// last place, for the stored data were cut, not rounded.
 LAPIDARY_API SelftestResult selftest(const std::string& folder,
                                      const SelftestOptions& options = {});
 

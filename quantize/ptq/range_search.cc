@@ -99,7 +99,7 @@ class Reader {
   Tensor made_;
 };
 
-constexpr std::string_view kUsual = "mse_guarded";
+constexpr std::string_view kUsual = kDefaultCalibrator;
 constexpr int64_t kChunk = 4;
 
 struct Candidate {
@@ -114,7 +114,7 @@ struct Group {
   std::vector<Candidate> candidates;
 };
 
-/// The least error, but mse_guarded unless another one's is below kClearly of its: smaller
+/// The least error, but the usual one unless another one's is below kClearly of its: smaller
 /// differences are those of the few samples tried.
 const Candidate& pick(const std::vector<Candidate>& candidates) {
   constexpr double kClearly = 0.5;

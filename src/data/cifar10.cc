@@ -29,6 +29,7 @@ class Cifar10Source : public Source {
   int64_t size() const override { return size_; }
   bool pictures() const override { return true; }
   int64_t num_classes() const override { return kClasses; }
+  bool labelled() const override { return true; }
 
   std::string name(int64_t index) const override {
     const auto [part, record] = locate(index);

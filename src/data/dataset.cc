@@ -382,6 +382,11 @@ int64_t Dataset::num_classes() const {
   return most;
 }
 
+bool Dataset::labelled() const {
+  return std::any_of(impl_->channels.begin(), impl_->channels.end(),
+                     [](const Channel& channel) { return channel.source->labelled(); });
+}
+
 namespace {
 
 /// Where a picture looks as stored (0 to 255, not the 0 to 1 or -1 to 1 that most networks take)

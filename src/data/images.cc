@@ -88,6 +88,10 @@ class ImageSource : public Source {
   bool pictures() const override { return true; }
   bool may_skip() const override { return true; }
   int64_t num_classes() const override { return static_cast<int64_t>(classes_.size()); }
+  bool labelled() const override {
+    return std::any_of(pictures_.begin(), pictures_.end(),
+                       [](const Picture& picture) { return picture.label != -1; });
+  }
 
   Stored read(int64_t index) const override {
     const Picture& picture = at(index);

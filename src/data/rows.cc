@@ -185,6 +185,10 @@ class RowSource : public Source {
     return out;
   }
 
+  bool labelled() const override {
+    return std::any_of(labels_.begin(), labels_.end(), [](int64_t label) { return label != -1; });
+  }
+
   std::vector<std::string> files(std::span<const int64_t>) const override {
     std::vector<std::string> out = paths_;
     std::erase(out, "");

@@ -28,6 +28,8 @@ class Source {
   /// True where samples differ in length by nature: another length begins another batch.
   virtual bool ragged() const { return false; }
   virtual int64_t num_classes() const { return 0; }
+  /// True where samples bring labels (some may be missing).
+  virtual bool labelled() const { return false; }
   virtual std::vector<std::string> warnings() const { return {}; }
 };
 

@@ -26,8 +26,18 @@ std::string shape_hint(const Value& input) {
                      sizes.empty() ? "1x?" : fmt::format("{}", fmt::join(sizes, "x")));
 }
 
-/// Sizes for one inference: given by name, or by the batch for a first axis, otherwise a usage
-/// error.
+/// The size that `input_shapes` gives a symbol, or null.
+const int64_t* symbol_size(const Dim& dim, const BenchOptions& options) {
+  const auto found = options.input_shapes.find(dim.symbol);
+  if (dim.known() || dim.symbol.empty() || found == options.input_shapes.end()) return nullptr;
+  if (found->second.size() != 1 || found->second[0] < 1)
+    fail_usage("'{}' is one size of an axis, not {}: give --shape {}=8", printable(dim.symbol),
+               shape_text(found->second), printable(dim.symbol));
+  return &found->second[0];
+}
+
+/// Sizes for one inference: given by the input's name or the symbols', or by the batch for a first
+/// axis, otherwise a usage error.
 Shape bind_shape(const Value& input, const BenchOptions& options) {
   if (const auto found = options.input_shapes.find(input.name);
       found != options.input_shapes.end()) {
@@ -41,10 +51,11 @@ Shape bind_shape(const Value& input, const BenchOptions& options) {
   Shape out;
   for (size_t i = 0; i < input.type.shape->size(); ++i) {
     const Dim& d = (*input.type.shape)[i];
-    if (!d.known() && i > 0)
+    const int64_t* given = symbol_size(d, options);
+    if (!d.known() && !given && i > 0)
       fail_usage("input '{}' is {}: give --shape {}", input.name, input.type.text(),
                  shape_hint(input));
-    out.push_back(d.known() ? d.value : options.batch);
+    out.push_back(d.known() ? d.value : given ? *given : options.batch);
   }
   return out;
 }
@@ -109,11 +120,23 @@ Tensor filled(const Value& input, const Shape& shape, double value) {
   return t;
 }
 
-/// Names that the user gave must be inputs.
+/// The symbols of the inputs' shapes, each once.
+std::vector<std::string> symbols_of(const Graph& model) {
+  std::vector<std::string> out;
+  for (const ValueId id : model.inputs())
+    for (const Dim& d : model.value(id).type.shape.value_or(std::vector<Dim>{}))
+      if (!d.known() && !d.symbol.empty() &&
+          std::find(out.begin(), out.end(), d.symbol) == out.end())
+        out.push_back(d.symbol);
+  return out;
+}
+
+/// Names that the user gave must be inputs, or among `others`.
 template <class Map>
-void check_names(const Graph& model, const Map& given) {
+void check_names(const Graph& model, const Map& given, std::vector<std::string> others = {}) {
   std::vector<std::string> names;
   for (const ValueId id : model.inputs()) names.push_back(model.value(id).name);
+  names.insert(names.end(), others.begin(), others.end());
   for (const auto& [name, what] : given)
     if (std::find(names.begin(), names.end(), name) == names.end())
       fail_usage("the model has no input '{}'; it has {}{}", printable(name),
@@ -146,15 +169,15 @@ Executor::Values bench_inputs(const Graph& model, const BenchOptions& options) {
   Rng rng(options.seed);
   check_names(model, options.inputs);
   check_names(model, options.constants);
-  check_names(model, options.input_shapes);
+  check_names(model, options.input_shapes, symbols_of(model));
   Executor::Values inputs = options.inputs;
   bool batch_bound = false;
   for (ValueId id : model.inputs()) {
     const Value& v = model.value(id);
     if (model.constant(id) != nullptr || inputs.contains(v.name)) continue;
     const Shape shape = bind_shape(v, options);
-    batch_bound |=
-        !options.input_shapes.contains(v.name) && !shape.empty() && !(*v.type.shape)[0].known();
+    batch_bound |= !options.input_shapes.contains(v.name) && !shape.empty() &&
+                   !(*v.type.shape)[0].known() && !symbol_size((*v.type.shape)[0], options);
     const auto constant = options.constants.find(v.name);
     inputs.emplace(v.name, constant != options.constants.end()
                                ? filled(v, shape, constant->second)

@@ -22,7 +22,7 @@ struct Measured {
   std::unique_ptr<Metric> metric;
 };
 
-/// The metrics asked for, or all whose needs the data meet.
+/// The metrics asked for (check_metrics), or all whose needs the data meet.
 std::vector<Measured> choose_metrics(const std::vector<std::string>& asked, bool labels,
                                      bool reference) {
   std::vector<Measured> out;
@@ -32,12 +32,8 @@ std::vector<Measured> choose_metrics(const std::vector<std::string>& asked, bool
         out.push_back({def, def->make()});
     return out;
   }
-  std::vector<std::string> names;
-  for (const MetricDef* def : all_metrics()) names.emplace_back(def->name);
   for (const std::string& name : asked) {
     const MetricDef* def = find_metric(name);
-    if (def == nullptr) fail_usage("no metric is called '{}'{}", name, did_you_mean(name, names));
-    if (def->needs_labels && !labels) fail_usage("'{}' needs labels; the data have none", name);
     if (def->needs_reference && !reference) continue;  // the float model itself
     out.push_back({def, def->make()});
   }
@@ -65,24 +61,16 @@ struct Runner {
   }
 };
 
-bool has_labels(const Batch& batch) {
-  for (int64_t label : batch.labels)
-    if (label >= 0) return true;
-  return false;
-}
-
-Tensor run_batch(Runner& runner, const Batch& batch) {
-  const auto& outputs = runner.graph->outputs();
-  if (outputs.empty()) fail_invalid("the model has no output");
+Outputs run_batch(Runner& runner, const Batch& batch) {
+  if (runner.graph->outputs().empty()) fail_invalid("the model has no output");
   const Executor::Values inputs = feed(*runner.graph, batch);
   const auto start = Clock::now();
   Executor::Values values = runner.executor.run(inputs);
   runner.seconds += std::chrono::duration<double>(Clock::now() - start).count();
-  const Tensor& first = values.at(runner.graph->value(outputs[0]).name);
-  if (first.rank() == 0 || first.dim(0) < batch.size())
-    fail_invalid("output '{}' is {}; its first axis must be the batch ({} samples)",
-                 runner.graph->value(outputs[0]).name, shape_text(first.shape()), batch.size());
-  return first_rows_f32(first, batch.size());
+  int64_t fed = batch.size();
+  for (const auto& [name, tensor] : inputs)
+    if (tensor.rank() > 0) fed = std::max(fed, tensor.dim(0));
+  return outputs_of(*runner.graph, values, fed, batch);
 }
 
 Validation conclude(Runner& runner, int64_t samples, bool keep_outputs) {
@@ -94,14 +82,10 @@ Validation conclude(Runner& runner, int64_t samples, bool keep_outputs) {
   v.images_per_second = runner.seconds > 0 ? static_cast<double>(samples) / runner.seconds : 0;
   for (const Measured& m : runner.metrics)
     if (const auto value = m.metric->value()) v.metrics[std::string(m.def->name)] = *value;
-  const auto figure = [&](const char* name) {
-    const auto found = v.metrics.find(name);
-    return found == v.metrics.end() ? 0.0 : found->second;
-  };
-  v.top1 = figure("top1");
-  v.top5 = figure("top5");
-  v.agreement = figure("agreement_with_fp32");
-  v.sqnr_db = figure("sqnr_db");
+  v.top1 = v.metric("top1");
+  v.top5 = v.metric("top5");
+  v.agreement = v.metric("agreement_with_fp32");
+  v.sqnr_db = v.metric("sqnr_db");
   if (keep_outputs) {
     Shape shape = runner.output_shape;
     if (shape.empty()) shape = {0};
@@ -120,9 +104,40 @@ EvaluatedModel evaluated(const Graph& model, const EvaluateOptions& options) {
 
 }  // namespace
 
+void check_metrics(const std::vector<std::string>& asked, bool labels) {
+  std::vector<std::string> names;
+  for (const MetricDef* def : all_metrics()) names.emplace_back(def->name);
+  for (const std::string& name : asked) {
+    const MetricDef* def = find_metric(name);
+    if (def == nullptr)
+      fail_usage("no metric is called '{}'{}", printable(name), did_you_mean(name, names));
+    if (def->needs_labels && !labels) fail_usage("'{}' needs labels; the data have none", name);
+  }
+}
+
+Outputs outputs_of(const Graph& graph, const Executor::Values& made, int64_t fed,
+                   const Batch& batch) {
+  Outputs out;
+  for (const ValueId id : graph.outputs()) {
+    const std::string& name = graph.value(id).name;
+    const Tensor& tensor = made.at(name);
+    if (!out.entries.empty()) {
+      const bool padded = tensor.rank() > 0 && tensor.dim(0) == fed && fed > batch.size();
+      out.entries.emplace_back(name, padded ? first_rows(tensor, batch.size()) : tensor);
+      continue;
+    }
+    if (tensor.rank() == 0 || tensor.dim(0) < batch.size())
+      fail_invalid("output '{}' is {}; its first axis must be the batch ({} samples)", name,
+                   shape_text(tensor.shape()), batch.size());
+    out.entries.emplace_back(name, first_rows_f32(tensor, batch.size()));
+  }
+  return out;
+}
+
 std::vector<Validation> evaluate_models(const std::vector<EvaluatedModel>& models, int reference,
                                         const Dataset& data, const EvaluateOptions& options) {
   const ThreadScope scope(options.threads);
+  check_metrics(options.metrics, data.labelled());
   std::vector<Runner> runners;
   for (size_t i = 0; i < models.size(); ++i) {
     const ExecOptions how = {.executor = options.executor,
@@ -130,41 +145,41 @@ std::vector<Validation> evaluate_models(const std::vector<EvaluatedModel>& model
                              .winograd = static_cast<int>(i) == reference ? 0 : options.winograd,
                              .float_arithmetic = models[i].float_arithmetic,
                              .integer_arithmetic = models[i].integer_arithmetic};
-    runners.push_back({models[i].graph, Executor(*models[i].graph, how), {}, {}, {}});
+    runners.push_back({models[i].graph,
+                       Executor(*models[i].graph, how),
+                       choose_metrics(options.metrics, data.labelled(),
+                                      reference >= 0 && static_cast<int>(i) != reference),
+                       {},
+                       {}});
   }
   int64_t batch = options.batch;
   for (const EvaluatedModel& model : models) batch = batch_size(*model.graph, data, batch);
   int64_t samples = 0;
   int64_t next = 0;
-  bool labelled = false;
   while (next < data.size()) {
     const Batch now = data.batch(next, batch);
     next = now.next;
     if (now.size() == 0) continue;
-    labelled |= has_labels(now);
-    if (samples == 0)
-      for (size_t i = 0; i < runners.size(); ++i)
-        runners[i].metrics = choose_metrics(options.metrics, has_labels(now),
-                                            reference >= 0 && static_cast<int>(i) != reference);
-    std::vector<Tensor> outputs;
+    std::vector<Outputs> outputs;
     for (Runner& runner : runners) outputs.push_back(run_batch(runner, now));
     for (size_t i = 0; i < runners.size(); ++i) {
-      const Tensor* against = reference >= 0 ? &outputs[static_cast<size_t>(reference)] : nullptr;
-      if (against != nullptr && against->shape() != outputs[i].shape())
-        fail_invalid("the models' outputs are {} and {}", shape_text(outputs[i].shape()),
-                     shape_text(against->shape()));
-      runners[i].count_nonfinite(outputs[i], now.size());
+      const Outputs* against = reference >= 0 ? &outputs[static_cast<size_t>(reference)] : nullptr;
+      const Tensor& output = outputs[i].first();
+      const Shape& shape = output.shape();
+      if (against != nullptr && against->first().shape() != shape)
+        fail_invalid("the models' outputs are {} and {}", shape_text(shape),
+                     shape_text(against->first().shape()));
+      runners[i].count_nonfinite(output, now.size());
       for (Measured& m : runners[i].metrics) m.metric->see({now, outputs[i], against});
       if (!options.keep_outputs) continue;
       const Shape& before = runners[i].output_shape;
-      const Shape& shape = outputs[i].shape();
       if (!before.empty() &&
           !std::equal(before.begin() + 1, before.end(), shape.begin() + 1, shape.end()))
         fail_usage("the outputs of samples of different lengths are no one array: {} and {}",
                    shape_text(before), shape_text(shape));
-      const auto values = outputs[i].data<float>();
+      const auto values = output.data<float>();
       runners[i].outputs.insert(runners[i].outputs.end(), values.begin(), values.end());
-      runners[i].output_shape = outputs[i].shape();
+      runners[i].output_shape = shape;
     }
     samples += now.size();
     options.log.advance("evaluate", next, data.size());
@@ -173,7 +188,7 @@ std::vector<Validation> evaluate_models(const std::vector<EvaluatedModel>& model
   std::vector<Validation> out;
   for (Runner& runner : runners) {
     out.push_back(conclude(runner, samples, options.keep_outputs));
-    out.back().labelled = labelled;
+    out.back().labelled = data.labelled();
   }
   return out;
 }

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "lapidary/evaluate.h"
+#include "src/pipeline/metric.h"
 
 namespace lapidary {
 
@@ -17,6 +18,16 @@ struct EvaluatedModel {
 /// computed in, not `options`.
 std::vector<Validation> evaluate_models(const std::vector<EvaluatedModel>& models, int reference,
                                         const Dataset& data, const EvaluateOptions& options);
+
+/// Throws Error{kUsage} for names that are no metrics, and for those that need labels where the
+/// data bring none.
+void check_metrics(const std::vector<std::string>& asked, bool labels);
+
+/// The values of a graph's outputs, as metrics see them: `made` for `fed` rows, those beyond the
+/// batch (repeated samples) left out. Throws Error{kInvalid} where the first one's first axis is
+/// not the batch.
+Outputs outputs_of(const Graph& graph, const Executor::Values& made, int64_t fed,
+                   const Batch& batch);
 
 /// "" where all outputs of a model are finite, otherwise a sentence that counts those that are not.
 std::string nonfinite_warning(const std::string& model, const Validation& found);

@@ -103,6 +103,14 @@ Executor::Values feed(const Graph& graph, const Batch& batch) {
   return out;
 }
 
+Tensor first_rows(const Tensor& tensor, int64_t count) {
+  Shape shape = tensor.shape();
+  shape.at(0) = count;
+  Tensor out(tensor.dtype(), shape);
+  std::memcpy(out.mutable_raw(), tensor.raw(), out.size_bytes());
+  return out;
+}
+
 Tensor first_rows_f32(const Tensor& tensor, int64_t count) {
   Shape shape = tensor.shape();
   if (shape.empty()) shape = {1};

@@ -21,7 +21,9 @@ int64_t batch_size(const Graph& graph, const Dataset& data, int64_t wanted);
 /// shorter, its last sample is repeated (callers drop the rows beyond `batch.size()`).
 Executor::Values feed(const Graph& graph, const Batch& batch);
 
-/// Rows [0, count) of a tensor, as float32.
+/// Rows [0, count) of a tensor that has as many.
+Tensor first_rows(const Tensor& tensor, int64_t count);
+/// The same as float32.
 Tensor first_rows_f32(const Tensor& tensor, int64_t count);
 
 }  // namespace lapidary

@@ -1,9 +1,9 @@
 #include "src/pipeline/limits.h"
 
+#include <algorithm>
 #include <limits>
-#include <optional>
 
-#include "src/pipeline/metric.h"
+#include "src/base/fail.h"
 
 namespace lapidary {
 
@@ -11,8 +11,8 @@ namespace {
 
 constexpr double kNotMeasured = std::numeric_limits<double>::quiet_NaN();
 
-double metric_of(const StageRecord& stage, const std::string& name) {
-  const auto found = stage.metrics.find(name);
+double metric_of(const StageRecord& stage, const MetricDef& metric) {
+  const auto found = stage.metrics.find(std::string(metric.name));
   return found == stage.metrics.end() ? kNotMeasured : found->second;
 }
 
@@ -23,20 +23,17 @@ double median_ms(const StageRecord& stage, int threads) {
 }
 
 /// How far a metric fell from the first stage to the last, in points.
-double drop(const Report& report, const std::string& name) {
-  const MetricDef* def = find_metric(name);
-  if (def == nullptr) return kNotMeasured;
-  const double before = metric_of(report.stages.front(), name);
-  const double after = metric_of(report.stages.back(), name);
-  return (def->higher_is_better ? before - after : after - before) * def->points;
+double drop(const Report& report, const MetricDef& metric) {
+  const double before = metric_of(report.stages.front(), metric);
+  const double after = metric_of(report.stages.back(), metric);
+  return (metric.higher_is_better ? before - after : after - before) * metric.points;
 }
 
-/// The first metric that the first stage has.
-std::string first_metric(const Report& report) {
-  for (const MetricDef* def : all_metrics())
-    if (report.stages.front().metrics.contains(std::string(def->name)))
-      return std::string(def->name);
-  return "top1";
+/// The first metric that the first stage has, or null.
+const MetricDef* first_metric(const Report& report, MetricTable metrics) {
+  for (const MetricDef* def : metrics)
+    if (report.stages.front().metrics.contains(std::string(def->name))) return def;
+  return nullptr;
 }
 
 LimitRecord at_most(std::string name, double asked, double got) {
@@ -46,22 +43,57 @@ LimitRecord at_least(std::string name, double asked, double got) {
   return {std::move(name), asked, got, got >= asked};
 }
 
+LimitRecord hold(const MetricLimit& limit, const Report& report, MetricTable metrics) {
+  const auto named = std::find_if(metrics.begin(), metrics.end(),
+                                  [&](const MetricDef* def) { return def->name == limit.metric; });
+  const MetricDef* metric = limit.metric.empty()     ? first_metric(report, metrics)
+                            : named == metrics.end() ? nullptr
+                                                     : *named;
+  if (metric == nullptr) return {limit.key, limit.asked, kNotMeasured, false};
+  if (limit.drop) return at_most(limit.key, limit.asked, drop(report, *metric));
+  const double got = metric_of(report.stages.back(), *metric);
+  return metric->higher_is_better ? at_least(limit.key, limit.asked, got)
+                                  : at_most(limit.key, limit.asked, got);
+}
+
 }  // namespace
 
-std::vector<LimitRecord> check_limits(const LimitsParams& limits, const Report& report) {
+std::vector<MetricLimit> metric_limits(const LimitsParams& limits) {
+  std::vector<MetricLimit> out;
+  for (const auto& [metric, points] : limits.max_drop_points)
+    out.push_back({"max_drop_points." + metric, metric, points, true});
+  if (limits.max_accuracy_drop)
+    out.push_back({"max_accuracy_drop", "", *limits.max_accuracy_drop, true});
+  for (const auto& [metric, worst] : limits.bounds)
+    out.push_back({"bounds." + metric, metric, worst});
+  if (limits.min_agreement)
+    out.push_back({"min_agreement", "agreement_with_fp32", *limits.min_agreement});
+  if (limits.min_sqnr_db) out.push_back({"min_sqnr_db", "sqnr_db", *limits.min_sqnr_db});
+  return out;
+}
+
+void check_needs(const LimitsParams& limits, bool labels) {
+  if (labels) return;
+  for (const MetricLimit& limit : metric_limits(limits)) {
+    const MetricTable metrics = all_metrics();
+    const bool measured = limit.metric.empty()
+                              ? std::any_of(metrics.begin(), metrics.end(),
+                                            [](const MetricDef* m) {
+                                              return !m->needs_labels && !m->needs_reference;
+                                            })
+                              : !find_metric(limit.metric)->needs_labels;
+    if (!measured)
+      fail_usage("limits: '{}' needs labels; the evaluation data have none", limit.key);
+  }
+}
+
+std::vector<LimitRecord> check_limits(const LimitsParams& limits, const Report& report,
+                                      MetricTable metrics) {
   std::vector<LimitRecord> out;
   if (report.stages.empty()) return out;
   const StageRecord& last = report.stages.back();
-  for (const auto& [metric, points] : limits.max_drop_points)
-    out.push_back(at_most("max_drop_points." + metric, points, drop(report, metric)));
-  if (limits.max_accuracy_drop)
-    out.push_back(at_most("max_accuracy_drop", *limits.max_accuracy_drop,
-                          drop(report, first_metric(report))));
-  if (limits.min_agreement)
-    out.push_back(
-        at_least("min_agreement", *limits.min_agreement, metric_of(last, "agreement_with_fp32")));
-  if (limits.min_sqnr_db)
-    out.push_back(at_least("min_sqnr_db", *limits.min_sqnr_db, metric_of(last, "sqnr_db")));
+  for (const MetricLimit& limit : metric_limits(limits))
+    out.push_back(hold(limit, report, metrics));
   if (limits.max_size_mb)
     out.push_back(
         at_most("max_size_mb", *limits.max_size_mb, static_cast<double>(last.size_bytes) / 1e6));

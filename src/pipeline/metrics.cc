@@ -9,7 +9,7 @@ namespace lapidary {
 #include "src/pipeline/metrics/metrics.def"
 #undef LAPIDARY_METRIC
 
-std::span<const MetricDef* const> all_metrics() {
+MetricTable all_metrics() {
   static const std::vector<const MetricDef*> kAll = {
 #define LAPIDARY_METRIC(name) &metric_##name(),
 #include "src/pipeline/metrics/metrics.def"

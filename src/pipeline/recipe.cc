@@ -9,6 +9,8 @@
 #include "src/base/text.h"
 #include "src/data/spec.h"
 #include "src/pipeline/feed.h"
+#include "src/pipeline/limits.h"
+#include "src/pipeline/metric.h"
 #include "src/pipeline/recipe_impl.h"
 #include "src/pipeline/yaml.h"
 
@@ -139,6 +141,50 @@ void check_order(const Recipe::Impl& impl) {
   }
 }
 
+/// The setting at a dotted path below `root`; `root` where there is none.
+const Setting& setting_at(const Setting& root, const std::string& path) {
+  const size_t dot = path.find('.');
+  const Setting* found = root.find(path.substr(0, dot));
+  if (found == nullptr) return root;
+  return dot == std::string::npos ? *found : setting_at(*found, path.substr(dot + 1));
+}
+
+/// What a limit speaks of must be measured, or the whole run goes by before it is missed.
+void check_metric_limits(const Recipe::Impl& impl, const Setting& limits) {
+  const std::vector<std::string>& measured = impl.params.evaluate.metrics;  // empty: all there are
+  const auto is_measured = [&](const MetricDef& def) {
+    return measured.empty() ||
+           std::find(measured.begin(), measured.end(), def.name) != measured.end();
+  };
+  std::vector<std::string> names;
+  bool any_drops = false;
+  for (const MetricDef* def : all_metrics()) {
+    names.emplace_back(def->name);
+    any_drops |= is_measured(*def) && !def->needs_reference;
+  }
+  for (const MetricLimit& limit : metric_limits(impl.params.limits)) {
+    const Setting& at = setting_at(limits, limit.key);
+    if (limit.metric.empty() && any_drops) continue;
+    if (limit.metric.empty())
+      fail_key(at,
+               "'{}' speaks of a metric of the first stage; `evaluate: {{metrics: [{}]}}` has none",
+               limit.key, fmt::join(measured, ", "));
+    const MetricDef* def = find_metric(limit.metric);
+    if (def == nullptr)
+      fail_key(at, "no metric is called '{}'{}", printable(limit.metric),
+               did_you_mean(limit.metric, names));
+    if (limit.drop && def->needs_reference)
+      fail_key(at, "'{}' holds the result against the first stage, which has none to fall from",
+               limit.metric);
+    if (!is_measured(*def))
+      fail_key(at, "'{}' needs '{}' among `evaluate: {{metrics: [{}]}}`", limit.key, limit.metric,
+               fmt::join(measured, ", "));
+    if (def->needs_reference && impl.steps.empty())
+      fail_key(at, "'{}' holds the result against the first stage; without steps there is none",
+               limit.key);
+  }
+}
+
 void check(const Recipe::Impl& impl, const Setting& root) {
   check_order(impl);
   const auto at = [&](const char* key) -> const Setting& {
@@ -150,9 +196,8 @@ void check(const Recipe::Impl& impl, const Setting& root) {
       fail_setting(at("steps"), "step '{}' needs calibration data: give `data: {{calib: ...}}`",
                    step.name);
   const LimitsParams& limits = impl.params.limits;
-  const bool on_data = !limits.max_drop_points.empty() || limits.max_accuracy_drop ||
-                       limits.min_agreement || limits.min_sqnr_db;
-  if (on_data && !impl.find_data("eval"))
+  check_metric_limits(impl, at("limits"));
+  if (!metric_limits(limits).empty() && !impl.find_data("eval"))
     fail_setting(at("limits"),
                  "limits on accuracy need evaluation data: give `data: {{eval: ...}}`");
   if (!limits.max_drop_points.empty() && limits.max_accuracy_drop)

@@ -55,9 +55,10 @@ const FieldTable& LimitsParams::fields() {
            "their own unit)"),
        field("max_accuracy_drop", &P::max_accuracy_drop, "max_drop_points of the first metric")
            .range(0, 100),
-       field("min_agreement", &P::min_agreement, "Share of samples with the float model's answer")
-           .range(0, 1),
-       field("min_sqnr_db", &P::min_sqnr_db, "Of the output, in dB"),
+       field("bounds", &P::bounds,
+             "By metric: the worst value that the last stage may have (shares of samples 0 to 1)"),
+       field("min_agreement", &P::min_agreement, "bounds: {agreement_with_fp32: ...}").range(0, 1),
+       field("min_sqnr_db", &P::min_sqnr_db, "bounds: {sqnr_db: ...}"),
        field("max_size_mb", &P::max_size_mb, "Of the file, in 10^6 bytes").range(0, 1e9),
        field("max_latency_ms", &P::max_latency_ms, "Median, with `threads`").range(0, 1e9),
        field("min_speedup", &P::min_speedup, "Median of the first stage over the last one's")

@@ -41,7 +41,7 @@ struct EvaluateParams {
 };
 
 struct LimitsParams {
-  std::map<std::string, double> max_drop_points;
+  std::map<std::string, double> max_drop_points, bounds;
   std::optional<double> max_accuracy_drop, min_agreement, min_sqnr_db, max_size_mb, max_latency_ms,
       min_speedup;
   int threads = 1;

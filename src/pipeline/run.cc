@@ -141,6 +141,8 @@ class Run {
     if (const DataRecord* eval = impl_.find_data("eval")) {
       eval_ = open_for(*eval, original_, impl_.params.seed);
       guard_outputs(*eval, *eval_);
+      check_metrics(impl_.params.evaluate.metrics, eval_->labelled());
+      check_needs(impl_.params.limits, eval_->labelled());
       report_.provenance.emplace_back("eval data", eval_->manifest_sha256());
     }
     if (!eval_ && !impl_.params.evaluate.isa_semantics.empty())

@@ -275,6 +275,50 @@ TEST(Observers, StayInsideWhatWasSeen) {
   }
 }
 
+// Without what its row does not name an observer must choose the same, without what it does another
+// range (on one of the tensors at least).
+TEST(Observers, ReadWhatTheTableSays) {
+  for (const Observer& observer : all_observers()) {
+    bool by_histogram = false, by_chunks = false;
+    for (const Reference& r : kReferences)
+      for (const Grid& grid : {kUint8, kInt8, kUint4}) {
+        const TensorStats all = stats_of(draw(r.name));
+        TensorStats no_histogram = all, no_chunks = all;
+        no_histogram.histogram = {};
+        no_chunks.chunks.clear();
+        const Range range = observer.range(all, grid, {.percentile = 90});
+        by_histogram |= observer.range(no_histogram, grid, {.percentile = 90}) != range;
+        by_chunks |= observer.range(no_chunks, grid, {.percentile = 90}) != range;
+      }
+    const Reads found = by_histogram ? Reads::kHistogram
+                        : by_chunks  ? Reads::kChunks
+                                     : Reads::kRange;
+    EXPECT_EQ(observer.reads, found) << observer.name;
+  }
+}
+
+TEST(Observers, AutoNeedsWhatAnyOfThemDoes) {
+  EXPECT_EQ(calibrator_needs("auto").reads, Reads::kHistogram);
+  EXPECT_TRUE(calibrator_needs("auto").searches_error);
+  EXPECT_EQ(calibrator_needs("moving_average").reads, Reads::kChunks);
+  EXPECT_FALSE(calibrator_needs("entropy").searches_error);
+  EXPECT_TRUE(calibrator_needs(kDefaultCalibrator).searches_error);
+  EXPECT_THROW(calibrator_needs("automatic"), Error);
+}
+
+TEST(Observers, ParametersOutOfRangeAreRefused) {
+  EXPECT_NO_THROW(check_params({}));
+  EXPECT_NO_THROW(check_params({.percentile = 50, .momentum = 1}));
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const ObserverParams& wrong : {ObserverParams{.percentile = 49.9},
+                                      {.percentile = 100.5},
+                                      {.percentile = nan},
+                                      {.momentum = 0},
+                                      {.momentum = 1.01},
+                                      {.momentum = nan}})
+    EXPECT_THROW(check_params(wrong), Error) << wrong.percentile << ' ' << wrong.momentum;
+}
+
 TEST(Observers, UnknownNamesAreRefusedWithTheClosest) {
   try {
     find_observer("entrop");

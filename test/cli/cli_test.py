@@ -416,6 +416,11 @@ class CommandLine(Fixture):
         for form in ("html", "md"):
             self.assertIn("peak memory", (self.tmp / f"est.onnx.report.{form}").read_text())
 
+    def test_histograms_are_collected_for_those_who_read_them(self):
+        for calibrator, read in (("moving_average", False), ("percentile", True)):
+            done = self.quantize(self.tmp / "hist.onnx", "--calibrator", calibrator, "--no-bench", "--json")
+            self.assertEqual(bool(json.loads(done.stdout)["histograms"]), read, calibrator)
+
     def test_messages_name_the_flag(self):
         for flag, value in (("--percentile", 200), ("--hold-mb", 0), ("--calibrator", "maxmin"),
                             ("--momentum", 2), ("--max-drop", -1), ("--nonfinite", "x")):
@@ -585,18 +590,33 @@ class CommandLine(Fixture):
         self.assertEqual(done.returncode, 2)
         self.assertIn("--eval", done.stderr)
 
-    def test_no_color_and_json_hold_no_escape_codes(self):
-        done = run("inspect", self.model, env={"NO_COLOR": "1"})
-        self.assertNotIn("\x1b", done.stdout + done.stderr)
+    def on_a_terminal(self, *args, env=None):
+        """What a terminal shows of stdout; stderr, where progress goes, is no terminal."""
+        ours, theirs = pty.openpty()
+        done = subprocess.Popen([LAPIDARY, *map(str, args)], stdout=theirs, stderr=subprocess.PIPE,
+                                env={**{k: v for k, v in os.environ.items() if k != "NO_COLOR"}, **(env or {})})
+        os.close(theirs)
+        seen = b""
+        try:
+            while chunk := os.read(ours, 65536):
+                seen += chunk
+        except OSError:  # EIO: the other end is closed
+            pass
+        os.close(ours)
+        messages = done.communicate(timeout=240)[1]
+        self.assertEqual(done.returncode, 0, messages)
+        return seen.decode(), messages.decode()
 
-    def test_numbers_do_not_depend_on_the_locale(self):
-        german = {"LC_ALL": "de_DE.UTF-8", "LC_NUMERIC": "de_DE.UTF-8"}
-        a = run("inspect", self.model, "--layers", env={"LC_ALL": "C"}).stdout
-        b = run("inspect", self.model, "--layers", env=german).stdout
-        measured = "as executed"  # the roofline, from here on
-        self.assertIn(measured, a)
-        self.assertEqual(a.split(measured)[0], b.split(measured)[0])
-        self.assertRegex(b, r"[0-9]\.[0-9]+ GOPS")
+    def test_no_color_and_json_hold_no_escape_codes(self):
+        plan = ("quantize", self.model, "--calib", self.calib, "--dry-run")
+        plain = run(*plan).stdout
+        self.assertNotIn("\x1b", plain)  # a pipe
+        self.assertIn("\x1b[1m", self.on_a_terminal(*plan)[0])
+        for more, env in (((), {"NO_COLOR": "1"}), (("--color", "never"), {}), (("--json",), {})):
+            for told in self.on_a_terminal(*plan, *more, env=env):
+                self.assertNotIn("\x1b", told, more)
+        json.loads(self.on_a_terminal(*plan, "--json")[0])
+        self.assertIn("\x1b[1m", run(*plan, "--color", "always").stdout)
 
     def test_closed_stdout(self):
         done = subprocess.run(f"'{LAPIDARY}' inspect '{self.model}' --layers >&-", shell=True,

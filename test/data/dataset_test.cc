@@ -153,6 +153,7 @@ TEST_F(DatasetTest, Cifar10) {
   EXPECT_EQ(floats(batch)[3071], 10);
   EXPECT_EQ(floats(batch)[3072], 20);
   EXPECT_EQ(data.num_classes(), 10);
+  EXPECT_TRUE(data.labelled());
 
   put("c.bin", records + "x");
   EXPECT_THAT(open_error({.kind = "cifar10", .path = "c.bin"}),
@@ -276,6 +277,7 @@ TEST_F(DatasetTest, ImagesByTableFolderAndClass) {
   fs::create_directory_symlink(at("tree"), at("tree/dog/loop"));
   const Dataset classes =
       open_dataset({.kind = "images", .path = "tree", .labels = "folders"}, here());
+  EXPECT_TRUE(classes.labelled());
   EXPECT_EQ(classes.num_classes(), 2);
   EXPECT_THAT(classes.batch(0, 9).sources, testing::Contains("cat/a.png"));
   EXPECT_EQ(classes.get(0).label, 0);
@@ -465,6 +467,8 @@ TEST_F(DatasetTest, TensorsInMemory) {
   EXPECT_THAT(floats(data.batch(0, 2), "x"), ElementsAre(1, 2, 3, 4));
   EXPECT_THAT(data.batch(0, 2).labels, ElementsAre(5, 6));
   EXPECT_EQ(data.inputs()[0].shape, (Shape{2}));
+  EXPECT_TRUE(data.labelled());
+  EXPECT_FALSE(dataset_of({{"x", Tensor::of<float>({1, 1}, {1})}}).labelled());
   EXPECT_THAT(error_of([&] { data.get(2); }), StartsWith("2: sample 2 of 2"));
   EXPECT_EQ(value_range(Tensor::of<float>({3}, {2, -1, 5})), std::pair(-1.0, 5.0));
 }

@@ -8,6 +8,7 @@
 #include "kernels/row.h"
 #include "lapidary/error.h"
 #include "lapidary/evaluate.h"
+#include "src/pipeline/bench.h"
 
 namespace lapidary {
 namespace {
@@ -36,6 +37,33 @@ TEST(Bench, BatchIsWhatRan) {
   options = quick();
   options.batch = 5;
   EXPECT_EQ(bench(relu({Dim::named("N"), 3}), options).at(0).batch, 5);
+}
+
+TEST(Bench, SymbolsHaveSizesByName) {
+  const Graph g = relu({Dim::named("N"), Dim::named("T"), 3});
+  BenchOptions options = quick();
+  EXPECT_THROW(bench(g, options), Error);  // T is open
+  options.input_shapes = {{"T", {5}}};
+  EXPECT_EQ(bench_inputs(g, options).at("x").shape(), (Shape{1, 5, 3}));
+  options.batch = 2;
+  EXPECT_EQ(bench_inputs(g, options).at("x").shape(), (Shape{2, 5, 3}));
+  options.input_shapes["N"] = {4};
+  EXPECT_THROW(bench(g, options), Error);  // a batch of 2, and no axis that takes it
+  options.batch = 1;
+  EXPECT_EQ(bench(g, options).at(0).batch, 4);
+  options.input_shapes["x"] = {7, 1, 3};  // the input's own shape goes first
+  EXPECT_EQ(bench(g, options).at(0).batch, 7);
+  EXPECT_EQ(
+      bench(relu({Dim::named("N")}), {.seconds = 0, .warmup = 0, .input_shapes = {{"N", {4}}}})
+          .at(0)
+          .batch,
+      4);
+  options = quick();
+  for (const std::map<std::string, Shape>& wrong :
+       {std::map<std::string, Shape>{{"T", {5, 5}}}, {{"T", {0}}}, {{"T", {5}}, {"U", {5}}}}) {
+    options.input_shapes = wrong;
+    EXPECT_THROW(bench(g, options), Error);
+  }
 }
 
 TEST(Bench, ABatchThatNothingTakesIsRefused) {

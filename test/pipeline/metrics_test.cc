@@ -4,8 +4,12 @@
 #include <limits>
 #include <span>
 
+#include "lapidary/error.h"
 #include "lapidary/evaluate.h"
 #include "src/base/signal.h"
+#include "src/ir/builder.h"
+#include "src/ops/infer.h"
+#include "src/pipeline/evaluate_models.h"
 #include "src/pipeline/metric.h"
 
 namespace lapidary {
@@ -21,10 +25,13 @@ Batch labelled(std::vector<int64_t> labels) {
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
+Outputs only(const Tensor& output) { return {{{"y", output}}}; }
+
 std::optional<double> measured(const char* name, const Batch& data, const Tensor& output,
                                const Tensor* reference = nullptr) {
   auto metric = find_metric(name)->make();
-  metric->see({data, output, reference});
+  const Outputs outputs = only(output), against = reference ? only(*reference) : Outputs();
+  metric->see({data, outputs, reference ? &against : nullptr});
   return metric->value();
 }
 
@@ -92,6 +99,56 @@ TEST(Metrics, SqnrOfOutputsThatAreNotFiniteHasNoValue) {
   const Tensor f = Tensor::of<float>({2, 2}, {3, 4, 10, 0});
   const Tensor y = Tensor::of<float>({2, 2}, {3, 4, kNan, 0});
   EXPECT_TRUE(std::isnan(measure("sqnr_db", labelled({-1, -1}), y, &f)));
+}
+
+/// y = Relu(x), i = ArgMax of y's last axis, m = the mean of all; x [batch,2].
+Graph three_outputs(Dim batch) {
+  Graph graph;
+  graph.set_opset("", 13);
+  GraphBuilder b(graph);
+  const ValueId x = b.input("x", DType::kF32, {batch, 2});
+  const ValueId y = b.op("Relu", {x}, {}, "y");
+  b.output(y);
+  b.output(b.op("ArgMax", {y}, {{"axis", int64_t{1}}}, "i"));
+  b.output(b.op("ReduceMean", {y}, {}, "m"));
+  infer_types(graph);
+  return graph;
+}
+
+TEST(Metrics, SeeEveryOutputByName) {
+  const Graph graph = three_outputs(4);
+  Batch three = labelled({0, 1, 1});  // the fourth row repeats the third sample
+  const Executor::Values made = {{"y", Tensor::of<float>({4, 2}, {3, 1, 1, 2, 0, 5, 0, 5})},
+                                 {"i", Tensor::of<int64_t>({4, 1}, {0, 1, 1, 1})},
+                                 {"m", Tensor::of<float>({1}, {2.125f})}};
+  const Outputs seen = outputs_of(graph, made, 4, three);
+  ASSERT_EQ(seen.entries.size(), 3u);
+  EXPECT_EQ(&seen.first(), seen.find("y"));
+  EXPECT_EQ(seen.first().shape(), (Shape{3, 2}));
+  ASSERT_NE(seen.find("i"), nullptr);
+  EXPECT_EQ(seen.find("i")->dtype(), DType::kI64);
+  EXPECT_EQ(seen.find("i")->shape(), (Shape{3, 1}));
+  EXPECT_EQ(seen.find("i")->data<int64_t>()[1], 1);
+  EXPECT_EQ(seen.find("m")->shape(), (Shape{1}));
+  EXPECT_EQ(seen.find("x"), nullptr);
+}
+
+TEST(Evaluate, TheDataDecideOnLabelsNotTheFirstBatch) {
+  const Graph graph = three_outputs(Dim::named("N"));
+  const Tensor x = Tensor::of<float>({3, 2}, {3, 1, 1, 2, 5, 0});
+  const Dataset late = dataset_of({{"x", x}}, {-1, 1, 0}), none = dataset_of({{"x", x}});
+  EXPECT_TRUE(late.labelled());
+  EXPECT_FALSE(none.labelled());
+  const Validation with = evaluate(graph, late, {.batch = 1});
+  EXPECT_TRUE(with.labelled);
+  EXPECT_DOUBLE_EQ(with.top1, 2.0 / 3);  // a sample without a label is a miss
+  EXPECT_DOUBLE_EQ(with.metric("top1"), with.top1);
+  const Validation without = evaluate(graph, none, {.batch = 1});
+  EXPECT_FALSE(without.labelled);
+  EXPECT_TRUE(without.metrics.empty());
+  for (const double figure : {without.top1, without.top5, without.agreement, without.sqnr_db})
+    EXPECT_TRUE(std::isnan(figure));  // not measured is not 0
+  EXPECT_THROW(evaluate(graph, none, {.metrics = {"top1"}}), Error);
 }
 
 TEST(Signal, NotFinite) {

@@ -72,5 +72,43 @@ TEST_F(Recipes, PortableFormTellsSettingsApart) {
   EXPECT_NE(portable_yaml(load("a", kRecipe)), portable_yaml(load("a", other)));
 }
 
+constexpr const char* kMeasured = R"(lapidary: 1
+model: net.onnx
+data: {eval: {kind: npy, path: x.npy, labels: l.npy}}
+)";
+
+/// The refusal of kMeasured and `more`, with its place; "" where there is none.
+std::string refusal(const std::string& more) {
+  try {
+    Recipe::parse(kMeasured + more, "r.yaml");
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUsage) << more;
+    return error.what();
+  }
+  return "";
+}
+
+TEST(MetricLimits, WhatWouldNotBeMeasuredIsRefusedBeforeAnyWork) {
+  const std::string steps = "steps: [{optimize: {}}]\n";
+  EXPECT_EQ(refusal(steps + "limits: {max_drop_points: {top1: 0.5}, min_agreement: 0.9}\n"), "");
+  const std::string mistyped = refusal(steps + "limits:\n  max_drop_points: {topp1: 0.5}\n");
+  EXPECT_THAT(mistyped, HasSubstr("r.yaml:6:21"));
+  EXPECT_THAT(mistyped, HasSubstr("did you mean 'top1'"));
+  const std::string some = steps + "evaluate: {metrics: [sqnr_db]}\n";
+  EXPECT_EQ(refusal(some + "limits: {min_sqnr_db: 20}\n"), "");
+  for (const char* limit : {"max_drop_points: {top1: 1}", "max_accuracy_drop: 1",
+                            "min_agreement: 0.9", "bounds: {top5: 0.9}"})
+    EXPECT_THAT(refusal(some + "limits: {" + limit + "}\n"),
+                testing::AllOf(HasSubstr("r.yaml:6:"), HasSubstr("metrics: [sqnr_db]")))
+        << limit;
+}
+
+TEST(MetricLimits, WhatNeedsAReferenceCannotFallFromTheFirstStage) {
+  EXPECT_THAT(
+      refusal("steps: [{optimize: {}}]\nlimits: {max_drop_points: {agreement_with_fp32: 1}}\n"),
+      HasSubstr("r.yaml:5:28"));
+  EXPECT_THAT(refusal("limits: {min_sqnr_db: 20}\n"), HasSubstr("without steps"));
+}
+
 }  // namespace
 }  // namespace lapidary

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "src/pipeline/limits.h"
+#include "src/pipeline/report/figures.h"
 
 namespace lapidary {
 namespace {
@@ -148,6 +149,71 @@ TEST(Report, EstimateStandsBesideWhatItTook) {
   EXPECT_EQ(json["seconds"], 4.25);
   EXPECT_EQ(json["actual_seconds"], 3.75);
   EXPECT_EQ(json["actual_memory_bytes"], 6'000'000);
+}
+
+constexpr MetricDef kMap{
+    .name = "map", .label = "mAP", .unit = "%", .headline = true, .points = 100};
+constexpr MetricDef kPerplexity{
+    .name = "perplexity", .label = "perplexity", .headline = true, .higher_is_better = false};
+constexpr MetricDef kMinor{.name = "minor", .label = "minor"};
+constexpr const MetricDef* kOthers[] = {&kMap, &kPerplexity, &kMinor};
+
+Report other_metrics() {
+  Report r = two_stages();
+  r.stages[0].metrics = {{"map", 0.5}, {"perplexity", 8}, {"minor", 1}};
+  r.stages[1].metrics = {{"map", 0.485}, {"perplexity", 9.5}, {"minor", 1}};
+  return r;
+}
+
+TEST(Report, HeadlinesAreOfWhateverTheTableHolds) {
+  const auto figures = headline_figures(other_metrics(), kOthers);
+  ASSERT_EQ(figures.size(), 2u);
+  EXPECT_EQ(figures[0].value, "48.50 %");
+  EXPECT_EQ(figures[0].label, "mAP, from 50.00 %");
+  EXPECT_EQ(figures[1].value, "9.50");
+  const auto charts = headline_charts(other_metrics(), kOthers);
+  ASSERT_EQ(charts.size(), 2u);
+  EXPECT_EQ(charts[1].title, "Perplexity");
+  ASSERT_EQ(charts[1].bars.size(), 2u);
+  EXPECT_EQ(charts[1].bars[1].value, 9.5);
+  EXPECT_EQ(charts[1].bars[1].text, "9.50");
+}
+
+TEST(Report, CardsAndBarsAreThoseOfTheTable) {
+  const std::string html = report_html(two_stages());
+  for (const char* card : {"<b>91.50 %</b><span>top-1, from 92.00 %", "<b>30.00 dB</b><span>output",
+                           "<b>98.00 %</b><span>same answer as FP32", ">Top-1<"})
+    EXPECT_THAT(html, HasSubstr(card));
+  EXPECT_THAT(html, Not(HasSubstr("Same answer")));  // no bars: nothing to stand beside
+}
+
+TEST(Limits, ApplyToAnyMetric) {
+  LimitsParams limits;
+  limits.max_drop_points = {{"map", 1}, {"perplexity", 2}};
+  limits.bounds = {{"map", 0.48}, {"perplexity", 9}};
+  std::vector<bool> met;
+  for (const auto& l : check_limits(limits, other_metrics(), kOthers)) met.push_back(l.met);
+  // mAP fell by 1.5 points, perplexity rose by 1.5 to 9.5.
+  EXPECT_EQ(met, (std::vector<bool>{false, true, true, false}));
+}
+
+TEST(Limits, LabelsAreNeededBeforeAnyWork) {
+  LimitsParams limits;
+  limits.bounds = {{"sqnr_db", 20}};
+  EXPECT_NO_THROW(check_needs(limits, false));
+  limits.max_accuracy_drop = 1;
+  EXPECT_NO_THROW(check_needs(limits, true));
+  EXPECT_THROW(check_needs(limits, false), Error);
+}
+
+TEST(Report, ADryRunDoesNotPromiseClamps) {
+  Report r;
+  r.stages.resize(1);
+  r.quantized = {"conv", "relu"};
+  const char* note = "Relu and Clip may stay float";
+  EXPECT_THAT(report_console(r, false), HasSubstr(note));
+  r.stages.resize(2);  // it ran
+  EXPECT_THAT(report_console(r, false), Not(HasSubstr(note)));
 }
 
 TEST(Limits, EachIsHeldAgainstTheLastStage) {

@@ -5,17 +5,13 @@
 #include "src/base/fail.h"
 #include "src/base/text.h"
 #include "src/data/npy.h"
+#include "src/pipeline/report/to_json.h"
 #include "tools/cli.h"
 #include "tools/peaks.h"
 
 namespace lapidary::cli {
 
 namespace {
-
-nlohmann::ordered_json latency_json(const Latency& l) {
-  return {{"threads", l.threads},  {"isa", l.isa},    {"batch", l.batch}, {"runs", l.runs},
-          {"median", l.median_ms}, {"p90", l.p90_ms}, {"p99", l.p99_ms}};
-}
 
 std::string latency_text(const Latency& l) {
   return fmt::format("{:>7} {:>5} {:>6} {:>10.3f} {:>10.3f} {:>10.3f}  ", l.threads, l.batch,
@@ -59,7 +55,7 @@ std::string layers_text(const std::vector<StepInfo>& steps, const MachinePeaks& 
   return text + fmt::format("{:>9.4f} in all steps; {}\n", total, peaks_text(peaks));
 }
 
-int time_kernels(const KernelBenchOptions& options, bool as_json) {
+int time_kernels(const KernelBenchOptions& options, const Common& common) {
   const std::vector<KernelTime> times = bench_kernels(options);
   nlohmann::ordered_json json = {{"kernels", nlohmann::ordered_json::array()}};
   std::string text = fmt::format("{:>7} {:>10} {:>8} {:>8} {:>7} {:<9} {:<22} {}\n", "threads",
@@ -82,10 +78,7 @@ int time_kernels(const KernelBenchOptions& options, bool as_json) {
     text += fmt::format("{:>7} {:>10.4f} {:>8.1f} {:>8.1f} {:>6.1f}% {:<9} {:<22} {}\n", t.threads,
                         t.ms, t.gops, t.gb_s, 100 * t.share_of_peak, limit, t.row, t.shape);
   }
-  if (as_json)
-    print_json(json);
-  else
-    print(text);
+  emit(common, json, text);
   return 0;
 }
 
@@ -138,7 +131,8 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
   sub->add_option("--input", o->inputs,
                   "NAME=FILE.npy, or NAME=NUMBER for every element; others are random (floats in "
                   "[-1, 1), integers 0 or 1)");
-  sub->add_option("--shape", o->shapes, "Sizes of a symbolic input: x=1x3x224x224");
+  sub->add_option("--shape", o->shapes,
+                  "Sizes of a symbolic input, x=1x3x224x224, or of a symbol, N=8");
   sub->add_option("--versus", o->versus,
                   "Other engines in turn with this one: onnxruntime, openvino, openvino-f32, "
                   "openvino-bf16, litert=FILE.tflite, lapidary=FILE.onnx; each also as ENGINE=FILE")
@@ -167,7 +161,7 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
         options.families = o->families;
         if (*seconds) options.seconds = o->bench.seconds;
         options.log = common.log();
-        return time_kernels(options, common.json);
+        return time_kernels(options, common);
       }
       o->bench.seed = common.seed;
       o->bench.float_arithmetic = o->floats.arithmetic();
@@ -206,10 +200,7 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
         for (const StepInfo& step : steps) json["layers"].push_back(layer_json(step, peaks));
         json["peaks"] = peaks_json(peaks);
       }
-      if (common.json)
-        print_json(json);
-      else
-        print(text);
+      emit(common, json, text);
       return 0;
     };
   });

@@ -37,14 +37,13 @@ void add_calibrate(CLI::App& app, Common& common, Action& action) {
                                           .log = common.log()});
       common.warn_about(data);
       stats.save(o->output);
-      if (common.json)
-        print_json({{"statistics", o->output},
-                    {"samples", stats.samples()},
-                    {"tensors", stats.tensors().size()},
-                    {"sha256", stats.sha256()}});
-      else
-        print(fmt::format("{} tensors over {} samples -> {}\n", stats.tensors().size(),
-                          stats.samples(), o->output));
+      emit(common,
+           {{"statistics", o->output},
+            {"samples", stats.samples()},
+            {"tensors", stats.tensors().size()},
+            {"sha256", stats.sha256()}},
+           fmt::format("{} tensors over {} samples -> {}\n", stats.tensors().size(),
+                       stats.samples(), o->output));
       return 0;
     };
   });

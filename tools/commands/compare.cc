@@ -42,27 +42,23 @@ void add_compare(CLI::App& app, Common& common, Action& action) {
           a, b, data, {.samples = o->samples, .threads = common.threads, .log = common.log()});
       common.warn_about(data);
       const LayerError* wrong = first_gone_wrong(layers);
-      if (common.json) {
-        nlohmann::ordered_json out = {{"a", o->a}, {"b", o->b}};
-        out["first_wrong"] = wrong ? nlohmann::ordered_json(wrong->node) : nullptr;
-        out["layers"] = nlohmann::ordered_json::array();
-        for (const LayerError& l : layers)
-          out["layers"].push_back({{"tensor", l.tensor},
-                                   {"node", l.node},
-                                   {"op", l.op},
-                                   {"sqnr_db", l.sqnr_db},
-                                   {"cosine", l.cosine}});
-        print_json(out);
-        return 0;
-      }
+      nlohmann::ordered_json json = {{"a", o->a}, {"b", o->b}};
+      json["first_wrong"] = wrong ? nlohmann::ordered_json(wrong->node) : nullptr;
+      json["layers"] = nlohmann::ordered_json::array();
       std::string text =
           fmt::format("{:<48} {:<20} {:>9} {:>10}\n", "node", "op", "SQNR dB", "cosine");
-      for (const LayerError& l : layers)
+      for (const LayerError& l : layers) {
+        json["layers"].push_back({{"tensor", l.tensor},
+                                  {"node", l.node},
+                                  {"op", l.op},
+                                  {"sqnr_db", l.sqnr_db},
+                                  {"cosine", l.cosine}});
         text += fmt::format("{:<48} {:<20} {:>9.2f} {:>10.6f}\n", printable(l.node, 48),
                             printable(l.op, 20), l.sqnr_db, l.cosine);
+      }
       if (wrong != nullptr)
         text += fmt::format("first layer that goes wrong: {}\n", printable(wrong->node));
-      print(text);
+      emit(common, json, text);
       return 0;
     };
   });

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "src/pipeline/report/to_json.h"
 #include "tools/cli.h"
 #include "tools/peaks.h"
 
@@ -23,10 +24,7 @@ void add_doctor(CLI::App& app, Common& common, Action& action) {
         json["peaks"].push_back(peaks_json(peaks));
         text += fmt::format("{:<12} {}\n", threads == counts[0] ? "peaks" : "", peaks_text(peaks));
       }
-      if (common.json)
-        print_json(json);
-      else
-        print(text);
+      emit(common, json, text);
       return 0;
     };
   });

@@ -97,21 +97,19 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
                         v.nonfinite_outputs, v.nonfinite_samples, v.samples));
       if (!o->outputs.empty()) write_npy(o->outputs, v.outputs);
       const int threads = common.threads > 0 ? common.threads : thread_count();
-      if (common.json) {
-        print_json({{"model", o->model},
-                    {"samples", v.samples},
-                    {"labelled", v.labelled},
-                    {"metrics", v.metrics},
-                    {"nonfinite_outputs", v.nonfinite_outputs},
-                    {"seconds", v.seconds},
-                    {"images_per_second", v.images_per_second},
-                    {"threads", threads},
-                    {"float_arithmetic", float_arithmetic_name(options.float_arithmetic)},
-                    {"isa", std::string(isa_name(isa_cap()))},
-                    {"profile", std::string(execution_profile(options.integer_arithmetic))},
-                    {"saturation", saturation_json(v.saturation)}});
-        return 0;
-      }
+      const nlohmann::ordered_json json = {
+          {"model", o->model},
+          {"samples", v.samples},
+          {"labelled", v.labelled},
+          {"metrics", v.metrics},
+          {"nonfinite_outputs", v.nonfinite_outputs},
+          {"seconds", v.seconds},
+          {"images_per_second", v.images_per_second},
+          {"threads", threads},
+          {"float_arithmetic", float_arithmetic_name(options.float_arithmetic)},
+          {"isa", std::string(isa_name(isa_cap()))},
+          {"profile", std::string(execution_profile(options.integer_arithmetic))},
+          {"saturation", saturation_json(v.saturation)}};
       std::string text = fmt::format("{} samples, {:.0f} a second, {} threads\n", v.samples,
                                      v.images_per_second, threads);
       for (const auto& [name, value] : v.metrics)
@@ -121,7 +119,7 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
         text +=
             "The data have no labels, so there is no accuracy: `labels:` in the record names "
             "them; --against compares with a float model.\n";
-      print(text);
+      emit(common, json, text);
       return 0;
     };
   });

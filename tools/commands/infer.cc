@@ -47,10 +47,7 @@ void add_infer(CLI::App& app, Common& common, Action& action) {
         json["values"][name] = {{"dtype", dtype_name(tensor.dtype())}, {"shape", tensor.shape()}};
         text += fmt::format("{} {}\n", printable(name), tensor_type(tensor).text());
       }
-      if (common.json)
-        print_json(json);
-      else
-        print(text);
+      emit(common, json, text);
       return 0;
     };
   });

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "src/base/text.h"
+#include "src/pipeline/report/to_json.h"
 #include "tools/cli.h"
 #include "tools/peaks.h"
 
@@ -148,10 +149,7 @@ void add_inspect(CLI::App& app, Common& common, Action& action) {
         add_json(planned, json);
         text += as_text(planned);
       }
-      if (common.json)
-        print_json(json);
-      else
-        print(text);
+      emit(common, json, text);
       return 0;
     };
   });

@@ -18,10 +18,7 @@ void add_list(CLI::App& app, Common& common, Action& action) {
         json[*kind].push_back({{"name", item.name}, {"help", item.help}});
         text += fmt::format("{:<28} {}\n", item.name, item.help);
       }
-      if (common.json)
-        print_json(json);
-      else
-        print(text);
+      emit(common, json, text);
       return 0;
     };
   });

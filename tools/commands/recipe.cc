@@ -19,30 +19,21 @@ void add_recipe(CLI::App& app, Common& common, Action& action) {
   with_file("validate", "Checks a recipe without running it")->callback([o, &common, &action] {
     action = [o, &common] {
       Recipe::load(o->file, o->sets);
-      if (common.json)
-        print_json({{"recipe", o->file}, {"valid", true}});
-      else
-        print(o->file + ": valid\n");
+      emit(common, {{"recipe", o->file}, {"valid", true}}, o->file + ": valid\n");
       return 0;
     };
   });
   with_file("explain", "Says what a recipe will do")->callback([o, &common, &action] {
     action = [o, &common] {
       const std::string text = Recipe::load(o->file, o->sets).explain();
-      if (common.json)
-        print_json({{"recipe", o->file}, {"explanation", text}});
-      else
-        print(text);
+      emit(common, {{"recipe", o->file}, {"explanation", text}}, text);
       return 0;
     };
   });
   add_command(*recipe, "init", "Prints a commented recipe to start from", common)
       ->callback([&common, &action] {
         action = [&common] {
-          if (common.json)
-            print_json({{"recipe", recipe_template()}});
-          else
-            print(recipe_template());
+          emit(common, {{"recipe", recipe_template()}}, recipe_template());
           return 0;
         };
       });

@@ -37,10 +37,8 @@ void add_samples(CLI::App& app, Common& common, Action& action) {
         arrays[name.empty() ? graph.value(graph.inputs()[0]).name : name] = tensor;
       arrays.emplace("labels", Tensor::of<int64_t>({batch.size()}, batch.labels));
       write_npz(o->output, arrays);
-      if (common.json)
-        print_json({{"output", o->output}, {"samples", batch.size()}});
-      else
-        print(fmt::format("{} samples -> {}\n", batch.size(), o->output));
+      emit(common, {{"output", o->output}, {"samples", batch.size()}},
+           fmt::format("{} samples -> {}\n", batch.size(), o->output));
       return 0;
     };
   });

@@ -66,21 +66,19 @@ void add_selftest(CLI::App& app, Common& common, Action& action) {
         if (!std::binary_search(r.passed.begin(), r.passed.end(), name)) missing.push_back(name);
       if (!o->list.empty())
         write_file_atomically(o->list, fmt::format("{}\n", fmt::join(r.passed, "\n")));
-      if (common.json) {
-        nlohmann::ordered_json ops;
-        for (const auto& [op, n] : r.ops) ops[op] = counts(n);
-        print_json({{"summary", counts(r.summary)},
-                    {"ops", ops},
-                    {"failed", r.failed},
-                    {"unsupported", r.unsupported},
-                    {"without_model", r.without_model},
-                    {"skipped", r.skipped},
-                    {"missing", missing}});
-      } else {
-        std::string text = as_text(r);
-        for (const std::string& name : missing) text += "must pass and does not: " + name + "\n";
-        print(text);
-      }
+      nlohmann::ordered_json ops;
+      for (const auto& [op, n] : r.ops) ops[op] = counts(n);
+      std::string text = as_text(r);
+      for (const std::string& name : missing) text += "must pass and does not: " + name + "\n";
+      emit(common,
+           {{"summary", counts(r.summary)},
+            {"ops", ops},
+            {"failed", r.failed},
+            {"unsupported", r.unsupported},
+            {"without_model", r.without_model},
+            {"skipped", r.skipped},
+            {"missing", missing}},
+           text);
       return r.failed.empty() && missing.empty() ? 0 : static_cast<int>(ErrorCode::kInternal);
     };
   });

@@ -22,11 +22,9 @@ void add_stats(CLI::App& app, Common& common, Action& action) {
       Statistics sum = Statistics::load(o->files.front());
       for (size_t i = 1; i < o->files.size(); ++i) sum.merge(Statistics::load(o->files[i]));
       sum.save(o->output);
-      if (common.json)
-        print_json(
-            {{"statistics", o->output}, {"samples", sum.samples()}, {"sha256", sum.sha256()}});
-      else
-        print(fmt::format("{} samples -> {}\n", sum.samples(), o->output));
+      emit(common,
+           {{"statistics", o->output}, {"samples", sum.samples()}, {"sha256", sum.sha256()}},
+           fmt::format("{} samples -> {}\n", sum.samples(), o->output));
       return 0;
     };
   });

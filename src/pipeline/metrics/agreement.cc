@@ -14,11 +14,12 @@ namespace {
 class Agreement : public Metric {
  public:
   void see(const MetricBatch& batch) override {
-    const Shape& shape = batch.output.shape();
+    const Tensor& output = batch.outputs.first();
+    const Shape& shape = output.shape();
     meaningful_ &=
         std::count_if(shape.begin() + 1, shape.end(), [](int64_t d) { return d > 1; }) < 2;
     for (int64_t i = 0; i < batch.data.size(); ++i) {
-      const auto mine = sample_of(batch.output, i), theirs = sample_of(*batch.reference, i);
+      const auto mine = sample_of(output, i), theirs = sample_of(batch.reference->first(), i);
       const auto answer = largest(mine);
       agreed_ += answer >= 0 && answer == largest(theirs);
       ++samples_;
@@ -46,13 +47,14 @@ class Agreement : public Metric {
 
 const MetricDef& metric_agreement_with_fp32() {
   static const MetricDef kDef{
-      "agreement_with_fp32",
-      "Share of samples with the float model's answer",
-      true,
-      false,
-      true,
-      100,
-      []() -> std::unique_ptr<Metric> { return std::make_unique<Agreement>(); }};
+      .name = "agreement_with_fp32",
+      .help = "Share of samples with the float model's answer",
+      .label = "same answer as FP32",
+      .unit = "%",
+      .headline = true,
+      .needs_reference = true,
+      .points = 100,
+      .make = []() -> std::unique_ptr<Metric> { return std::make_unique<Agreement>(); }};
   return kDef;
 }
 

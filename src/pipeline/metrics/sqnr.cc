@@ -10,7 +10,8 @@ class Sqnr : public Metric {
  public:
   void see(const MetricBatch& batch) override {
     for (int64_t i = 0; i < batch.data.size(); ++i) {
-      total_ += sqnr_db(sample_of(*batch.reference, i), sample_of(batch.output, i));
+      total_ +=
+          sqnr_db(sample_of(batch.reference->first(), i), sample_of(batch.outputs.first(), i));
       ++samples_;
     }
   }
@@ -28,13 +29,14 @@ class Sqnr : public Metric {
 }  // namespace
 
 const MetricDef& metric_sqnr_db() {
-  static const MetricDef kDef{"sqnr_db",
-                              "Signal to quantization noise of the output, mean over samples, dB",
-                              true,
-                              false,
-                              true,
-                              1,
-                              []() -> std::unique_ptr<Metric> { return std::make_unique<Sqnr>(); }};
+  static const MetricDef kDef{
+      .name = "sqnr_db",
+      .help = "Signal to quantization noise of the output, mean over samples, dB",
+      .label = "output SQNR",
+      .unit = "dB",
+      .headline = true,
+      .needs_reference = true,
+      .make = []() -> std::unique_ptr<Metric> { return std::make_unique<Sqnr>(); }};
   return kDef;
 }
 

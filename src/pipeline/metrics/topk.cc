@@ -16,7 +16,7 @@ class TopK : public Metric {
 
   void see(const MetricBatch& batch) override {
     for (int64_t i = 0; i < batch.data.size(); ++i) {
-      const auto scores = sample_of(batch.output, i);
+      const auto scores = sample_of(batch.outputs.first(), i);
       const int64_t label = batch.data.labels[static_cast<size_t>(i)];
       meaningful_ &= scores.size() > k_;
       ++samples_;
@@ -44,24 +44,26 @@ class TopK : public Metric {
 
 const MetricDef& metric_top1() {
   static const MetricDef kDef{
-      "top1",
-      "Share of samples whose largest output is the label",
-      true,
-      true,
-      false,
-      100,
-      []() -> std::unique_ptr<Metric> { return std::make_unique<TopK>(1); }};
+      .name = "top1",
+      .help = "Share of samples whose largest output is the label",
+      .label = "top-1",
+      .unit = "%",
+      .headline = true,
+      .needs_labels = true,
+      .points = 100,
+      .make = []() -> std::unique_ptr<Metric> { return std::make_unique<TopK>(1); }};
   return kDef;
 }
 
 const MetricDef& metric_top5() {
-  static const MetricDef kDef{"top5",
-                              "Share of samples whose label is among the five largest outputs",
-                              true,
-                              true,
-                              false,
-                              100,
-                              []() -> std::unique_ptr<Metric> { return std::make_unique<TopK>(5); }};
+  static const MetricDef kDef{
+      .name = "top5",
+      .help = "Share of samples whose label is among the five largest outputs",
+      .label = "top-5",
+      .unit = "%",
+      .needs_labels = true,
+      .points = 100,
+      .make = []() -> std::unique_ptr<Metric> { return std::make_unique<TopK>(5); }};
   return kDef;
 }
 

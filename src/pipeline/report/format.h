@@ -37,16 +37,15 @@ inline std::string count_text(int64_t n) {
   return v < 1e6 ? fmt::format("{:.1f} k", v / 1e3) : fmt::format("{:.2f} M", v / 1e6);
 }
 
-/// A share of samples as per cent, any other figure with its own unit's digits; NaN in words.
-inline std::string metric_text(const std::string& name, double value) {
+/// A value in the metric's unit, a share of samples as per cent; NaN in words.
+inline std::string metric_text(const MetricDef& metric, double value) {
   if (!std::isfinite(value)) return "not finite";
-  const MetricDef* def = find_metric(name);
-  return def != nullptr && def->points == 100 ? fmt::format("{:.2f} %", 100 * value)
-                                              : fmt::format("{:.2f}", value);
+  const std::string figure = fmt::format("{:.2f}", value * metric.points);
+  return metric.unit.empty() ? figure : fmt::format("{} {}", figure, metric.unit);
 }
 
-inline std::optional<double> metric_of(const StageRecord& stage, const std::string& name) {
-  const auto found = stage.metrics.find(name);
+inline std::optional<double> metric_of(const StageRecord& stage, const MetricDef& metric) {
+  const auto found = stage.metrics.find(std::string(metric.name));
   return found != stage.metrics.end() ? std::optional<double>(found->second) : std::nullopt;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/pipeline/report/escape.h"
+#include "src/pipeline/report/figures.h"
 #include "src/pipeline/report/format.h"
 #include "src/pipeline/report/rows.h"
 #include "src/pipeline/report/svg.h"
@@ -83,15 +84,7 @@ std::string cards(const Report& r) {
   const StageRecord& a = r.stages.front();
   const StageRecord& b = r.stages.back();
   std::string out = "<div class=\"cards\">";
-  if (const auto now = metric_of(b, "top1")) {
-    const auto before = metric_of(a, "top1");
-    out += card(metric_text("top1", *now),
-                before ? "top-1, from " + metric_text("top1", *before) : "top-1");
-  }
-  if (const auto v = metric_of(b, "agreement_with_fp32"))
-    out += card(metric_text("agreement_with_fp32", *v), "same answer as FP32");
-  if (const auto v = metric_of(b, "sqnr_db"))
-    out += card(metric_text("sqnr_db", *v) + (std::isfinite(*v) ? " dB" : ""), "output SQNR");
+  for (const Figure& figure : headline_figures(r)) out += card(figure.value, figure.label);
   out += card(size_text(b.size_bytes),
               fmt::format("{}, from {}", size_change_text(a.size_bytes, b.size_bytes),
                           size_text(a.size_bytes)));
@@ -109,20 +102,18 @@ std::string cards(const Report& r) {
 
 std::string bars(const Report& r) {
   if (r.stages.size() < 2) return {};
-  std::vector<Bar> size, time, accuracy;
+  std::vector<Bar> size, time;
   for (const StageRecord& s : r.stages) {
     size.push_back({s.name, static_cast<double>(s.size_bytes), size_text(s.size_bytes)});
     if (const auto l = first_latency(s))
       time.push_back({s.name, l->median_ms, fmt::format("{:.3f} ms", l->median_ms)});
-    if (const auto v = metric_of(s, "top1"); v && std::isfinite(*v))
-      accuracy.push_back({s.name, *v, metric_text("top1", *v)});
   }
   std::string out =
       "<h2>Before and after</h2><div class=\"panel bars\">" + svg_bars("File size", size);
   if (!time.empty())
     out +=
         svg_bars(fmt::format("Median latency, {} thread(s)", r.stages[0].latency[0].threads), time);
-  if (!accuracy.empty()) out += svg_bars("Top-1", accuracy);
+  for (const BarChart& chart : headline_charts(r)) out += svg_bars(chart.title, chart.bars);
   return out + "</div>";
 }
 

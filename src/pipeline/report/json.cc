@@ -4,6 +4,7 @@
 #include "lapidary/report.h"
 #include "src/base/text.h"
 #include "src/pipeline/report/rows.h"
+#include "src/pipeline/report/to_json.h"
 
 namespace lapidary {
 
@@ -31,11 +32,6 @@ ordered_json list(const std::vector<T>& items, F&& to_json) {
   ordered_json out = ordered_json::array();
   for (const T& item : items) out.push_back(to_json(item));
   return out;
-}
-
-ordered_json latency_json(const Latency& l) {
-  return {{"threads", l.threads},  {"isa", l.isa},    {"batch", l.batch}, {"runs", l.runs},
-          {"median", l.median_ms}, {"p90", l.p90_ms}, {"p99", l.p99_ms}};
 }
 
 ordered_json metrics_json(const std::map<std::string, double>& values, int64_t samples) {
@@ -71,16 +67,6 @@ ordered_json cpu_class_json(const CpuClassRecord& c) {
                                  {"pair_sums", l.pair_sums},
                                  {"saturated", l.saturated}};
            })}};
-}
-
-ordered_json peaks_json(const MachinePeaks& p) {
-  return {{"threads", p.threads},
-          {"isa", p.isa},
-          {"int8_gops", p.int8_gops},
-          {"f32_gops", p.f32_gops},
-          {"bf16_gops", p.bf16_gops > 0 ? ordered_json(p.bf16_gops) : ordered_json(nullptr)},
-          {"cache_gb_s", p.cache_gb_s},
-          {"memory_gb_s", p.memory_gb_s}};
 }
 
 ordered_json layer_json(const Report& r, const LayerRecord& l) {

@@ -12,6 +12,7 @@ void add_table(const ReportTable& t, std::string& out) {
   out += fmt::format("\n## {}\n\n", markdown_escape(t.title));
   if (!t.note.empty()) out += markdown_escape(t.note) + "\n";
   if (t.rows.empty()) return;
+  if (!t.note.empty()) out += "\n";
   std::string rule = "|";
   out += "|";
   for (size_t i = 0; i < t.head.size(); ++i) {

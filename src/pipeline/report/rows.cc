@@ -10,15 +10,17 @@ namespace lapidary {
 namespace {
 
 /// Metrics that any stage has, in the order of the metric table.
-std::vector<std::string> measured_metrics(const Report& r) {
-  std::vector<std::string> out;
+std::vector<const MetricDef*> measured_metrics(const Report& r) {
+  std::vector<const MetricDef*> out;
   for (const MetricDef* def : all_metrics())
-    for (const StageRecord& s : r.stages)
-      if (s.metrics.contains(std::string(def->name))) {
-        out.emplace_back(def->name);
-        break;
-      }
+    if (std::any_of(r.stages.begin(), r.stages.end(),
+                    [&](const StageRecord& s) { return metric_of(s, *def).has_value(); }))
+      out.push_back(def);
   return out;
+}
+
+void add_heads(ReportTable& t, const std::vector<const MetricDef*>& metrics) {
+  for (const MetricDef* m : metrics) t.head.emplace_back(m->name);
 }
 
 std::string optional_text(const std::optional<double>& value, const char* form) {
@@ -44,14 +46,12 @@ std::string execution_name(const ExecutionRecord& e) {
   return fmt::format("{} in {}", e.stage, e.precision);
 }
 
-std::vector<std::string> metric_cells(const std::vector<std::string>& metrics,
-                                      const std::map<std::string, double>& measured) {
-  std::vector<std::string> cells;
-  for (const std::string& m : metrics) {
-    const auto found = measured.find(m);
-    cells.push_back(found != measured.end() ? metric_text(m, found->second) : "");
+void add_cells(std::vector<std::string>& row, const std::vector<const MetricDef*>& metrics,
+               const std::map<std::string, double>& measured) {
+  for (const MetricDef* m : metrics) {
+    const auto found = measured.find(std::string(m->name));
+    row.push_back(found != measured.end() ? metric_text(*m, found->second) : "");
   }
-  return cells;
 }
 
 std::vector<std::string> latency_row(const std::string& name, const Latency& l) {
@@ -70,11 +70,11 @@ std::vector<std::string> latency_row(const std::string& name, const Latency& l) 
 ReportTable stage_table(const Report& r) {
   ReportTable t{"Stages", {"stage"}, {}};
   const auto metrics = measured_metrics(r);
-  t.head.insert(t.head.end(), metrics.begin(), metrics.end());
+  add_heads(t, metrics);
   for (const char* head : {"size", "parameters", "MACs", "activations"}) t.head.emplace_back(head);
   for (const StageRecord& s : r.stages) {
     std::vector<std::string> row = {s.name};
-    for (std::string& cell : metric_cells(metrics, s.metrics)) row.push_back(std::move(cell));
+    add_cells(row, metrics, s.metrics);
     row.push_back(size_text(s.size_bytes));
     row.push_back(count_text(s.parameters));
     row.push_back(s.macs_complete ? count_text(s.macs)
@@ -85,7 +85,7 @@ ReportTable stage_table(const Report& r) {
   }
   for (const ExecutionRecord& e : r.executions) {
     std::vector<std::string> row = {execution_name(e)};
-    for (std::string& cell : metric_cells(metrics, e.metrics)) row.push_back(std::move(cell));
+    add_cells(row, metrics, e.metrics);
     row.insert(row.end(), {"", "", ""});
     row.push_back(e.activation_bytes > 0 ? size_text(e.activation_bytes) : "");
     t.rows.push_back(std::move(row));
@@ -109,14 +109,11 @@ ReportTable cpu_class_table(const Report& r) {
   ReportTable t{"Accuracy by class of CPU", {"stage", "computes as"}, {}, 2};
   if (r.cpu_classes.empty()) return t;
   const auto metrics = measured_metrics(r);
-  t.head.insert(t.head.end(), metrics.begin(), metrics.end());
+  add_heads(t, metrics);
   const auto add = [&](const std::string& stage, std::string_view profile,
                        const std::map<std::string, double>& measured) {
     std::vector<std::string> row = {stage, std::string(profile)};
-    for (const std::string& m : metrics) {
-      const auto value = measured.find(m);
-      row.push_back(value != measured.end() ? metric_text(m, value->second) : "");
-    }
+    add_cells(row, metrics, measured);
     t.rows.push_back(std::move(row));
   };
   std::set<std::string> exact;
@@ -216,8 +213,10 @@ ReportTable kept_float_table(const Report& r) {
 
 ReportTable planned_table(const Report& r) {
   ReportTable t{"What would run on integers", {"node"}, {}};
-  if (planned_only(r))
-    for (const std::string& node : r.quantized) t.rows.push_back({node});
+  if (!planned_only(r)) return t;
+  for (const std::string& node : r.quantized) t.rows.push_back({node});
+  if (!t.rows.empty())
+    t.note = "Relu and Clip may stay float after all: that depends on the ranges found.";
   return t;
 }
 
@@ -284,9 +283,9 @@ namespace {
 std::string one_stage_headline(const Report& r) {
   const StageRecord& s = r.stages.front();
   std::string out = size_text(s.size_bytes);
-  for (const std::string& m : measured_metrics(r))
-    if (const auto value = metric_of(s, m))
-      out += fmt::format(", {} {}", m, metric_text(m, *value));
+  for (const MetricDef* m : measured_metrics(r))
+    if (const auto value = metric_of(s, *m))
+      out += fmt::format(", {} {}", m->name, metric_text(*m, *value));
   if (const auto l = first_latency(s))
     out += fmt::format(", {:.3f} ms ({} thread{})", l->median_ms, l->threads,
                        l->threads == 1 ? "" : "s");
@@ -324,11 +323,12 @@ std::string headline(const Report& r) {
   const StageRecord& b = r.stages.back();
   std::string out = fmt::format("{} -> {} ({})", size_text(a.size_bytes), size_text(b.size_bytes),
                                 size_change_text(a.size_bytes, b.size_bytes));
-  for (const std::string& m : measured_metrics(r)) {
-    const auto before = metric_of(a, m), after = metric_of(b, m);
+  for (const MetricDef* m : measured_metrics(r)) {
+    const auto before = metric_of(a, *m), after = metric_of(b, *m);
     if (!after) continue;
-    out += before ? fmt::format(", {} {} -> {}", m, metric_text(m, *before), metric_text(m, *after))
-                  : fmt::format(", {} {}", m, metric_text(m, *after));
+    out += before ? fmt::format(", {} {} -> {}", m->name, metric_text(*m, *before),
+                                metric_text(*m, *after))
+                  : fmt::format(", {} {}", m->name, metric_text(*m, *after));
   }
   const auto la = first_latency(a), lb = first_latency(b);
   if (la && lb && lb->median_ms > 0)

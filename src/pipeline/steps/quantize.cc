@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "calibrate/observer.h"
 #include "calibrate/run.h"
 #include "lapidary/compress.h"
 #include "quantize/checks.h"
@@ -18,6 +19,9 @@ struct QuantizeParams : QuantizeOptions {
   bool allow_nonfinite = false;
 
   static const FieldTable& fields();
+
+ private:
+  static FieldTable make_fields();
 };
 
 template <class Info>
@@ -32,24 +36,23 @@ Field option(std::string name, T QuantizeParams::*member, std::string help) {
   return field<QuantizeParams, T>(std::move(name), member, std::move(help));
 }
 
-const FieldTable& QuantizeParams::fields() {
+FieldTable QuantizeParams::make_fields() {
   using P = QuantizeParams;
-  static const FieldTable kTable{
-      "quantize",
-      {option<std::string>("target", &P::target, "Whose placement rules to follow")
-           .one_of(names_of(list_targets())),
-       option<std::string>("format", &P::format, "Q/DQ nodes, or integer operators")
-           .one_of({"qdq", "qoperator"}),
-       option<std::string>("calibrator", &P::calibrator, "How activation ranges are chosen")
-           .one_of(names_of(list_calibrators())),
-       option<std::string>("weight_calibrator", &P::weight_calibrator,
-                           "How weight ranges are chosen")
-           .one_of({"minmax", "mse"}),
-       option<double>("percentile", &P::percentile, "Of the percentile calibrator").range(50, 100),
-       option<double>("momentum", &P::momentum,
-                      "Of the moving_average calibrator: the weight of a new chunk of samples")
-           .range(1e-6, 1),
-       option<std::vector<std::string>>(
+  std::vector<Field> all = {
+      option<std::string>("target", &P::target, "Whose placement rules to follow")
+          .one_of(names_of(list_targets())),
+      option<std::string>("format", &P::format, "Q/DQ nodes, or integer operators")
+          .one_of({"qdq", "qoperator"}),
+      option<std::string>("calibrator", &P::calibrator, "How activation ranges are chosen")
+          .one_of(names_of(list_calibrators())),
+      option<std::string>("weight_calibrator", &P::weight_calibrator,
+                          "How weight ranges are chosen")
+          .one_of({"minmax", "mse"})};
+  const auto add = [&](std::vector<Field> fields) {
+    all.insert(all.end(), fields.begin(), fields.end());
+  };
+  add(observer_fields<P>(&P::percentile, &P::momentum));
+  add({option<std::vector<std::string>>(
            "skip", &P::skip, "Patterns of nodes that stay float: name, glob, re:REGEX, op:TYPE"),
        option<bool>("inputs_only", &P::inputs_only,
                     "Quantize only inputs of Conv, Gemm and MatMul: slower, more accurate"),
@@ -76,7 +79,12 @@ const FieldTable& QuantizeParams::fields() {
        option<bool>("allow_nonfinite", &P::allow_nonfinite,
                     "Leave out calibration samples that make NaN or infinity instead of failing"),
        option<std::string>("stats", &P::stats,
-                           "Statistics file to use instead of a calibration run")}};
+                           "Statistics file to use instead of a calibration run")});
+  return {"quantize", std::move(all)};
+}
+
+const FieldTable& QuantizeParams::fields() {
+  static const FieldTable kTable = make_fields();
   return kTable;
 }
 
@@ -170,7 +178,8 @@ class QuantizeStep : public Step {
   /// ask for.
   Collect needed(const StepContext& context) const {
     if (!context.output.empty()) return {};
-    return {.histograms = params_.calibrator != "minmax", .windows = params_.bias_correction};
+    return {.histograms = calibrator_needs(params_.calibrator).reads == Reads::kHistogram,
+            .windows = params_.bias_correction};
   }
   static void add_to_report(const QuantizeLog& log, Report& report) {
     const auto append = [](auto& to, const auto& from) {
