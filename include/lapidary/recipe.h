@@ -63,6 +63,16 @@ struct ListedItem {
 /// otherwise.
 LAPIDARY_API std::vector<ListedItem> list_items(const std::string& kind);
 LAPIDARY_API std::vector<std::string> listable_kinds();
+/// A parameter of a kind of step, as the table says that parses it.
+struct ParameterInfo {
+  std::string name, help;
+  std::string type;                  ///< boolean, integer, number, string, record, list of ...
+  std::vector<std::string> choices;  ///< of a text; empty: any
+  std::string initial;               ///< without it; empty: nothing, or what `help` says
+};
+/// All parameters of a step, in the table's order. Throws Error{kUsage} where there is no such
+/// step.
+LAPIDARY_API std::vector<ParameterInfo> step_parameters(const std::string& step);
 /// JSON Schema (draft 2020-12) of recipes, from the same tables that parse them.
 LAPIDARY_API std::string recipe_schema();
 /// A commented recipe to start from.

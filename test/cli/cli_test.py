@@ -392,6 +392,39 @@ class CommandLine(Fixture):
         done = self.quantize(self.tmp / "n.onnx", "--equalize", "off", "--allow-nonfinite", "--dry-run")
         self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_every_parameter_of_a_step_is_an_option(self):
+        schema = json.loads(run("recipe", "schema").stdout)
+        for step in schema["properties"]["steps"]["items"]["oneOf"]:
+            (name,) = step["required"]
+            done = run(name, "--help")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            for parameter in step["properties"][name]["properties"]:
+                self.assertIn(f"--{parameter.replace('_', '-')} ", done.stdout + " ")
+
+    def test_options_reach_the_step(self):
+        def quantized(*options):
+            done = self.quantize(self.tmp / "n.onnx", "--dry-run", "--json", "-q", *options)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return json.loads(done.stdout)["quantized"]
+        default = quantized()
+        self.assertEqual(quantized("--inputs-only=off"), default)
+        self.assertEqual(quantized("--inputs-only=on"), quantized("--inputs-only"))
+        self.assertNotEqual(quantized("--inputs-only"), default)
+        self.assertEqual(quantized("--check-bias-correction", "off"), default)
+        for option in (["--check-bias-correction", "yes"], ["--inputs-only=perhaps"]):
+            done = self.quantize(self.tmp / "n.onnx", "--dry-run", *option)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("is on or off, not", done.stderr)
+        two = run("optimize", self.model, "-o", self.tmp / "two.onnx", "--passes", "fold_constants,remove_noops",
+                  "--no-bench", "--json")
+        self.assertEqual([p["pass"] for p in json.loads(two.stdout)["passes"]], ["fold_constants", "remove_noops"])
+
+    def test_fp16_inputs_and_outputs(self):
+        for keep, dtype in (("on", "float32"), ("off", "float16")):
+            out = self.tmp / f"io_{keep}.onnx"
+            self.assertEqual(run("fp16", self.model, "-o", out, "--keep-io", keep, "--no-bench").returncode, 0)
+            self.assertIn(dtype, json.loads(run("inspect", out, "--json").stdout)["inputs"][0])
+
     def test_dry_run_writes_nothing(self):
         out = self.tmp / "dry.onnx"
         done = self.quantize(out, "--dry-run", "--json")
@@ -478,7 +511,7 @@ class CommandLine(Fixture):
         self.assertIn("give a YAML file", done.stderr)
         done = run("optimize", self.model, "-o", self.tmp / "o.onnx", "--passes", "nosuchpass")
         self.assertEqual(done.returncode, 2)
-        self.assertIn("list passes", done.stderr)
+        self.assertIn("lapidary: --passes is 'nosuchpass'; it is one of", done.stderr)
         done = self.quantize(self.tmp)  # a folder
         self.assertEqual(done.returncode, 6)
         self.assertNotIn("calibrat", done.stderr)  # before any work
