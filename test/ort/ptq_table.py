@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The table of docs/quantization.md: every labelled classifier of an assets folder, FP32 and INT8, in Lapidary
-and in ONNX Runtime on the same files and samples.
+"""The table of docs/quantization.md: the example's classifier and every labelled one of an assets folder, FP32 and
+INT8, in Lapidary and in ONNX Runtime on the same files and samples.
 
 usage: ptq_table.py LAPIDARY ASSETS [--models NAME,...] [--option=--calibrator=entropy]...
 Prints a Markdown table: top-1 of FP32 and INT8 in both engines, agreement and SQNR against FP32, the number of
