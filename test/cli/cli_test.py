@@ -120,6 +120,16 @@ class CommandLine(Fixture):
     def test_doctor(self):
         told = json.loads(run("doctor", "--json", "--threads", 2).stdout)
         self.assertIn("isa", told)
+        folder = self.tmp / "torch"
+        folder.mkdir()
+        for expected in (None, folder / "libtorch_cpu.so.2"):
+            if expected:
+                expected.touch()
+            found = json.loads(run("doctor", "--json", env={"LD_LIBRARY_PATH": str(folder)}).stdout)["libtorch"]
+            if expected:
+                self.assertEqual(found, str(expected))
+            else:
+                self.assertRegex(found, "^(not found|/.*/libtorch_cpu[.]so.*)$")
         self.assertEqual([p["threads"] for p in told["peaks"]], [1, 2])
         for peaks in told["peaks"]:
             for key in ("int8_gops", "f32_gops", "cache_gb_s", "memory_gb_s"):
@@ -744,6 +754,24 @@ class Recipes(Fixture):
         self.assertTrue(stages[0]["latency_ms"])
         self.assertFalse((out / "model.onnx").exists())
         self.assertIn("top1", (out / "report.md").read_text().splitlines()[2])
+
+    def test_fields_of_the_report_are_documented(self):
+        open_maps = ("environment", "provenance", "metrics")
+
+        def fields(value, path):
+            if isinstance(value, dict) and path.split(".")[-1] in open_maps:
+                return {f"{path}.*"}
+            if isinstance(value, dict):
+                return set().union(*(fields(v, f"{path}.{k}" if path else k) for k, v in value.items()))
+            if isinstance(value, list):
+                return set().union(*(fields(v, f"{path}[]") for v in value)) or {f"{path}[]"}
+            return {path}
+        text = self.whole().replace("steps:\n", "steps:\n  - optimize: {}\n").replace("minmax}", "minmax, skip: 'op:Gemm'}")
+        text = text.replace("evaluate: {", "evaluate: {execution: [bf16], isa_semantics: [avx2-saturating], ")
+        done = run("run", self.recipe(text + "limits: {min_sqnr_db: 1}\n"), "--json", "--out", self.tmp / "fields")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        documented = re.findall(r"(?m)^\| `(\S+)` \|", (SOURCE / "docs/report.md").read_text())
+        self.assertEqual(sorted(fields(json.loads(done.stdout), "")), sorted(documented))
 
     def test_steps_that_cannot_follow_one_another(self):
         twice = self.whole().replace("steps:\n", "steps:\n  - quantize: {}\n")
