@@ -4,7 +4,6 @@ set_property(GLOBAL PROPERTY LAPIDARY_BOXES "")
 function(lapidary_box name dir)
   cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${dir}/*.cc)
-  list(FILTER sources EXCLUDE REGEX "_(test|bench)\\.cc$")
   add_library(lapidary_${name} STATIC ${sources})
   target_include_directories(lapidary_${name} PUBLIC
     ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR})

@@ -1,38 +1,87 @@
 #include "tools/verb.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "src/base/fail.h"
 
 namespace lapidary::cli {
 
-void add_verb_options(CLI::App& sub, Verb& verb) {
-  sub.add_option("model", verb.model, "The ONNX model")->required();
-  sub.add_option("-o,--output", verb.output, "Where the result goes; its report lies beside it");
-  sub.add_option("--eval", verb.eval, "Data to measure on: a YAML file or an inline record");
-  sub.add_flag("--external-data", verb.external_data,
-               "Weights go into OUT.onnx.data beside the result");
-  sub.add_flag("--no-bench", verb.no_bench, "Do not time the models");
-  sub.add_option("--shape", verb.shapes, "Time with that: NAME=1x3x224x224, where sizes are open");
-  sub.add_flag("--dry-run", verb.dry_run, "Check everything and say what would happen");
+namespace {
+
+std::string flag_name(std::string key) {
+  std::replace(key.begin(), key.end(), '_', '-');
+  return "--" + key;
 }
 
-namespace {
+bool on_off(const std::string& flag, const std::string& text) {
+  if (text != "on" && text != "off") fail_usage("{} is on or off, not '{}'", flag, text);
+  return text == "on";
+}
+
+using Set = std::function<void(nlohmann::ordered_json value)>;
+
+template <class T>
+CLI::Option* add_value(CLI::App& sub, const std::string& flag, const Set& set) {
+  return sub.add_option_function<T>(flag, [set](const T& given) { set(given); });
+}
+
+/// `--requantize`, or `--requantize=off`.
+CLI::Option* add_switch(CLI::App& sub, const std::string& flag, const Set& set) {
+  const auto take = [set, flag](const CLI::results_t& given) {
+    set(given.back() == "true" || on_off(flag, given.back()));
+    return true;
+  };
+  return sub.add_option(flag, CLI::callback_t(take))
+      ->expected(0)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+}
+
+CLI::Option* add_on_off(CLI::App& sub, const std::string& flag, const Set& set) {
+  const auto take = [set, flag](const std::string& given) { set(on_off(flag, given)); };
+  return sub.add_option_function<std::string>(flag, take)->type_name("on|off");
+}
+
+/// Null for records.
+CLI::Option* add_parameter(CLI::App& sub, const std::string& flag, const ParameterInfo& parameter,
+                           const Set& set) {
+  if (parameter.type == "boolean")
+    return parameter.initial == "false" ? add_switch(sub, flag, set) : add_on_off(sub, flag, set);
+  if (parameter.type == "integer") return add_value<int64_t>(sub, flag, set);
+  if (parameter.type == "number") return add_value<double>(sub, flag, set);
+  if (parameter.type == "string") return add_value<std::string>(sub, flag, set);
+  if (parameter.type != "list of string") return nullptr;
+  CLI::Option* option = add_value<std::vector<std::string>>(sub, flag, set);
+  return parameter.choices.empty() ? option : option->delimiter(',');
+}
+
+void add_parameters(CLI::App& sub, Verb& verb) {
+  for (const ParameterInfo& parameter : step_parameters(verb.step)) {
+    const std::string flag = flag_name(parameter.name);
+    CLI::Option* option = add_parameter(
+        sub, flag, parameter, [&verb, key = parameter.name](nlohmann::ordered_json value) {
+          verb.params[key] = std::move(value);
+        });
+    if (option == nullptr) continue;
+    verb.flags[parameter.name] = flag;
+    std::string help = parameter.help;
+    if (!parameter.choices.empty()) help += fmt::format(": {}", fmt::join(parameter.choices, ", "));
+    option->description(help);
+    if (!parameter.initial.empty() && parameter.initial != "false")
+      option->default_str(parameter.type == "boolean" ? "on" : parameter.initial);
+  }
+}
 
 /// The recipe's words as the user typed them: `'hold_mb' is 0` -> `--hold-mb is 0`.
 Error in_flags(const Error& error, const Verb& verb) {
-  constexpr std::pair<const char*, const char*> kOther[] = {{"max_accuracy_drop", "--max-drop"},
-                                                            {"min_sqnr_db", "--min-sqnr"}};
   const std::string& said = error.message();
   const size_t end = said.starts_with('\'') ? said.find('\'', 1) : std::string::npos;
   if (end == std::string::npos || !error.context().empty()) return error;
-  const std::string key = said.substr(1, end - 1);
-  if (!verb.params.contains(key) && !verb.limits.contains(key)) return error;
-  std::string flag = "--" + key;
-  std::replace(flag.begin(), flag.end(), '_', '-');
-  for (const auto& [name, other] : kOther)
-    if (key == name) flag = other;
-  return Error(error.code(), flag + said.substr(end + 1));
+  const auto flag = verb.flags.find(said.substr(1, end - 1));
+  if (flag == verb.flags.end()) return error;
+  return Error(error.code(), flag->second + said.substr(end + 1));
 }
 
 Recipe parse_recipe(const std::string& text, const Verb& verb) {
@@ -45,12 +94,27 @@ Recipe parse_recipe(const std::string& text, const Verb& verb) {
 
 }  // namespace
 
-int run_verb(const std::string& step, const Verb& verb, const Common& common) {
+CLI::App* add_verb(CLI::App& app, const char* step, const char* help, Common& common, Verb& verb) {
+  verb.step = step;
+  CLI::App* sub = add_command(app, step, help, common);
+  sub->add_option("model", verb.model, "The ONNX model")->required();
+  sub->add_option("-o,--output", verb.output, "Where the result goes; its report lies beside it");
+  sub->add_option("--eval", verb.eval, "Data to measure on: a YAML file or an inline record");
+  sub->add_flag("--external-data", verb.external_data,
+                "Weights go into OUT.onnx.data beside the result");
+  sub->add_flag("--no-bench", verb.no_bench, "Do not time the models");
+  sub->add_option("--shape", verb.shapes, "Time with that: NAME=1x3x224x224, where sizes are open");
+  sub->add_flag("--dry-run", verb.dry_run, "Check everything and say what would happen");
+  add_parameters(*sub, verb);
+  return sub;
+}
+
+int run_verb(const Verb& verb, const Common& common) {
   if (verb.output.empty() && !verb.dry_run) fail_usage("give the result's name: -o OUT.onnx");
   nlohmann::ordered_json recipe = {{"lapidary", 1}, {"model", verb.model}, {"seed", common.seed}};
   if (!verb.calib.empty()) recipe["data"]["calib"] = verb.calib;
   if (!verb.eval.empty()) recipe["data"]["eval"] = verb.eval;
-  recipe["steps"] = nlohmann::ordered_json::array({{{step, verb.params}}});
+  recipe["steps"] = nlohmann::ordered_json::array({{{verb.step, verb.params}}});
   if (!verb.evaluate.empty()) recipe["evaluate"] = verb.evaluate;
   if (verb.no_bench) recipe["evaluate"]["bench"] = nullptr;
   if (!verb.limits.empty()) recipe["limits"] = verb.limits;

@@ -4,6 +4,10 @@
 Needs Debian 12's python3-torch, python3-numpy and dataset-fashion-mnist:
     /usr/bin/python3 examples/fashion_mnist/train.py -o fashion_resnet.onnx
 Prints the test accuracy of the last epoch, which is the only time the test set is touched.
+
+fashion_resnet.onnx beside this script has 93.27 % top-1 on the 10,000 test images. Quantized to INT8 by
+configs/fashion_mnist_int8.yaml (tools/demo) it has 93.27 % as well, gives the FP32 model's answer to 99.77 % of the
+images, and its outputs lie 38.8 dB (SQNR) from the FP32 model's.
 """
 import argparse
 import gzip

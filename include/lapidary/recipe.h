@@ -40,7 +40,8 @@ class LAPIDARY_API Recipe {
 
 struct RunOptions {
   std::filesystem::path output = {};  ///< instead of the recipe's `output:`
-  /// Also the file the model goes to (one-verb runs); its report lies beside it as OUT.report.*
+  /// Instead of a folder the file the model of a one-step recipe goes to; its report lies beside it
+  /// as OUT.report.*
   std::filesystem::path model_output = {};
   std::map<std::string, Shape> input_shapes = {};  ///< to time with, by input, where open
   bool dry_run = false;  ///< stop before the first step; the report says what would happen
@@ -63,8 +64,22 @@ struct ListedItem {
 /// otherwise.
 LAPIDARY_API std::vector<ListedItem> list_items(const std::string& kind);
 LAPIDARY_API std::vector<std::string> listable_kinds();
+/// The same as a Markdown table; of ops all that the tables know of each.
+LAPIDARY_API std::string list_markdown(const std::string& kind);
+/// A parameter of a kind of step, as the table says that parses it.
+struct ParameterInfo {
+  std::string name, help;
+  std::string type;                  ///< boolean, integer, number, string, record, list of ...
+  std::vector<std::string> choices;  ///< of a text; empty: any
+  std::string initial;               ///< without it; empty: nothing, or what `help` says
+};
+/// All parameters of a step, in the table's order. Throws Error{kUsage} where there is no such
+/// step.
+LAPIDARY_API std::vector<ParameterInfo> step_parameters(const std::string& step);
 /// JSON Schema (draft 2020-12) of recipes, from the same tables that parse them.
 LAPIDARY_API std::string recipe_schema();
+/// The keys of recipes with types, defaults and help, in Markdown, from those tables.
+LAPIDARY_API std::string recipe_markdown();
 /// A commented recipe to start from.
 LAPIDARY_API std::string recipe_template();
 

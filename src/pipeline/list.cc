@@ -7,6 +7,9 @@
 #include "lapidary/recipe.h"
 #include "src/base/fail.h"
 #include "src/base/text.h"
+#include "src/exec/steps/steps.h"
+#include "src/ops/opdef.h"
+#include "src/passes/qdq/rules.h"
 #include "src/pipeline/step.h"
 
 namespace lapidary {
@@ -27,6 +30,10 @@ std::vector<ListedItem> steps() {
   return out;
 }
 
+std::string full_name(const OpSupport& op) {
+  return op.domain.empty() ? op.name : op.domain + "." + op.name;
+}
+
 std::vector<ListedItem> ops() {
   std::vector<ListedItem> out;
   for (const OpSupport& op : list_ops()) {
@@ -34,9 +41,48 @@ std::vector<ListedItem> ops() {
     if (op.shape) can.emplace_back("shape");
     if (op.reference) can.emplace_back("reference");
     if (op.quantize) can.emplace_back("quantize");
-    out.push_back(
-        {op.domain.empty() ? op.name : op.domain + "." + op.name,
-         fmt::format("{} (since {})", fmt::join(can, ", "), fmt::join(op.versions, ", "))});
+    out.push_back({full_name(op), fmt::format("{} (since {})", fmt::join(can, ", "),
+                                              fmt::join(op.versions, ", "))});
+  }
+  return out;
+}
+
+const char* role_text(QuantRole role) {
+  switch (role) {
+    case QuantRole::kNone:
+      return "";
+    case QuantRole::kCompute:
+      return "computes";
+    case QuantRole::kPassThrough:
+      return "moves values";
+    case QuantRole::kShapeOnly:
+      return "reads shapes";
+  }
+  return "";
+}
+
+std::string ops_markdown() {
+  const auto mark = [](bool can) { return can ? "yes" : ""; };
+  std::string out =
+      "# Operators\n\n"
+      "This page is the output of `lapidary list ops --markdown`.\n\n"
+      "- since: the op's versions that are understood, by the opset that introduced them.\n"
+      "- shapes: types and shapes of the outputs are inferred.\n"
+      "- reference: it has the naive evaluation that judges the kernels.\n"
+      "- fast: the executor has steps of its own for it, kernels or moves of memory; forms that "
+      "they do not take, and all\n  other ops, run on the reference.\n"
+      "- quantization: it *computes* with scales of its own, *moves values*, whose scale input and "
+      "output share, or *reads\n  shapes*; other ops stay float.\n"
+      "- integers: between DequantizeLinear and QuantizeLinear it runs on integers.\n\n"
+      "| op | since | shapes | reference | fast | quantization | integers |\n"
+      "| --- | --- | --- | --- | --- | --- | --- |\n";
+  for (const OpSupport& op : list_ops()) {
+    const OpDef& def = *find_op(op.domain, op.name);
+    const bool fast = exec::find_step_rule(op.domain, op.name) != nullptr;
+    const bool integers = op.domain.empty() && find_lowering(op.name) != nullptr;
+    out += fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", full_name(op),
+                       fmt::join(op.versions, ", "), mark(op.shape), mark(op.reference), mark(fast),
+                       role_text(def.role), mark(integers));
   }
   return out;
 }
@@ -54,17 +100,26 @@ std::vector<ListedItem> kernels() {
 struct Kind {
   const char* name;
   std::vector<ListedItem> (*items)();
+  std::string (*markdown)() = nullptr;  ///< a page of its own instead of names and help
 };
 
 constexpr std::array kKinds = {
     Kind{"steps", steps},
-    Kind{"ops", ops},
+    Kind{"ops", ops, ops_markdown},
     Kind{"passes", [] { return from_infos(list_passes()); }},
     Kind{"calibrators", [] { return from_infos(list_calibrators()); }},
     Kind{"targets", [] { return from_infos(list_targets()); }},
     Kind{"kernels", kernels},
     Kind{"metrics", [] { return from_infos(list_metrics()); }},
 };
+
+const Kind& find_kind(const std::string& name) {
+  for (const Kind& kind : kKinds)
+    if (name == kind.name) return kind;
+  const auto kinds = listable_kinds();
+  fail_usage("nothing to list is called '{}'; there are {}{}", name, fmt::join(kinds, ", "),
+             did_you_mean(name, kinds));
+}
 
 }  // namespace
 
@@ -74,12 +129,15 @@ std::vector<std::string> listable_kinds() {
   return out;
 }
 
-std::vector<ListedItem> list_items(const std::string& kind) {
-  for (const Kind& k : kKinds)
-    if (kind == k.name) return k.items();
-  const auto kinds = listable_kinds();
-  fail_usage("nothing to list is called '{}'; there are {}{}", kind, fmt::join(kinds, ", "),
-             did_you_mean(kind, kinds));
+std::vector<ListedItem> list_items(const std::string& kind) { return find_kind(kind).items(); }
+
+std::string list_markdown(const std::string& kind) {
+  const Kind& found = find_kind(kind);
+  if (found.markdown != nullptr) return found.markdown();
+  std::string out = fmt::format("| {} | |\n| --- | --- |\n", kind);
+  for (const ListedItem& item : found.items())
+    out += fmt::format("| `{}` | {} |\n", item.name, item.help);
+  return out;
 }
 
 }  // namespace lapidary

@@ -50,6 +50,9 @@ class Run {
 
   Report run() {
     const auto start = Clock::now();
+    if (one_verb() && impl_.steps.size() > 1)
+      fail_usage("one output file is for a recipe of one step; give a folder for {} steps",
+                 impl_.steps.size());
     open();
     if (options_.dry_run) {
       plan();
@@ -237,10 +240,6 @@ class Run {
                    [&] { step.step->run(step_context); });
       const double seconds = seconds_since(start);
       const bool last = number == static_cast<int>(impl_.steps.size());
-      if (one_verb() && !last) {
-        ++number;
-        continue;
-      }
       fs::path file = one_verb() ? options_.model_output : stage_file(number, step.name);
       save_stage(step_context, file);
       if (last && !one_verb()) {
@@ -441,7 +440,7 @@ class Run {
     }
   }
 
-  /// Letters, digits, '-', '_' and '.' of a step's name: it becomes part of a file name.
+  /// Letters, digits, '-' and '_' of a step's name, others as '_': it becomes part of a file name.
   static std::string safe_name(const std::string& name) {
     std::string out;
     for (char c : name.substr(0, 60))

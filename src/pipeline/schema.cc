@@ -11,76 +11,90 @@ namespace {
 
 using nlohmann::ordered_json;
 
-ordered_json record_schema(const FieldTable& table, int depth);
-
-ordered_json type_schema(const Field& f, std::string_view type, int depth) {
-  if (type.starts_with("list of ")) {
-    const ordered_json item = type_schema(f, type.substr(8), depth);
-    return {{"anyOf", {item, {{"type", "array"}, {"items", item}}}}};
+/// Records stand once each in `$defs`, by the name of their table: they may hold one another.
+class Schema {
+ public:
+  ordered_json recipe() {
+    ordered_json out = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+                        {"title", "Lapidary recipe"}};
+    out.update(record(RecipeParams::fields()));
+    out["properties"]["data"] = data();
+    out["properties"]["steps"] = steps();
+    out["$defs"] = std::move(defs_);
+    return out;
   }
-  if (type.starts_with("map of "))
-    return {{"type", "object"}, {"additionalProperties", type_schema(f, type.substr(7), depth)}};
-  if (type == "record")
-    return f.record && depth < 4 ? record_schema(f.record(), depth + 1)
-                                 : ordered_json{{"type", "object"}};
-  ordered_json out = ordered_json::object();
-  if (type == "boolean" || type == "integer" || type == "number" || type == "string")
-    out["type"] = std::string(type);
-  if (std::isfinite(f.min)) out["minimum"] = f.min;
-  if (std::isfinite(f.max)) out["maximum"] = f.max;
-  for (const std::string& choice : f.choices)
-    out["enum"].push_back(type == "integer" ? ordered_json(std::stoll(choice))
-                                            : ordered_json(choice));
-  return out;
-}
 
-ordered_json record_schema(const FieldTable& table, int depth) {
-  ordered_json properties = ordered_json::object(), required = ordered_json::array();
-  for (const Field& f : table.fields) {
-    properties[f.name] = type_schema(f, f.type, depth);
-    properties[f.name]["description"] = f.help;
-    if (f.required) required.push_back(f.name);
+ private:
+  ordered_json reference(const FieldTable& table) {
+    if (!defs_.contains(table.name)) {
+      defs_[table.name] = nullptr;  // met again inside itself
+      ordered_json schema = record(table);
+      defs_[table.name] = std::move(schema);
+    }
+    return {{"$ref", "#/$defs/" + table.name}};
   }
-  ordered_json out = {
-      {"type", "object"}, {"properties", properties}, {"additionalProperties", false}};
-  if (!required.empty()) out["required"] = required;
-  return out;
-}
 
-ordered_json data_schema() {
-  const ordered_json record = {
-      {"anyOf", {{{"type", "string"}}, record_schema(dataset_fields(), 0)}}};
-  ordered_json properties;
-  for (const char* role : {"calib", "train", "eval"}) properties[role] = record;
-  return {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}};
-}
-
-ordered_json steps_schema() {
-  ordered_json kinds = ordered_json::array();
-  for (const StepDef* def : all_steps()) {
-    const std::string name(def->name);
-    ordered_json params = record_schema(def->fields(), 0);
-    params["type"] = {"object", "null"};
-    params["description"] = std::string(def->help);
-    kinds.push_back({{"type", "object"},
-                     {"properties", {{name, params}, {"name", {{"type", "string"}}}}},
-                     {"required", {name}},
-                     {"additionalProperties", false}});
+  ordered_json type(const Field& f, std::string_view name) {
+    if (name.starts_with("list of ")) {
+      const ordered_json item = type(f, name.substr(8));
+      return {{"anyOf", {item, {{"type", "array"}, {"items", item}}}}};
+    }
+    if (name.starts_with("map of "))
+      return {{"type", "object"}, {"additionalProperties", type(f, name.substr(7))}};
+    if (name == "record")
+      return f.record ? reference(f.record()) : ordered_json{{"type", "object"}};
+    ordered_json out = ordered_json::object();
+    if (name == "boolean" || name == "integer" || name == "number" || name == "string")
+      out["type"] = std::string(name);
+    if (std::isfinite(f.min)) out["minimum"] = f.min;
+    if (std::isfinite(f.max)) out["maximum"] = f.max;
+    for (const std::string& choice : f.choices)
+      out["enum"].push_back(name == "integer" ? ordered_json(std::stoll(choice))
+                                              : ordered_json(choice));
+    return out;
   }
-  return {{"type", "array"}, {"items", {{"oneOf", kinds}}}};
-}
+
+  ordered_json record(const FieldTable& table) {
+    ordered_json properties = ordered_json::object(), required = ordered_json::array();
+    for (const Field& f : table.fields) {
+      properties[f.name] = type(f, f.type);
+      properties[f.name]["description"] = f.help;
+      if (f.required) required.push_back(f.name);
+    }
+    ordered_json out = {
+        {"type", "object"}, {"properties", properties}, {"additionalProperties", false}};
+    if (!required.empty()) out["required"] = required;
+    return out;
+  }
+
+  ordered_json data() {
+    const ordered_json either = {{"anyOf", {{{"type", "string"}}, reference(dataset_fields())}}};
+    ordered_json properties;
+    for (const char* role : {"calib", "train", "eval"}) properties[role] = either;
+    return {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}};
+  }
+
+  ordered_json steps() {
+    ordered_json kinds = ordered_json::array();
+    for (const StepDef* def : all_steps()) {
+      const std::string name(def->name);
+      ordered_json params = record(def->fields());
+      params["type"] = {"object", "null"};
+      params["description"] = std::string(def->help);
+      kinds.push_back({{"type", "object"},
+                       {"properties", {{name, params}, {"name", {{"type", "string"}}}}},
+                       {"required", {name}},
+                       {"additionalProperties", false}});
+    }
+    return {{"type", "array"}, {"items", {{"oneOf", kinds}}}};
+  }
+
+  ordered_json defs_ = ordered_json::object();
+};
 
 }  // namespace
 
-std::string recipe_schema() {
-  ordered_json schema = record_schema(RecipeParams::fields(), 0);
-  ordered_json out = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
-                      {"title", "Lapidary recipe"}};
-  out.update(schema);
-  out["properties"]["data"] = data_schema();
-  out["properties"]["steps"] = steps_schema();
-  return out.dump(2) + "\n";
-}
+std::string recipe_schema() { return Schema().recipe().dump(2) + "\n"; }
 
 std::string recipe_template() {
   return R"(lapidary: 1                       # version of this format

@@ -15,11 +15,12 @@ def skipped(output, status="notrun"):
     return f'<testcase name="c" status="{status}"><skipped/><system-out>{output}</system-out></testcase>'
 
 
-def run(*cases):
+def run(*cases, assets=None):
     with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
         file.write("<testsuite>" + "".join(cases) + "</testsuite>")
         file.flush()
-        done = subprocess.run([sys.executable, SKIPS, file.name], capture_output=True, text=True)
+        arguments = [file.name] if assets is None else [file.name, assets]
+        done = subprocess.run([sys.executable, SKIPS, *arguments], capture_output=True, text=True)
         return done.returncode, done.stdout.splitlines()
 
 
@@ -29,6 +30,19 @@ class Skips(unittest.TestCase):
                           skipped("this CPU has no avx512bf16"), skipped("this CPU has no avx512bf16"))
         self.assertEqual((code, lines),
                          (0, ["2 passed, 3 skipped (1 no assets; 2 this CPU has no avx512bf16)"]))
+
+    def test_assets_that_are_not_there_are_excused(self):
+        for assets in ("", "/no/such/folder"):
+            code, lines = run(PASSED, skipped("no assets: /a is not there"), assets=assets)
+            self.assertEqual((code, lines), (0, ["1 passed, 1 skipped (1 no assets)"]))
+
+    def test_assets_that_are_there_are_no_excuse(self):
+        with tempfile.TemporaryDirectory() as assets:
+            code, lines = run(PASSED, skipped("no assets: /a is not there"), skipped("this CPU has no avx2"),
+                              assets=assets)
+        self.assertEqual((code, lines),
+                         (1, ["may not be skipped: c: no assets: /a is not there",
+                              "1 passed, 2 skipped (1 no reason that counts; 1 this CPU has no avx2)"]))
 
     def test_a_missing_virtual_environment_is_not(self):
         code, lines = run(PASSED, skipped("skipped: .venv/bin/python is not there"))

@@ -120,6 +120,16 @@ class CommandLine(Fixture):
     def test_doctor(self):
         told = json.loads(run("doctor", "--json", "--threads", 2).stdout)
         self.assertIn("isa", told)
+        folder = self.tmp / "torch"
+        folder.mkdir()
+        for expected in (None, folder / "libtorch_cpu.so.2"):
+            if expected:
+                expected.touch()
+            found = json.loads(run("doctor", "--json", env={"LD_LIBRARY_PATH": str(folder)}).stdout)["libtorch"]
+            if expected:
+                self.assertEqual(found, str(expected))
+            else:
+                self.assertRegex(found, "^(not found|/.*/libtorch_cpu[.]so.*)$")
         self.assertEqual([p["threads"] for p in told["peaks"]], [1, 2])
         for peaks in told["peaks"]:
             for key in ("int8_gops", "f32_gops", "cache_gb_s", "memory_gb_s"):
@@ -392,6 +402,39 @@ class CommandLine(Fixture):
         done = self.quantize(self.tmp / "n.onnx", "--equalize", "off", "--allow-nonfinite", "--dry-run")
         self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_every_parameter_of_a_step_is_an_option(self):
+        schema = json.loads(run("recipe", "schema").stdout)
+        for step in schema["properties"]["steps"]["items"]["oneOf"]:
+            (name,) = step["required"]
+            done = run(name, "--help")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            for parameter in step["properties"][name]["properties"]:
+                self.assertIn(f"--{parameter.replace('_', '-')} ", done.stdout + " ")
+
+    def test_options_reach_the_step(self):
+        def quantized(*options):
+            done = self.quantize(self.tmp / "n.onnx", "--dry-run", "--json", "-q", *options)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return json.loads(done.stdout)["quantized"]
+        default = quantized()
+        self.assertEqual(quantized("--inputs-only=off"), default)
+        self.assertEqual(quantized("--inputs-only=on"), quantized("--inputs-only"))
+        self.assertNotEqual(quantized("--inputs-only"), default)
+        self.assertEqual(quantized("--check-bias-correction", "off"), default)
+        for option in (["--check-bias-correction", "yes"], ["--inputs-only=perhaps"]):
+            done = self.quantize(self.tmp / "n.onnx", "--dry-run", *option)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("is on or off, not", done.stderr)
+        two = run("optimize", self.model, "-o", self.tmp / "two.onnx", "--passes", "fold_constants,remove_noops",
+                  "--no-bench", "--json")
+        self.assertEqual([p["pass"] for p in json.loads(two.stdout)["passes"]], ["fold_constants", "remove_noops"])
+
+    def test_fp16_inputs_and_outputs(self):
+        for keep, dtype in (("on", "float32"), ("off", "float16")):
+            out = self.tmp / f"io_{keep}.onnx"
+            self.assertEqual(run("fp16", self.model, "-o", out, "--keep-io", keep, "--no-bench").returncode, 0)
+            self.assertIn(dtype, json.loads(run("inspect", out, "--json").stdout)["inputs"][0])
+
     def test_dry_run_writes_nothing(self):
         out = self.tmp / "dry.onnx"
         done = self.quantize(out, "--dry-run", "--json")
@@ -483,7 +526,7 @@ class CommandLine(Fixture):
         self.assertIn("give a YAML file", done.stderr)
         done = run("optimize", self.model, "-o", self.tmp / "o.onnx", "--passes", "nosuchpass")
         self.assertEqual(done.returncode, 2)
-        self.assertIn("list passes", done.stderr)
+        self.assertIn("lapidary: --passes is 'nosuchpass'; it is one of", done.stderr)
         done = self.quantize(self.tmp)  # a folder
         self.assertEqual(done.returncode, 6)
         self.assertNotIn("calibrat", done.stderr)  # before any work
@@ -731,6 +774,24 @@ class Recipes(Fixture):
         self.assertTrue(stages[0]["latency_ms"])
         self.assertFalse((out / "model.onnx").exists())
         self.assertIn("top1", (out / "report.md").read_text().splitlines()[2])
+
+    def test_fields_of_the_report_are_documented(self):
+        open_maps = ("environment", "provenance", "metrics")
+
+        def fields(value, path):
+            if isinstance(value, dict) and path.split(".")[-1] in open_maps:
+                return {f"{path}.*"}
+            if isinstance(value, dict):
+                return set().union(*(fields(v, f"{path}.{k}" if path else k) for k, v in value.items()))
+            if isinstance(value, list):
+                return set().union(*(fields(v, f"{path}[]") for v in value)) or {f"{path}[]"}
+            return {path}
+        text = self.whole().replace("steps:\n", "steps:\n  - optimize: {}\n").replace("minmax}", "minmax, skip: 'op:Gemm'}")
+        text = text.replace("evaluate: {", "evaluate: {execution: [bf16], isa_semantics: [avx2-saturating], ")
+        done = run("run", self.recipe(text + "limits: {min_sqnr_db: 1}\n"), "--json", "--out", self.tmp / "fields")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        documented = re.findall(r"(?m)^\| `(\S+)` \|", (SOURCE / "docs/report.md").read_text())
+        self.assertEqual(sorted(fields(json.loads(done.stdout), "")), sorted(documented))
 
     def test_steps_that_cannot_follow_one_another(self):
         twice = self.whole().replace("steps:\n", "steps:\n  - quantize: {}\n")

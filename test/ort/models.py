@@ -3,6 +3,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FASHION = "/usr/share/datasets/fashion-mnist"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples/fashion_mnist"
 
 
 @dataclass
@@ -13,8 +14,8 @@ class Model:
 
 
 def table(assets, resnets):
-    """Short name -> Model: the classifiers and the detector of an assets folder, and, where `resnets` is a folder
-    that holds resnet18_random_fp32.onnx and resnet50_random_fp32.onnx, those two (timed only)."""
+    """Short name -> Model: the example's classifier, the classifiers and the detector of an assets folder, and, where
+    `resnets` is a folder that holds resnet18_random_fp32.onnx and resnet50_random_fp32.onnx, those two (timed only)."""
     cifar = f"{assets}/data/cifar10"
     unit = "scale: 0.00392156862745098"
     cifar_norm = f"{unit}, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]"
@@ -41,6 +42,7 @@ def table(assets, resnets):
             "letterbox: {size: [416, 416], fill: 114, align: top_left}, limit: 16}")
     few = imagenet(half)[0].replace("{kind", "{limit: 16, kind", 1)
     found = {
+        "fashion_resnet": (EXAMPLE / "fashion_resnet", *fashion),
         "resnet20": ("resnet20_cifar10_fp32", *cifar10(cifar_norm)),
         "resnet56": ("resnet56_cifar10_fp32", *cifar10(cifar_norm)),
         "resnet8": ("resnet8_mlperftiny_cifar10_fp32", *cifar10("scale: 1.0")),

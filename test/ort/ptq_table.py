@@ -1,22 +1,23 @@
 #!/usr/bin/env python3
-"""The table of docs/quantization.md: every labelled classifier of an assets folder, FP32 and INT8, in Lapidary
-and in ONNX Runtime on the same files and samples.
+"""The table of docs/quantization.md: the example's classifier and every labelled one of an assets folder, FP32 and
+INT8, in Lapidary and in ONNX Runtime on the same files and samples.
 
 usage: ptq_table.py LAPIDARY ASSETS [--models NAME,...] [--option=--calibrator=entropy]...
 Prints a Markdown table: top-1 of FP32 and INT8 in both engines, agreement and SQNR against FP32, the number of
-differing values in the last integer tensor, file sizes, and seconds of the quantization.
+differing values in the last integer tensor, file sizes, and what the quantization took: wall seconds, CPU seconds,
+peak MB.
 """
 import argparse
 import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import onnx
 
+import cost
 import models
 import ort
 
@@ -34,9 +35,7 @@ def row(lapidary, model, calib, evaluation, options, tmp):
         return done.stdout
 
     quantized = tmp / "q.onnx"
-    start = time.time()
-    run("quantize", model, "-o", quantized, "--calib", calib, *options)
-    seconds = time.time() - start
+    took = cost.measured([lapidary, "quantize", model, "-o", quantized, "--calib", calib, "--no-bench", *options])
     seen = {}
     for name, file in (("fp32", model), ("int8", quantized)):
         report = json.loads(run("eval", file, "--data", evaluation, "--outputs", tmp / f"{name}.npy", "--json"))
@@ -75,7 +74,7 @@ def row(lapidary, model, calib, evaluation, options, tmp):
             f"{sqnr(outputs['fp32_first'], outputs['int8_first']):.1f}",
             f"{differ[names[-1]] if names else '-'} ({sum(differ.values())} in all {len(names)})",
             f"{model.stat().st_size / 1e3:.0f} / {quantized.stat().st_size / 1e3:.0f}",
-            f"{seconds:.1f}"]
+            str(took)]
 
 
 def main():
@@ -87,7 +86,7 @@ def main():
     args = parser.parse_args()
     wanted = [m for m in args.models.split(",") if m]
     print("| model | FP32 top-1 Lapidary / ORT | INT8 top-1 Lapidary / ORT | Lapidary agreement % / SQNR dB | "
-          "ORT agreement % / SQNR dB | differing integers in the last tensor | kB FP32 / INT8 | s |")
+          "ORT agreement % / SQNR dB | differing integers in the last tensor | kB FP32 / INT8 | wall s / CPU s / peak MB |")
     print("| --- " * 8 + "|", flush=True)
     for model in models.table(args.assets, None).values():
         name = model.file.stem

@@ -56,6 +56,18 @@ TEST_F(Recipes, EffectiveRecipeMeansTheSameFromAnotherFolder) {
   EXPECT_EQ(load("b", text).effective_yaml(), text);
 }
 
+TEST_F(Recipes, OneOutputFileIsForOneStep) {
+  const Recipe two =
+      load("a", "lapidary: 1\nmodel: net.onnx\nsteps: [{optimize: {}}, {fp16: {}}]\n");
+  try {
+    run_recipe(two, {.model_output = folder_ / "out.onnx"});
+    ADD_FAILURE() << "two steps went to one file";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUsage);
+    EXPECT_THAT(error.what(), HasSubstr("2 steps"));
+  }
+}
+
 TEST_F(Recipes, PortableFormHoldsNoPath) {
   const Recipe one = load("a", kRecipe);
   const std::string text = portable_yaml(one);

@@ -4,7 +4,6 @@
 
 #include "src/base/fail.h"
 #include "src/base/text.h"
-#include "src/data/npy.h"
 #include "src/pipeline/report/to_json.h"
 #include "tools/cli.h"
 #include "tools/peaks.h"

@@ -1,10 +1,41 @@
 #include <fmt/format.h>
+#include <sys/utsname.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
 
 #include "src/pipeline/report/to_json.h"
 #include "tools/cli.h"
 #include "tools/peaks.h"
 
 namespace lapidary::cli {
+
+namespace {
+
+/// Where the loader would find a file whose name starts with `prefix`, "not found" otherwise.
+/// Nothing is loaded.
+std::string find_library(const std::string& prefix) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> folders;
+  const char* given = std::getenv("LD_LIBRARY_PATH");
+  std::istringstream path(given == nullptr ? "" : given);
+  for (std::string folder; std::getline(path, folder, ':');) folders.push_back(folder);
+  utsname system{};
+  uname(&system);
+  const std::string triplet = std::string(system.machine) + "-linux-gnu";
+  for (const char* root : {"/usr/local/lib", "/usr/lib", "/lib"}) {
+    folders.emplace_back(root);
+    folders.push_back(fs::path(root) / triplet);
+  }
+  std::error_code none;
+  for (const std::string& folder : folders)
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder, none))
+      if (entry.path().filename().string().starts_with(prefix)) return entry.path().string();
+  return "not found";
+}
+
+}  // namespace
 
 void add_doctor(CLI::App& app, Common& common, Action& action) {
   CLI::App* sub =
@@ -13,7 +44,9 @@ void add_doctor(CLI::App& app, Common& common, Action& action) {
     action = [&common] {
       nlohmann::ordered_json json;
       std::string text;
-      for (const auto& [name, value] : describe_environment()) {
+      auto entries = describe_environment();
+      entries.emplace_back("libtorch", find_library("libtorch_cpu.so"));
+      for (const auto& [name, value] : entries) {
         json[name] = value;
         text += fmt::format("{:<12} {}\n", name, value);
       }

@@ -6,6 +6,7 @@ void add_recipe(CLI::App& app, Common& common, Action& action) {
   struct Options {
     std::string file;
     std::vector<std::string> sets;
+    bool markdown = false;
   };
   auto o = std::make_shared<Options>();
   CLI::App* recipe = app.add_subcommand("recipe", "Checks, explains and starts recipes");
@@ -37,9 +38,12 @@ void add_recipe(CLI::App& app, Common& common, Action& action) {
           return 0;
         };
       });
-  add_command(*recipe, "schema", "Prints the JSON Schema of recipes", common)->callback([&action] {
-    action = [] {  // JSON with --json and without
-      print(recipe_schema());
+  CLI::App* schema = add_command(*recipe, "schema", "Prints the JSON Schema of recipes", common);
+  schema->add_flag("--markdown", o->markdown, "Instead the keys with their help, in Markdown")
+      ->excludes(schema->get_option("--json"));
+  schema->callback([o, &action] {
+    action = [o] {  // JSON with --json and without
+      print(o->markdown ? recipe_markdown() : recipe_schema());
       return 0;
     };
   });

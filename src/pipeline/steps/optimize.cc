@@ -1,8 +1,5 @@
-#include <algorithm>
-
 #include "lapidary/passes.h"
 #include "quantize/checks.h"
-#include "src/base/text.h"
 #include "src/pipeline/step.h"
 
 namespace lapidary {
@@ -13,23 +10,21 @@ struct OptimizeParams {
   std::vector<std::string> passes;
 
   static const FieldTable& fields() {
-    static const FieldTable kTable{
-        "optimize",
-        {field("passes", &OptimizeParams::passes, "Passes to run; empty: all of them")}};
+    static const FieldTable kTable = [] {
+      std::vector<std::string> names;
+      for (const PassInfo& pass : list_passes()) names.push_back(pass.name);
+      return FieldTable{
+          "optimize",
+          {field("passes", &OptimizeParams::passes, "Passes to run; empty: all of them")
+               .one_of(names)}};
+    }();
     return kTable;
   }
 };
 
 class OptimizeStep : public Step {
  public:
-  explicit OptimizeStep(const Setting& setting) : params_(bind<OptimizeParams>(setting)) {
-    std::vector<std::string> known;
-    for (const PassInfo& pass : list_passes()) known.push_back(pass.name);
-    for (const std::string& pass : params_.passes)
-      if (std::find(known.begin(), known.end(), pass) == known.end())
-        fail_setting(setting, "no pass is called '{}'{} (lapidary list passes)", pass,
-                     did_you_mean(pass, known));
-  }
+  explicit OptimizeStep(const Setting& setting) : params_(bind<OptimizeParams>(setting)) {}
 
   std::string explain() const override {
     if (params_.passes.empty())

@@ -60,9 +60,10 @@ FieldTable QuantizeParams::make_fields() {
                                           "Instead of the target's")
            .one_of({"uint8", "int8"}),
        option<std::optional<bool>>("per_channel", &P::per_channel,
-                                   "One weight scale per output channel"),
-       option<std::optional<bool>>("symmetric", &P::symmetric,
-                                   "Activation zero points in the middle"),
+                                   "One weight scale per output channel; null: as the target says"),
+       option<std::optional<bool>>(
+           "symmetric", &P::symmetric,
+           "Activation zero points in the middle; null: as the target says"),
        option<bool>("equalize", &P::equalize,
                     "Bring the channels before depthwise convolutions to one range; needs samples"),
        option<bool>("bias_correction", &P::bias_correction,

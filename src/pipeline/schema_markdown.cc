@@ -1,0 +1,97 @@
+#include <cmath>
+#include <set>
+
+#include "lapidary/recipe.h"
+#include "src/base/text.h"
+#include "src/data/spec.h"
+#include "src/pipeline/recipe_impl.h"
+
+namespace lapidary {
+
+namespace {
+
+std::string cell(std::string text) {
+  for (size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) text.insert(at, "\\");
+  return text;
+}
+
+/// Of scalars and lists; what is absent, empty or a record has none.
+std::string default_text(const Setting& value) {
+  if (value.kind == Setting::Kind::kScalar && !value.text.empty()) return "`" + value.text + "`";
+  if (value.kind != Setting::Kind::kList || value.items.empty()) return {};
+  std::vector<std::string> items;
+  for (const Setting& item : value.items) items.push_back(item.text);
+  return fmt::format("`[{}]`", fmt::join(items, ", "));
+}
+
+std::string type_text(const Field& f) {
+  if (!f.choices.empty()) {
+    const char* list = f.type.starts_with("list of ") ? "list of " : "";
+    return fmt::format("{}`{}`", list, fmt::join(f.choices, "`, `"));
+  }
+  // Text that is bound later, by a table of its own.
+  std::string out = f.type == "setting" ? "map" : f.type == "list of setting" ? "list" : f.type;
+  if (std::isfinite(f.min) && std::isfinite(f.max))
+    out += fmt::format(" {}..{}", f.min, f.max);
+  else if (std::isfinite(f.min))
+    out += fmt::format(" from {}", f.min);
+  return out;
+}
+
+/// Sections in the order in which the tables name one another, each once.
+class Sections {
+ public:
+  /// `values`: the defaults, a map.
+  void add(const std::string& title, const std::string& intro, const FieldTable& table,
+           const Setting& values) {
+    if (!seen_.insert(table.name).second) return;
+    out_ += fmt::format("\n## {}\n\n{}\n\n| key | type | default | |\n| --- | --- | --- | --- |\n",
+                        title, intro);
+    for (const Field& f : table.fields) {
+      const Setting* value = values.find(f.name);
+      const std::string initial =
+          f.required ? "required" : value != nullptr ? default_text(*value) : "";
+      out_ += fmt::format("| `{}` | {} | {} | {} |\n", f.name, cell(type_text(f)), cell(initial),
+                          cell(f.help));
+    }
+    for (const Field& f : table.fields) {
+      if (!f.record) continue;
+      const Setting* value = values.find(f.name);
+      add(fmt::format("`{}`", f.name), fmt::format("`{}` of `{}`: {}.", f.name, table.name, f.help),
+          f.record(), value != nullptr ? *value : Setting{});
+    }
+  }
+  std::string text() && { return std::move(out_); }
+
+ private:
+  std::string out_;
+  std::set<std::string> seen_;
+};
+
+}  // namespace
+
+std::string recipe_markdown() {
+  Sections sections;
+  const RecipeParams recipe;
+  sections.add("Recipe", "The top level of the file.", RecipeParams::fields(),
+               unbind(RecipeParams::fields(), &recipe));
+  DatasetSpec data;
+  data.letterbox.emplace();
+  sections.add("Data records",
+               "Each of `data: {calib: ..., train: ..., eval: ...}`: such a map, or the name of a "
+               "YAML file that holds one. [data.md](data.md) says what they mean.",
+               dataset_fields(), unbind(dataset_fields(), &data));
+  for (const StepDef* def : all_steps())
+    sections.add(fmt::format("Step `{}`", def->name),
+                 fmt::format("`steps: [{{{}: {{...}}}}]`. {}.", def->name, def->help),
+                 def->fields(), def->make({})->params());
+  return "# Keys of recipes\n\n"
+         "This page is the output of `lapidary recipe schema --markdown`: the tables that parse "
+         "recipes, check them and make\nthe command line's options (`hold_mb` is `--hold-mb`). "
+         "Editors read the same as JSON Schema:\n[configs/recipe.schema.json]"
+         "(../configs/recipe.schema.json). Unknown keys are refused. A list of one may stand "
+         "without\nits brackets.\n" +
+         std::move(sections).text();
+}
+
+}  // namespace lapidary
