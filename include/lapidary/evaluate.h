@@ -49,6 +49,7 @@ struct Validation {
   Tensor outputs;               ///< first graph output, samples along axis 0; where asked
   std::vector<StepInfo> steps;  ///< what ran
   int64_t arena_bytes = 0;      ///< of the plan for one sample
+  int64_t packed_bytes = 0;     ///< of its packed weights
   std::vector<LayerSaturation> saturation;  ///< over all samples; empty where integers are exact
 };
 
@@ -145,9 +146,14 @@ struct ModelSummary {
 /// `input_shapes` binds symbolic inputs; symbols of a batch axis count as 1.
 LAPIDARY_API ModelSummary summarize(const Graph& model,
                                     const std::map<std::string, Shape>& input_shapes = {});
-/// What the fast executor makes of such a model, nothing run: fused steps, each with MACs,
-/// parameters, bytes and kernel. Empty where sizes are open; throws as Executor does.
-LAPIDARY_API std::vector<StepInfo> planned_steps(
+/// What the fast executor makes of a model, nothing run.
+struct ExecutionPlan {
+  std::vector<StepInfo> steps;  ///< fused; each with MACs, parameters, bytes and kernel
+  int64_t arena_bytes = 0;      ///< of activations
+  int64_t packed_bytes = 0;     ///< of weights as the kernels read them
+};
+/// Empty where sizes are open; throws as Executor does.
+LAPIDARY_API ExecutionPlan plan_execution(
     const Graph& model, const std::map<std::string, Shape>& input_shapes = {}, int threads = 0);
 
 struct SelftestResult {

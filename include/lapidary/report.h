@@ -33,6 +33,7 @@ struct StageRecord {
   int64_t macs = 0;              ///< of one sample
   bool macs_complete = true;     ///< false: some layer's shapes are not known
   int64_t activation_bytes = 0;  ///< arena of the plan for one sample
+  int64_t packed_bytes = 0;      ///< of the plan's weights, as its kernels read them
   std::map<std::string, double> metrics;
   int64_t samples = 0;  ///< that the metrics were taken on
   std::vector<Latency> latency;
@@ -55,7 +56,7 @@ struct ExecutionRecord {
   std::string stage, precision;  ///< "fp32", "bfloat16"
   std::map<std::string, double> metrics;
   int64_t samples = 0;
-  int64_t activation_bytes = 0;
+  int64_t activation_bytes = 0, packed_bytes = 0;
   std::vector<Latency> latency;
   std::vector<LayerRecord> layers;  ///< what each ran on
 };

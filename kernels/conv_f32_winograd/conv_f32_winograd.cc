@@ -152,17 +152,21 @@ Choice<ConvF32Kernel> select_conv_f32_winograd(const ConvShape& shape, int64_t m
 int64_t fastest_winograd(const ConvShape& s, int64_t most) {
   if (!takes_winograd(s)) return 0;
   // In multiply-accumulates for each pair of an input and an output channel, as measured on the
-  // avx512 rows with weights that come from memory (docs/performance.md): a transform costs 18 for
-  // each of its points, reading a weight 8, reading a transformed one 20.
-  const double direct = 9 * (static_cast<double>(s.out_h * s.out_w) + 8);
-  const double transforms = 18 / static_cast<double>(s.in_c) + 18 / static_cast<double>(s.out_c);
-  double least = direct;
+  // avx512 rows with weights that come from memory (docs/performance.md): what a transform costs
+  // for each of its points, and reading a transformed weight; a plain one 8.
+  struct Tile {
+    int64_t m;
+    double transform, weight;
+  };
+  double least = 9 * (static_cast<double>(s.out_h * s.out_w) + 8);
   int64_t fastest = 0;
-  for (const int64_t m : {2, 4}) {
+  for (const auto& [m, transform, weight] : {Tile{2, 12, 20}, Tile{4, 18, 33}}) {
     if (m > most) break;
-    const int64_t tiles = ceil_div(s.out_h, m) * ceil_div(s.out_w, m);
-    const double cost = static_cast<double>((m + 2) * (m + 2)) *
-                        (static_cast<double>(tiles) * (1 + transforms) + 20);
+    const auto points = static_cast<double>((m + 2) * (m + 2));
+    const auto tiles = static_cast<double>(ceil_div(s.out_h, m) * ceil_div(s.out_w, m));
+    const double transforms =
+        transform / static_cast<double>(s.in_c) + transform / static_cast<double>(s.out_c);
+    const double cost = points * (tiles * (1 + transforms) + weight);
     if (cost >= least) continue;
     least = cost;
     fastest = m;

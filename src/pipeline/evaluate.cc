@@ -94,6 +94,7 @@ Validation conclude(Runner& runner, int64_t samples, bool keep_outputs) {
   }
   v.steps = runner.executor.steps();
   v.arena_bytes = runner.executor.arena_bytes();
+  v.packed_bytes = runner.executor.packed_bytes();
   v.saturation = runner.executor.saturation();
   return v;
 }

@@ -167,9 +167,10 @@ ModelSummary summarize(const Graph& model, const std::map<std::string, Shape>& i
   return out;
 }
 
-std::vector<StepInfo> planned_steps(const Graph& model,
+ExecutionPlan plan_execution(const Graph& model,
                                     const std::map<std::string, Shape>& input_shapes, int threads) {
-  return Executor(with_static_batch(model, input_shapes), {.threads = threads}).steps();
+  const Executor executor(with_static_batch(model, input_shapes), {.threads = threads});
+  return {executor.steps(), executor.arena_bytes(), executor.packed_bytes()};
 }
 
 }  // namespace lapidary

@@ -339,6 +339,7 @@ class Run {
       stage.metrics = found[i].metrics;
       stage.samples = found[i].samples;
       stage.activation_bytes = found[i].arena_bytes;
+      stage.packed_bytes = found[i].packed_bytes;
       warn(nonfinite_warning(stage.name, found[i]));
     }
     for (size_t i = 0; i < executions_.size(); ++i) {
@@ -347,6 +348,7 @@ class Run {
       execution.metrics = measured.metrics;
       execution.samples = measured.samples;
       execution.activation_bytes = measured.arena_bytes;
+      execution.packed_bytes = measured.packed_bytes;
       for (const StepInfo& step : measured.steps)
         execution.layers.push_back({.node = step.nodes.empty() ? "" : step.nodes.front(),
                                     .op = step.op,

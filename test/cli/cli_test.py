@@ -147,7 +147,12 @@ class CommandLine(Fixture):
             self.assertAlmostEqual(s["attainable_gops"] / attainable, 1)
             self.assertEqual(s["bound"], "compute" if attainable == peaks["f32_gops"] else "memory")
         self.assertNotIn("steps", json.loads(run("inspect", self.model, "--json").stdout))
-        self.assertIn("under the roofline of", run("inspect", self.model, "--layers").stdout)
+        # 3x3 and 1x1 filters of floats, packed: at least 4 bytes a weight.
+        self.assertGreaterEqual(told["packed_bytes"], 4 * sum(s["parameters"] for s in convs))
+        self.assertGreater(told["activation_bytes"], 0)
+        text = run("inspect", self.model, "--layers").stdout
+        self.assertIn("under the roofline of", text)
+        self.assertIn("of weights as the kernels read them", text)
 
     def test_bench_kernels(self):
         done = run("bench", "--kernels", "--family", "transpose,pool", "--seconds", 0.001, "--json", "-q")

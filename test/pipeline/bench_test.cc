@@ -155,11 +155,11 @@ TEST(BenchKernels, UnknownFamiliesAreRefused) {
 }
 
 TEST(Inspect, PlannedStepsAreWhatTheExecutorMakes) {
-  const auto steps = planned_steps(relu({Dim::named("N"), 3}));
+  const auto steps = plan_execution(relu({Dim::named("N"), 3})).steps;
   ASSERT_EQ(steps.size(), 1u);
   EXPECT_EQ(steps[0].op, "Relu");
   EXPECT_EQ(steps[0].bytes_moved, 24);  // three floats in, three out
-  EXPECT_EQ(planned_steps(relu({Dim::named("N"), 3}), {{"x", {4, 3}}}).at(0).bytes_moved, 96);
+  EXPECT_EQ(plan_execution(relu({Dim::named("N"), 3}), {{"x", {4, 3}}}).steps.at(0).bytes_moved, 96);
 }
 
 }  // namespace

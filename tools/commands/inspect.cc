@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "src/base/text.h"
+#include "src/pipeline/report/format.h"
 #include "src/pipeline/report/to_json.h"
 #include "tools/cli.h"
 #include "tools/peaks.h"
@@ -40,7 +41,7 @@ nlohmann::ordered_json as_json(const std::string& model, const ModelSummary& s) 
 
 /// What the executor makes of the model, under the machine's roofline.
 struct Planned {
-  std::vector<StepInfo> steps;
+  ExecutionPlan plan;
   std::string why_not;  ///< it cannot be executed
   MachinePeaks peaks;
 };
@@ -48,13 +49,13 @@ struct Planned {
 Planned plan(const Graph& model, const std::map<std::string, Shape>& shapes) {
   Planned out;
   try {
-    out.steps = planned_steps(model, shapes, thread_count());
-    if (out.steps.empty()) out.why_not = "sizes are open: --shape binds them";
+    out.plan = plan_execution(model, shapes, thread_count());
+    if (out.plan.steps.empty()) out.why_not = "sizes are open: --shape binds them";
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kInternal) throw;
     out.why_not = error.what();
   }
-  if (!out.steps.empty()) out.peaks = measure_peaks(thread_count());
+  if (!out.plan.steps.empty()) out.peaks = measure_peaks(thread_count());
   return out;
 }
 
@@ -64,7 +65,7 @@ void add_json(const Planned& planned, nlohmann::ordered_json& out) {
     out["no_steps"] = planned.why_not;
     return;
   }
-  for (const StepInfo& s : planned.steps) {
+  for (const StepInfo& s : planned.plan.steps) {
     const Roofline r = roofline(planned.peaks, s.precision, s.macs, s.bytes_moved);
     out["steps"].push_back({{"nodes", s.nodes},
                             {"op", s.op},
@@ -78,6 +79,8 @@ void add_json(const Planned& planned, nlohmann::ordered_json& out) {
                             {"attainable_gops", r.attainable_gops},
                             {"least_ms", r.least_ms}});
   }
+  out["activation_bytes"] = planned.plan.arena_bytes;
+  out["packed_bytes"] = planned.plan.packed_bytes;
   out["peaks"] = peaks_json(planned.peaks);
 }
 
@@ -89,7 +92,7 @@ std::string as_text(const Planned& planned) {
       "{:<9} {}\n",
       peaks_text(planned.peaks), "MMACs", "params", "bytes", "ops/byte", "bound", "attainable",
       "least ms", "precision", "step");
-  for (const StepInfo& s : planned.steps) {
+  for (const StepInfo& s : planned.plan.steps) {
     const Roofline r = roofline(planned.peaks, s.precision, s.macs, s.bytes_moved);
     out += fmt::format("{:>9.3f} {:>9} {:>10} {:>9.2f} {:<8} {:>10} {:>9.4f}  {:<9} {} {}\n",
                        1e-6 * static_cast<double>(s.macs), s.parameters, s.bytes_moved, r.intensity,
@@ -97,7 +100,9 @@ std::string as_text(const Planned& planned) {
                        s.macs > 0 ? fmt::format("{:.1f} GOPS", r.attainable_gops) : "", r.least_ms,
                        s.precision, s.op, s.nodes.empty() ? "" : printable(s.nodes[0], 60));
   }
-  return out;
+  return out + fmt::format("{} of activations, {} of weights as the kernels read them\n",
+                           size_text(planned.plan.arena_bytes),
+                           size_text(planned.plan.packed_bytes));
 }
 
 std::string as_text(const ModelSummary& s, bool layers) {

@@ -51,6 +51,7 @@ ordered_json stage_json(const StageRecord& s) {
           {"macs", s.macs},
           {"macs_complete", s.macs_complete},
           {"activation_bytes", s.activation_bytes},
+          {"packed_bytes", s.packed_bytes},
           {"metrics", metrics_json(s.metrics, s.samples)},
           {"latency_ms", list(s.latency, latency_json)},
           {"seconds", s.seconds},
@@ -88,6 +89,7 @@ ordered_json execution_json(const Report& r, const ExecutionRecord& e) {
   return {{"stage", e.stage},
           {"precision", e.precision},
           {"activation_bytes", e.activation_bytes},
+          {"packed_bytes", e.packed_bytes},
           {"metrics", metrics_json(e.metrics, e.samples)},
           {"latency_ms", list(e.latency, latency_json)},
           {"layers", list(e.layers, [&](const LayerRecord& l) { return layer_json(r, l); })}};

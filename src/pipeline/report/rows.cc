@@ -71,7 +71,8 @@ ReportTable stage_table(const Report& r) {
   ReportTable t{"Stages", {"stage"}, {}};
   const auto metrics = measured_metrics(r);
   add_heads(t, metrics);
-  for (const char* head : {"size", "parameters", "MACs", "activations"}) t.head.emplace_back(head);
+  for (const char* head : {"size", "parameters", "MACs", "activations", "packed weights"})
+    t.head.emplace_back(head);
   for (const StageRecord& s : r.stages) {
     std::vector<std::string> row = {s.name};
     add_cells(row, metrics, s.metrics);
@@ -81,6 +82,7 @@ ReportTable stage_table(const Report& r) {
                   : s.macs > 0    ? "at least " + count_text(s.macs)
                                   : "not counted");
     row.push_back(s.activation_bytes > 0 ? size_text(s.activation_bytes) : "");
+    row.push_back(s.packed_bytes > 0 ? size_text(s.packed_bytes) : "");
     t.rows.push_back(std::move(row));
   }
   for (const ExecutionRecord& e : r.executions) {
@@ -88,6 +90,7 @@ ReportTable stage_table(const Report& r) {
     add_cells(row, metrics, e.metrics);
     row.insert(row.end(), {"", "", ""});
     row.push_back(e.activation_bytes > 0 ? size_text(e.activation_bytes) : "");
+    row.push_back(e.packed_bytes > 0 ? size_text(e.packed_bytes) : "");
     t.rows.push_back(std::move(row));
   }
   return t;
