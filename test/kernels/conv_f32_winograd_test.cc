@@ -230,6 +230,7 @@ TEST(WinogradChoice, IsTheFastestThatIsAllowed) {
   EXPECT_EQ(fastest_winograd(square(7, 512, 512), 4), 0);
   EXPECT_EQ(fastest_winograd(square(55, 16, 64), 2), 0);  // transforms cost more
   EXPECT_EQ(fastest_winograd(square(55, 16, 64), 4), 4);
+  EXPECT_EQ(fastest_winograd(square(16, 32, 32), 4), 2);
   EXPECT_EQ(fastest_winograd(square(224, 3, 64), 4), 0);
 }
 

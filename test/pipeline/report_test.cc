@@ -117,6 +117,9 @@ TEST(Report, LayersStandUnderTheRoofline) {
   EXPECT_TRUE(json["peaks"]["bf16_gops"].is_null());
   EXPECT_NEAR(json["layers"][0]["share_of_peak"].get<double>(), 0.1, 1e-9);
   EXPECT_TRUE(json["layers"][1]["share_of_peak"].is_null());
+  EXPECT_THAT(html, Not(HasSubstr("BF16")));
+  r.peaks->bf16_gops = 200;
+  EXPECT_THAT(report_html(r), HasSubstr("BF16 200 GOPS"));
   r.layers[0].latency_ms.reset();
   EXPECT_THAT(report_html(r), Not(HasSubstr("Layers under the roofline")));
 }

@@ -103,7 +103,7 @@ std::string svg_roofline(const std::vector<LayerRecord>& layers, const MachinePe
       dots.push_back(
           {&l, 2 * static_cast<double>(l.macs) / static_cast<double>(l.bytes_moved), *gops});
   if (dots.empty() || !(peaks.memory_gb_s > 0) || !(peaks.f32_gops > 0)) return {};
-  const double top = std::max(peaks.int8_gops, peaks.f32_gops);
+  const double top = std::max({peaks.int8_gops, peaks.f32_gops, peaks.bf16_gops});
   double left = 1, right = 2 * top / peaks.memory_gb_s, bottom = peaks.f32_gops / 10;
   for (const Dot& d : dots) {
     left = std::min(left, d.intensity);
@@ -115,6 +115,10 @@ std::string svg_roofline(const std::vector<LayerRecord>& layers, const MachinePe
   if (peaks.cache_gb_s > peaks.memory_gb_s) out += plot.roof(peaks.cache_gb_s, top, "cache");
   out += plot.roof(peaks.memory_gb_s, top, "roof");
   out += plot.roof(peaks.memory_gb_s, peaks.f32_gops, "roof");
+  if (peaks.bf16_gops > 0) {
+    out += plot.roof(peaks.memory_gb_s, peaks.bf16_gops, "roof");
+    out += plot.roof_label(peaks.bf16_gops, fmt::format("BF16 {:.0f} GOPS", peaks.bf16_gops));
+  }
   out += plot.roof_label(peaks.int8_gops, fmt::format("INT8 {:.0f} GOPS", peaks.int8_gops));
   out += plot.roof_label(peaks.f32_gops, fmt::format("FP32 {:.0f} GOPS", peaks.f32_gops));
   for (const Dot& d : dots) out += dot(plot, d, peaks);
