@@ -10,6 +10,9 @@ function(lapidary_box name dir)
   target_compile_definitions(lapidary_${name} PRIVATE LAPIDARY_VERSION="${PROJECT_VERSION}")
   target_link_libraries(lapidary_${name} PUBLIC ${ARG_DEPENDS} lapidary_flags)
   set_property(GLOBAL APPEND PROPERTY LAPIDARY_BOXES lapidary_${name})
+  if(NOT name STREQUAL kernels)
+    lapidary_precompile(lapidary_${name} lapidary_base)
+  endif()
 endfunction()
 
 # One shared library, liblapidary.so, holds every box: the CLI and programs of others link only it.
