@@ -11,7 +11,8 @@ namespace lapidary {
 namespace {
 
 std::string cell(std::string text) {
-  for (size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) text.insert(at, "\\");
+  for (size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2)
+    text.insert(at, "\\");
   return text;
 }
 
@@ -49,8 +50,9 @@ class Sections {
                         title, intro);
     for (const Field& f : table.fields) {
       const Setting* value = values.find(f.name);
-      const std::string initial =
-          f.required ? "required" : value != nullptr ? default_text(*value) : "";
+      const std::string initial = f.required         ? "required"
+                                  : value != nullptr ? default_text(*value)
+                                                     : "";
       out_ += fmt::format("| `{}` | {} | {} | {} |\n", f.name, cell(type_text(f)), cell(initial),
                           cell(f.help));
     }
