@@ -57,6 +57,8 @@ const char* role_text(QuantRole role) {
       return "moves values";
     case QuantRole::kShapeOnly:
       return "reads shapes";
+    case QuantRole::kInteger:
+      return "on integers";
   }
   return "";
 }
