@@ -153,8 +153,9 @@ struct ExecutionPlan {
   int64_t packed_bytes = 0;     ///< of weights as the kernels read them
 };
 /// Empty where sizes are open; throws as Executor does.
-LAPIDARY_API ExecutionPlan plan_execution(
-    const Graph& model, const std::map<std::string, Shape>& input_shapes = {}, int threads = 0);
+LAPIDARY_API ExecutionPlan plan_execution(const Graph& model,
+                                          const std::map<std::string, Shape>& input_shapes = {},
+                                          int threads = 0);
 
 struct SelftestResult {
   struct Op {

@@ -40,7 +40,7 @@ struct DwPolicyF32 : PolicyF32<V, ConvTileF32<V>> {
   /// Outputs of a tile: accumulators for seven beside nine weights, four where weights come from
   /// memory.
   template <int K, int S>
-  static constexpr int kMost = Weights<K>::kHeld && S == 1 ? 7 : 4;
+  static constexpr int kMost = Weights<K>::kHeld&& S == 1 ? 7 : 4;
 
   template <int K, int S>
   static void square(const DwLine& line, const IgemmTile& t) {

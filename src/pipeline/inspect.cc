@@ -167,8 +167,8 @@ ModelSummary summarize(const Graph& model, const std::map<std::string, Shape>& i
   return out;
 }
 
-ExecutionPlan plan_execution(const Graph& model,
-                                    const std::map<std::string, Shape>& input_shapes, int threads) {
+ExecutionPlan plan_execution(const Graph& model, const std::map<std::string, Shape>& input_shapes,
+                             int threads) {
   const Executor executor(with_static_batch(model, input_shapes), {.threads = threads});
   return {executor.steps(), executor.arena_bytes(), executor.packed_bytes()};
 }

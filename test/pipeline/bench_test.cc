@@ -159,7 +159,8 @@ TEST(Inspect, PlannedStepsAreWhatTheExecutorMakes) {
   ASSERT_EQ(steps.size(), 1u);
   EXPECT_EQ(steps[0].op, "Relu");
   EXPECT_EQ(steps[0].bytes_moved, 24);  // three floats in, three out
-  EXPECT_EQ(plan_execution(relu({Dim::named("N"), 3}), {{"x", {4, 3}}}).steps.at(0).bytes_moved, 96);
+  EXPECT_EQ(plan_execution(relu({Dim::named("N"), 3}), {{"x", {4, 3}}}).steps.at(0).bytes_moved,
+            96);
 }
 
 }  // namespace
