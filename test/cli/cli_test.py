@@ -823,7 +823,7 @@ class Recipes(Fixture):
     def test_schema_is_json(self):
         schema = json.loads(run("recipe", "schema").stdout)
         self.assertIn("quantize", json.dumps(schema["properties"]["steps"]))
-        self.assertEqual(schema["properties"]["evaluate"]["properties"]["winograd"]["enum"], [0, 2, 4])
+        self.assertEqual(schema["$defs"]["evaluate"]["properties"]["winograd"]["enum"], [0, 2, 4])
 
     def test_unknown_key(self):
         self.refused(self.whole().replace("calibrator:", "calibratr:"), "calibratr", "did you mean 'calibrator'",
