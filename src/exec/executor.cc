@@ -67,6 +67,8 @@ class Executor::Impl {
     if (reference() && floats != FloatArithmetic::kF32 && floats != FloatArithmetic::kF16)
       fail_usage("the reference executor does not compute {}; use the fast one",
                  float_arithmetic_name(floats));
+    if (reference() && options_.winograd != 0)
+      fail_usage("the reference executor does not know Winograd's algorithm; use the fast one");
     if (reference() && options_.integer_arithmetic != IntegerArithmetic::kExact)
       fail_usage("the reference executor's integers are exact; '{}' needs the fast one",
                  execution_profile(options_.integer_arithmetic));

@@ -8,6 +8,7 @@
 #include "src/base/fail.h"
 #include "src/base/half.h"
 #include "src/ops/infer.h"
+#include "src/ops/opdef.h"
 
 namespace lapidary::exec {
 
@@ -147,6 +148,15 @@ bool is_scale(const Graph& g, ValueId constant) {
                      [&](const Use& use) { return reads_scales(g.node(use.node)); });
 }
 
+/// Read only as what stays float32 in any arithmetic: the factors of Resize, a LayerNormalization's
+/// parameters, not the data that such ops read first.
+bool is_parameter(const Graph& g, ValueId v) {
+  const auto& uses = g.value(v).uses;
+  return !uses.empty() && std::all_of(uses.begin(), uses.end(), [&](const Use& use) {
+    return !use.capture && use.slot > 0 && !resolve_op(g, use.node).has_half_form();
+  });
+}
+
 }  // namespace
 
 bool has_half(const Graph& g) {
@@ -193,17 +203,18 @@ void round_to_half(Graph& g) {
   infer_types(g);
   const auto is_f32 = [&](ValueId v) { return g.value(v).type.dtype == DType::kF32; };
   for (const ValueId v : g.values())
-    if (g.value(v).constant && is_f32(v) && !is_scale(g, v)) {
+    if (g.value(v).constant && is_f32(v) && !is_scale(g, v) && !is_parameter(g, v)) {
       Value& value = g.mutable_value(v);
       value.constant = rounded(*value.constant);
     }
   std::vector<ValueId> results;
   for (const NodeId id : g.nodes())
     for (const ValueId v : g.node(id).outputs)
-      if (v && is_f32(v) && !moves(g, id)) results.push_back(v);
+      if (v && is_f32(v) && !moves(g, id) && !is_parameter(g, v)) results.push_back(v);
   for (const ValueId v : results) round_result(g, v);
   for (const ValueId v : g.inputs())
-    if (is_f32(v) && !g.value(v).uses.empty()) put_behind(g, v, /*through_half=*/true);
+    if (is_f32(v) && !g.value(v).uses.empty() && !is_parameter(g, v))
+      put_behind(g, v, /*through_half=*/true);
 }
 
 }  // namespace lapidary::exec

@@ -21,7 +21,7 @@ using kernels::ProbeLoop;
 
 constexpr int64_t kCacheBytes = int64_t{256} << 10;
 constexpr double kTrialSeconds = 1e-3;
-constexpr int kTrials = 6, kMemoryTrials = 3;  // of memory each takes several milliseconds
+constexpr int kTrials = 16, kMemoryTrials = 3;  // of memory each takes several milliseconds
 
 double seconds_of(const std::function<void()>& run) {
   const auto start = std::chrono::steady_clock::now();

@@ -237,8 +237,25 @@ TEST(FloatArithmetic, ScalesOfIntegersStayAsTheyAre) {
   EXPECT_EQ(got.at("y").data<uint8_t>()[0], 126);  // 126.48; 126.515 with 0.09997559
 }
 
+TEST(FloatArithmetic, FactorsOfResizeStayAsTheyAre) {
+  // floor(10 * 2.2) = 22; FP16's 2.1992 would give 21.
+  Graph graph = new_graph();
+  GraphBuilder b(graph);
+  const ValueId x = b.input("x", DType::kF32, {1, 1, 1, 10});
+  const ValueId scales = b.constant("s", Tensor::of<float>({4}, {1, 1, 1, 2.2f}));
+  b.output(b.op("Resize", {x, ValueId{}, scales},
+                {{"mode", std::string("nearest")},
+                 {"coordinate_transformation_mode", std::string("asymmetric")},
+                 {"nearest_mode", std::string("floor")}},
+                "y"));
+  const auto got = Executor(graph, {.float_arithmetic = FloatArithmetic::kF16})
+                       .run({{"x", random_floats({1, 1, 1, 10}, 1)}});
+  EXPECT_EQ(got.at("y").shape(), (Shape{1, 1, 1, 22}));
+}
+
 TEST(FloatArithmetic, RefusesWhatItDoesNotCompute) {
   const FloatNet net;
+  EXPECT_THROW(Executor(net.graph, {.executor = ExecutorKind::kReference, .winograd = 4}), Error);
   for (const auto floats : {FloatArithmetic::kBf16, FloatArithmetic::kF16Storage})
     EXPECT_THROW(
         Executor(net.graph, {.executor = ExecutorKind::kReference, .float_arithmetic = floats}),

@@ -37,7 +37,9 @@ assert any(layer["kernel"].startswith("conv_f32") and layer["gops"] > 0 for laye
 unknown = bench("--versus", "tensorflow")
 assert unknown.returncode == 2 and "onnxruntime" in unknown.stderr, unknown
 absent = bench("--versus", f"onnxruntime={model}.absent")
-assert absent.returncode == 4 and "onnxruntime cannot run here" in absent.stderr, absent
+assert absent.returncode == 6 and "cannot open" in absent.stderr, absent
+foreign = bench("--versus", f"onnxruntime={__file__}")
+assert foreign.returncode == 4 and "onnxruntime cannot run here" in foreign.stderr, foreign
 no_python = subprocess.run([lapidary, "bench", model, "--versus", "onnxruntime"], capture_output=True,
                            text=True, env=dict(environment, LAPIDARY_PYTHON="/no/such/python"))
 assert no_python.returncode == 6 and "/no/such/python" in no_python.stderr, no_python

@@ -103,7 +103,8 @@ std::string svg_roofline(const std::vector<LayerRecord>& layers, const MachinePe
       dots.push_back(
           {&l, 2 * static_cast<double>(l.macs) / static_cast<double>(l.bytes_moved), *gops});
   if (dots.empty() || !(peaks.memory_gb_s > 0) || !(peaks.f32_gops > 0)) return {};
-  const double top = std::max({peaks.int8_gops, peaks.f32_gops, peaks.bf16_gops});
+  double top = std::max({peaks.int8_gops, peaks.f32_gops, peaks.bf16_gops});
+  for (const Dot& d : dots) top = std::max(top, d.gops);  // of a peak taken in a busy moment
   double left = 1, right = 2 * top / peaks.memory_gb_s, bottom = peaks.f32_gops / 10;
   for (const Dot& d : dots) {
     left = std::min(left, d.intensity);
@@ -112,8 +113,9 @@ std::string svg_roofline(const std::vector<LayerRecord>& layers, const MachinePe
   }
   const Plot plot(LogAxis(left, right), LogAxis(bottom, top));
   std::string out = open_svg(kWidth, kHeight, "Layers under the roofline") + plot.axes();
-  if (peaks.cache_gb_s > peaks.memory_gb_s) out += plot.roof(peaks.cache_gb_s, top, "cache");
-  out += plot.roof(peaks.memory_gb_s, top, "roof");
+  const double roof = std::max(peaks.int8_gops, peaks.f32_gops);
+  if (peaks.cache_gb_s > peaks.memory_gb_s) out += plot.roof(peaks.cache_gb_s, roof, "cache");
+  out += plot.roof(peaks.memory_gb_s, roof, "roof");
   out += plot.roof(peaks.memory_gb_s, peaks.f32_gops, "roof");
   if (peaks.bf16_gops > 0) {
     out += plot.roof(peaks.memory_gb_s, peaks.bf16_gops, "roof");

@@ -10,6 +10,7 @@
 #include "lapidary/evaluate.h"
 #include "lapidary/model_io.h"
 #include "src/base/fail.h"
+#include "src/base/file.h"
 #include "src/base/process.h"
 #include "src/base/text.h"
 #include "src/data/npy.h"
@@ -42,6 +43,7 @@ PeerSpec parse_peer(const std::string& text, const std::string& model_file) {
   if (spec.file.empty() && (spec.engine == "litert" || spec.engine == "lapidary"))
     fail_usage("'{}' needs a file to run: {}=FILE", spec.engine, spec.engine);
   if (spec.file.empty()) spec.file = model_file;
+  (void)RandomAccessFile(spec.file);  // Error{kIo} of ours, not of a process that lacks it
   return spec;
 }
 
