@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <clocale>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -18,7 +19,14 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-/// German numbers in C's and C++'s streams while it lives.
+struct GermanNumbers : std::numpunct<char> {
+  char do_decimal_point() const override { return ','; }
+  char do_thousands_sep() const override { return '.'; }
+  std::string do_grouping() const override { return "\3"; }
+};
+
+/// German numbers in C and in C++'s streams while it lives. The streams' come from a facet:
+/// newlocale, behind std::locale("de_DE.UTF-8"), leaks LOCPATH in glibc 2.36.
 class GermanLocale {
  public:
   GermanLocale() : folder_(fs::path(testing::TempDir()) / "german_locale") {
@@ -27,10 +35,12 @@ class GermanLocale {
     const std::string command = fmt::format("localedef -i de_DE -f UTF-8 '{}'", made);
     if (std::system(command.c_str()) != 0) throw std::runtime_error(command);
     setenv("LOCPATH", folder_.c_str(), 1);
-    before_ = std::locale::global(std::locale("de_DE.UTF-8"));
+    if (std::setlocale(LC_ALL, "de_DE.UTF-8") == nullptr) throw std::runtime_error("setlocale");
+    before_ = std::locale::global(std::locale(std::locale::classic(), new GermanNumbers));
   }
   ~GermanLocale() {
     std::locale::global(before_);
+    std::setlocale(LC_ALL, "C");
     unsetenv("LOCPATH");
     fs::remove_all(folder_);
   }
