@@ -32,6 +32,12 @@ bool fits_half(const Tensor& t) {
   return true;
 }
 
+/// Computes on integers: its scales are float32, but there is nothing of it to be FP16.
+bool is_integer_op(const Graph& g, NodeId id) {
+  const ResolvedOp op = resolve_op(g, id);
+  return op && op.def->role == QuantRole::kInteger;
+}
+
 bool is_f32(const Graph& g, ValueId v) { return v && g.value(v).type.dtype == DType::kF32; }
 
 /// Rewrites a graph so that the nodes chosen compute in FP16; Casts stand where the two meet.
@@ -83,7 +89,7 @@ class HalfGraph {
       const std::string reason = reason_to_stay(id, skipped, in_region);
       if (reason.empty())
         chosen_.insert(id);
-      else
+      else if (!is_integer_op(g_, id))
         keep(id, reason);
     }
   }
@@ -215,7 +221,8 @@ Graph halve_weights(Graph g, const Fp16Options& options, std::vector<KeptFloat>*
     if (t == nullptr || !is_f32(g, v) || g.value(v).uses.empty() || t->size() < 2) continue;
     if (std::string reason = reason_to_stay(g, v, skipped); !reason.empty()) {
       const NodeId first = g.value(v).uses.front().node;
-      if (kept) kept->push_back({node_key(g, first), g.node(first).op, std::move(reason)});
+      if (kept && !is_integer_op(g, first))
+        kept->push_back({node_key(g, first), g.node(first).op, std::move(reason)});
       continue;
     }
     const std::string name = g.value(v).name;
