@@ -439,6 +439,16 @@ class CommandLine(Fixture):
             out = self.tmp / f"io_{keep}.onnx"
             self.assertEqual(run("fp16", self.model, "-o", out, "--keep-io", keep, "--no-bench").returncode, 0)
             self.assertIn(dtype, json.loads(run("inspect", out, "--json").stdout)["inputs"][0])
+            # Data opened for one type feed models of both.
+            done = run("fp16", self.model, "-o", out, "--keep-io", keep, "--no-bench", "--eval", self.eval, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            layers = json.loads(done.stdout)["layers"]
+            done = run("eval", out, "--against", self.model, "--data", self.eval, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertGreater(json.loads(done.stdout)["metrics"]["sqnr_db"], 40)
+            done = run("compare", out, self.model, "--data", self.eval, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertGreater(len(layers), 5)
 
     def test_dry_run_writes_nothing(self):
         out = self.tmp / "dry.onnx"
