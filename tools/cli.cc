@@ -83,7 +83,7 @@ std::map<std::string, Shape> parse_shapes(const std::vector<std::string>& texts)
   for (const std::string& text : texts) {
     const size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0)
-      fail_usage("--shape '{}' is not NAME=1x3x224x224", text);
+      fail_usage("--shape '{}' is neither INPUT=1x3x224x224 nor SYMBOL=8", text);
     Shape shape;
     const char* at = text.data() + equals + 1;
     const char* end = text.data() + text.size();
@@ -91,7 +91,7 @@ std::map<std::string, Shape> parse_shapes(const std::vector<std::string>& texts)
       int64_t size = 0;
       const auto [stop, error] = std::from_chars(at, end, size);
       if (error != std::errc{} || size < 0 || (stop != end && *stop != 'x'))
-        fail_usage("--shape '{}' is not NAME=1x3x224x224", text);
+        fail_usage("--shape '{}' is neither INPUT=1x3x224x224 nor SYMBOL=8", text);
       shape.push_back(size);
       at = stop == end ? end : stop + 1;
     }

@@ -557,6 +557,20 @@ class CommandLine(Fixture):
         self.assertEqual(batch("--shape", f"{name}=5x1x28x28"), 5)
         self.assertIn("a batch of 3 fits no input", batch("--batch", 3, "--shape", f"{name}=5x1x28x28"))
 
+    def test_sizes_of_symbols(self):
+        symbol = re.search(r"\[(\w+),", json.loads(run("inspect", self.model, "--json").stdout)["inputs"][0])[1]
+        told = json.loads(run("inspect", self.model, "--shape", f"{symbol}=4", "--json").stdout)
+        self.assertTrue(told["layers"][0]["output"].startswith("float32[4,"), told["layers"][0])
+        done = run("bench", self.model, "--seconds", 0.01, "--json", "-q", "--shape", f"{symbol}=4")
+        self.assertEqual(json.loads(done.stdout)["latency_ms"][0]["batch"], 4)
+        for command in ("quantize", "fp16", "optimize"):
+            more = ["--calib", self.calib] if command == "quantize" else []
+            for sizes, code in ((f"{symbol}=4", 0), (f"{symbol}=4x4", 2), ("nobody=4", 2)):
+                done = run(command, self.model, *more, "--dry-run", "--shape", sizes)
+                self.assertEqual(done.returncode, code, f"{command} {sizes}: {done.stderr}")
+        for command in ("inspect", "bench", "quantize", "fp16", "optimize", "run"):
+            self.assertIn("N=8", run(command, "--help").stdout, command)
+
     def test_bench_inputs(self):
         name = re.split(r"[ :]", json.loads(run("inspect", self.model, "--json").stdout)["inputs"][0])[0]
         self.assertEqual(run("bench", self.model, "--seconds", 0.01, "--input", f"{name}=0.5").returncode, 0)
