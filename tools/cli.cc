@@ -49,7 +49,12 @@ CLI::App* add_command(CLI::App& app, const char* name, const char* help, Common&
   if (threads)
     sub->add_option("--threads", common.threads, "Threads (default: all this process may use)")
         ->check(CLI::Range(1, 1024));
-  sub->add_option("--seed", common.seed, "Of everything random");
+  sub->add_option("--seed", common.seed, "Of everything random: a whole number from 0")
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            return text.starts_with('-') ? text + " is below 0" : std::string();
+          },
+          ""));
   sub->add_flag("--json", common.json, "One JSON object on stdout, nothing else there");
   sub->add_flag("-q,--quiet", common.quiet, "No progress");
   sub->add_flag("-v,--verbose", common.verbose, "More messages");

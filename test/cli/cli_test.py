@@ -398,6 +398,12 @@ class CommandLine(Fixture):
         self.assertTrue(out.exists())
         self.assertEqual(run("bench", self.model, "--shape", "image=0x1x28x28").returncode, 2)
 
+    def test_a_negative_seed_is_refused(self):
+        for option in (["--seed", "-1"], ["--seed=-1"]):
+            done = run("eval", self.model, "--data", self.eval, *option)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("--seed", done.stderr)
+
     def test_common_options_everywhere(self):
         self.assertEqual(run("bench", self.model, "--seconds", 0.01, "-q", "--seed", 3).returncode, 0)
         self.assertEqual(run("recipe", "schema", "--json", "-q").returncode, 0)
