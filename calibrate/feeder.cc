@@ -4,6 +4,7 @@
 #include "calibrate/run.h"
 #include "src/base/checked.h"
 #include "src/base/fail.h"
+#include "src/base/float_types.h"
 #include "src/base/text.h"
 
 namespace lapidary {
@@ -22,7 +23,8 @@ std::vector<ValueId> required_inputs(const Graph& graph) {
 }
 
 void check_sample(const DatasetInput& sample, const std::string& name, const TensorType& type) {
-  if (type.dtype != DType::kUndefined && type.dtype != sample.dtype)
+  const bool converts = is_float(type.dtype) && is_float(sample.dtype);
+  if (type.dtype != DType::kUndefined && type.dtype != sample.dtype && !converts)
     fail_invalid("input '{}' takes {}, the data bring {}", name, dtype_name(type.dtype),
                  dtype_name(sample.dtype));
   if (!type.shape) return;
@@ -82,16 +84,17 @@ Feeder::Feeder(const Graph& graph, const Dataset& data) {
                          fixed_batch_);
       fixed_batch_ = fixed;
     }
-    names_.emplace_back(input.name, name);
+    names_.push_back({input.name, name, type.dtype});
   }
 }
 
 std::map<std::string, Tensor> Feeder::inputs(const Batch& batch) const {
   std::map<std::string, Tensor> out;
-  for (const auto& [from, to] : names_) {
-    const auto at = batch.inputs.find(from);
+  for (const Name& name : names_) {
+    const auto at = batch.inputs.find(name.in_data);
     LAPIDARY_CHECK(at != batch.inputs.end());
-    out[to] = fixed_batch_ > 0 ? padded(at->second, fixed_batch_) : at->second;
+    const Tensor wanted = as_wanted(at->second, name.dtype);
+    out[name.in_graph] = fixed_batch_ > 0 ? padded(wanted, fixed_batch_) : wanted;
   }
   return out;
 }

@@ -11,7 +11,8 @@
 
 namespace lapidary {
 
-/// Turns a dataset's batches into a graph's inputs: names, and a batch size that the graph may fix.
+/// Turns a dataset's batches into a graph's inputs: names, the type of floats, and a batch size
+/// that the graph may fix.
 class Feeder {
  public:
   /// Throws Error{kUsage} where the names do not meet, Error{kInvalid} where sample shapes or types
@@ -24,7 +25,11 @@ class Feeder {
   std::map<std::string, Tensor> inputs(const Batch& batch) const;
 
  private:
-  std::vector<std::pair<std::string, std::string>> names_;  ///< dataset's, graph's
+  struct Name {
+    std::string in_data, in_graph;
+    DType dtype;  ///< that the graph takes
+  };
+  std::vector<Name> names_;
   int64_t fixed_batch_ = 0;
 };
 

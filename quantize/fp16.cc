@@ -1,12 +1,14 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "lapidary/compress.h"
 #include "lapidary/passes.h"
 #include "src/base/half.h"
 #include "src/ir/patterns.h"
+#include "src/ops/input_constants.h"
 #include "src/ops/opdef.h"
 #include "src/passes/regions.h"
 
@@ -28,6 +30,12 @@ bool fits_half(const Tensor& t) {
   for (float x : t.data<float>())
     if (std::abs(x) > kHalfMax && std::isfinite(x)) return false;
   return true;
+}
+
+/// Computes on integers: its scales are float32, but there is nothing of it to be FP16.
+bool is_integer_op(const Graph& g, NodeId id) {
+  const ResolvedOp op = resolve_op(g, id);
+  return op && op.def->role == QuantRole::kInteger;
 }
 
 bool is_f32(const Graph& g, ValueId v) { return v && g.value(v).type.dtype == DType::kF32; }
@@ -81,7 +89,7 @@ class HalfGraph {
       const std::string reason = reason_to_stay(id, skipped, in_region);
       if (reason.empty())
         chosen_.insert(id);
-      else
+      else if (!is_integer_op(g_, id))
         keep(id, reason);
     }
   }
@@ -135,10 +143,11 @@ class HalfGraph {
     }
   }
 
-  /// Graph inputs and outputs become FP16 under their own names.
+  /// Graph inputs and outputs become FP16 under their own names, an input's default with it.
   void convert_ends() {
     for (ValueId v : g_.inputs()) {
-      if (!is_f32(g_, v) || g_.constant(v) != nullptr) continue;
+      const std::optional<Tensor>& initial = g_.value(v).constant;
+      if (!is_f32(g_, v) || (initial && !fits_half(*initial))) continue;
       const std::string name = g_.value(v).name;
       const auto found = half_.find(v);
       const NodeId first = g_.nodes().empty() ? NodeId{} : g_.nodes().front();
@@ -150,7 +159,9 @@ class HalfGraph {
       const std::vector<Use> uses = g_.value(v).uses;
       for (const Use& use : uses)
         if (!use.capture && !chosen_.contains(use.node)) g_.set_input(use.node, use.slot, full);
-      g_.mutable_value(v).type.dtype = DType::kF16;
+      Value& value = g_.mutable_value(v);
+      value.type.dtype = DType::kF16;
+      if (value.constant) value.constant = halved(*value.constant);
       if (!g_.value(full).uses.empty()) add_cast(v, full, first);
     }
     std::vector<ValueId> outputs = g_.outputs();
@@ -210,7 +221,8 @@ Graph halve_weights(Graph g, const Fp16Options& options, std::vector<KeptFloat>*
     if (t == nullptr || !is_f32(g, v) || g.value(v).uses.empty() || t->size() < 2) continue;
     if (std::string reason = reason_to_stay(g, v, skipped); !reason.empty()) {
       const NodeId first = g.value(v).uses.front().node;
-      if (kept) kept->push_back({node_key(g, first), g.node(first).op, std::move(reason)});
+      if (kept && !is_integer_op(g, first))
+        kept->push_back({node_key(g, first), g.node(first).op, std::move(reason)});
       continue;
     }
     const std::string name = g.value(v).name;
@@ -235,6 +247,7 @@ Graph halve_weights(Graph g, const Fp16Options& options, std::vector<KeptFloat>*
 Graph convert_to_fp16(const Graph& graph, const Fp16Options& options,
                       std::vector<KeptFloat>* kept) {
   Graph g = graph;
+  unlist_constants(g);  // a float32 constant that is an input could not go, its FP16 twin not come
   optimize(g, {.log = options.log});
   return options.weights_only ? halve_weights(std::move(g), options, kept)
                               : HalfGraph(std::move(g), options, kept).run();

@@ -49,7 +49,12 @@ CLI::App* add_command(CLI::App& app, const char* name, const char* help, Common&
   if (threads)
     sub->add_option("--threads", common.threads, "Threads (default: all this process may use)")
         ->check(CLI::Range(1, 1024));
-  sub->add_option("--seed", common.seed, "Of everything random");
+  sub->add_option("--seed", common.seed, "Of everything random: a whole number from 0")
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            return text.starts_with('-') ? text + " is below 0" : std::string();
+          },
+          ""));
   sub->add_flag("--json", common.json, "One JSON object on stdout, nothing else there");
   sub->add_flag("-q,--quiet", common.quiet, "No progress");
   sub->add_flag("-v,--verbose", common.verbose, "More messages");
@@ -83,7 +88,7 @@ std::map<std::string, Shape> parse_shapes(const std::vector<std::string>& texts)
   for (const std::string& text : texts) {
     const size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0)
-      fail_usage("--shape '{}' is not NAME=1x3x224x224", text);
+      fail_usage("--shape '{}' is neither INPUT=1x3x224x224 nor SYMBOL=8", text);
     Shape shape;
     const char* at = text.data() + equals + 1;
     const char* end = text.data() + text.size();
@@ -91,7 +96,7 @@ std::map<std::string, Shape> parse_shapes(const std::vector<std::string>& texts)
       int64_t size = 0;
       const auto [stop, error] = std::from_chars(at, end, size);
       if (error != std::errc{} || size < 0 || (stop != end && *stop != 'x'))
-        fail_usage("--shape '{}' is not NAME=1x3x224x224", text);
+        fail_usage("--shape '{}' is neither INPUT=1x3x224x224 nor SYMBOL=8", text);
       shape.push_back(size);
       at = stop == end ? end : stop + 1;
     }

@@ -53,7 +53,7 @@ struct FloatOptions {
 };
 void add_float_options(CLI::App& command, FloatOptions& options);
 
-/// "x=1x3x224x224" -> {"x": [1,3,224,224]}; throws Error{kUsage}.
+/// "x=1x3x224x224" -> {"x": [1,3,224,224]}, "N=8" -> {"N": [8]}; throws Error{kUsage}.
 std::map<std::string, Shape> parse_shapes(const std::vector<std::string>& texts);
 
 /// A model that a command reads while it writes `output`, which must be none of the model's files.

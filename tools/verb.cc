@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "src/base/fail.h"
+#include "tools/shapes.h"
 
 namespace lapidary::cli {
 
@@ -103,7 +104,7 @@ CLI::App* add_verb(CLI::App& app, const char* step, const char* help, Common& co
   sub->add_flag("--external-data", verb.external_data,
                 "Weights go into OUT.onnx.data beside the result");
   sub->add_flag("--no-bench", verb.no_bench, "Do not time the models");
-  sub->add_option("--shape", verb.shapes, "Time with that: NAME=1x3x224x224, where sizes are open");
+  add_shapes(*sub, verb.shapes, "Sizes to time with,");
   sub->add_flag("--dry-run", verb.dry_run, "Check everything and say what would happen");
   add_parameters(*sub, verb);
   return sub;

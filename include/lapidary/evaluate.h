@@ -143,7 +143,7 @@ struct ModelSummary {
   std::vector<std::string> unknown_types;  ///< labels of nodes whose outputs could not be inferred
   bool macs_complete = true;               ///< false: some layer's shapes are not known
 };
-/// `input_shapes` binds symbolic inputs; symbols of a batch axis count as 1.
+/// `input_shapes` as in BenchOptions; symbols of a batch axis that it leaves open count as 1.
 LAPIDARY_API ModelSummary summarize(const Graph& model,
                                     const std::map<std::string, Shape>& input_shapes = {});
 /// What the fast executor makes of a model, nothing run.

@@ -43,7 +43,7 @@ struct RunOptions {
   /// Instead of a folder the file the model of a one-step recipe goes to; its report lies beside it
   /// as OUT.report.*
   std::filesystem::path model_output = {};
-  std::map<std::string, Shape> input_shapes = {};  ///< to time with, by input, where open
+  std::map<std::string, Shape> input_shapes = {};  ///< to time with: BenchOptions::input_shapes
   bool dry_run = false;  ///< stop before the first step; the report says what would happen
   int threads = 0;
   LogSink log = {};

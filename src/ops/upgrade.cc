@@ -6,6 +6,7 @@
 #include "src/base/fail.h"
 #include "src/base/text.h"
 #include "src/ops/infer.h"
+#include "src/ops/input_constants.h"
 #include "src/ops/opdef.h"
 
 namespace lapidary {
@@ -88,14 +89,6 @@ void upgrade_graph(Graph& graph, int64_t from, int64_t to) {
   graph.model.ir_version = std::max(graph.model.ir_version, ir_version_for(to));
 }
 
-/// Before IR 4 an initializer had to be an input as well; since then, one that is an input is a
-/// default which the caller may replace. What was a constant stays one.
-void unlist_constants(Graph& graph) {
-  std::vector<ValueId> inputs = graph.inputs();
-  std::erase_if(inputs, [&](ValueId id) { return graph.value(id).constant.has_value(); });
-  graph.set_inputs(std::move(inputs));
-}
-
 }  // namespace
 
 void upgrade_opset(Graph& graph, int64_t version) {
@@ -111,9 +104,8 @@ void upgrade_opset(Graph& graph, int64_t version) {
     return;
   }
   Graph out = graph;  // a rule that fails leaves the caller's graph as it was
-  const bool constants_were_inputs = out.model.ir_version < 4;
+  if (ir_version_for(version) >= 4) unlist_constants(out);
   upgrade_graph(out, from, version);
-  if (constants_were_inputs && out.model.ir_version >= 4) unlist_constants(out);
   infer_types(out);
   graph = std::move(out);
 }

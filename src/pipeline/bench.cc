@@ -9,6 +9,7 @@
 #include "src/base/rng.h"
 #include "src/base/text.h"
 #include "src/pipeline/bench.h"
+#include "src/pipeline/given_shapes.h"
 
 namespace lapidary {
 
@@ -26,21 +27,17 @@ std::string shape_hint(const Value& input) {
                      sizes.empty() ? "1x?" : fmt::format("{}", fmt::join(sizes, "x")));
 }
 
-/// The size that `input_shapes` gives a symbol, or null.
-const int64_t* symbol_size(const Dim& dim, const BenchOptions& options) {
-  const auto found = options.input_shapes.find(dim.symbol);
-  if (dim.known() || dim.symbol.empty() || found == options.input_shapes.end()) return nullptr;
-  if (found->second.size() != 1 || found->second[0] < 1)
-    fail_usage("'{}' is one size of an axis, not {}: give --shape {}=8", printable(dim.symbol),
-               shape_text(found->second), printable(dim.symbol));
-  return &found->second[0];
+/// The size that the user gives a dim's symbol, or null.
+const int64_t* symbol_size(const Dim& dim, const GivenShapes& given) {
+  if (dim.known() || dim.symbol.empty()) return nullptr;
+  const auto found = given.symbols.find(dim.symbol);
+  return found == given.symbols.end() ? nullptr : &found->second;
 }
 
 /// Sizes for one inference: given by the input's name or the symbols', or by the batch for a first
 /// axis, otherwise a usage error.
-Shape bind_shape(const Value& input, const BenchOptions& options) {
-  if (const auto found = options.input_shapes.find(input.name);
-      found != options.input_shapes.end()) {
+Shape bind_shape(const Value& input, const GivenShapes& given, int64_t batch) {
+  if (const auto found = given.inputs.find(input.name); found != given.inputs.end()) {
     if (element_count(found->second) == 0)
       fail_usage("input '{}' is to be {}: nothing would be computed", input.name,
                  shape_text(found->second));
@@ -51,11 +48,11 @@ Shape bind_shape(const Value& input, const BenchOptions& options) {
   Shape out;
   for (size_t i = 0; i < input.type.shape->size(); ++i) {
     const Dim& d = (*input.type.shape)[i];
-    const int64_t* given = symbol_size(d, options);
-    if (!d.known() && !given && i > 0)
+    const int64_t* size = symbol_size(d, given);
+    if (!d.known() && !size && i > 0)
       fail_usage("input '{}' is {}: give --shape {}", input.name, input.type.text(),
                  shape_hint(input));
-    out.push_back(d.known() ? d.value : given ? *given : options.batch);
+    out.push_back(d.known() ? d.value : size ? *size : batch);
   }
   return out;
 }
@@ -120,27 +117,11 @@ Tensor filled(const Value& input, const Shape& shape, double value) {
   return t;
 }
 
-/// The symbols of the inputs' shapes, each once.
-std::vector<std::string> symbols_of(const Graph& model) {
-  std::vector<std::string> out;
-  for (const ValueId id : model.inputs())
-    for (const Dim& d : model.value(id).type.shape.value_or(std::vector<Dim>{}))
-      if (!d.known() && !d.symbol.empty() &&
-          std::find(out.begin(), out.end(), d.symbol) == out.end())
-        out.push_back(d.symbol);
-  return out;
-}
-
-/// Names that the user gave must be inputs, or among `others`.
+/// Names that the user gave must be inputs.
 template <class Map>
-void check_names(const Graph& model, const Map& given, std::vector<std::string> others = {}) {
-  std::vector<std::string> names;
-  for (const ValueId id : model.inputs()) names.push_back(model.value(id).name);
-  names.insert(names.end(), others.begin(), others.end());
-  for (const auto& [name, what] : given)
-    if (std::find(names.begin(), names.end(), name) == names.end())
-      fail_usage("the model has no input '{}'; it has {}{}", printable(name),
-                 fmt::join(names, ", "), did_you_mean(name, names));
+void check_names(const Graph& model, const Map& given) {
+  const std::vector<std::string> names = input_names_of(model);
+  for (const auto& [name, what] : given) check_input_name(name, names);
 }
 
 /// Nothing is open to `batch`: the model fixes its first axes, or --shape and --input do.
@@ -169,15 +150,15 @@ Executor::Values bench_inputs(const Graph& model, const BenchOptions& options) {
   Rng rng(options.seed);
   check_names(model, options.inputs);
   check_names(model, options.constants);
-  check_names(model, options.input_shapes, symbols_of(model));
+  const GivenShapes given = given_shapes(model, options.input_shapes);
   Executor::Values inputs = options.inputs;
   bool batch_bound = false;
   for (ValueId id : model.inputs()) {
     const Value& v = model.value(id);
     if (model.constant(id) != nullptr || inputs.contains(v.name)) continue;
-    const Shape shape = bind_shape(v, options);
-    batch_bound |= !options.input_shapes.contains(v.name) && !shape.empty() &&
-                   !(*v.type.shape)[0].known() && !symbol_size((*v.type.shape)[0], options);
+    const Shape shape = bind_shape(v, given, options.batch);
+    batch_bound |= !given.inputs.contains(v.name) && !shape.empty() &&
+                   !(*v.type.shape)[0].known() && !symbol_size((*v.type.shape)[0], given);
     const auto constant = options.constants.find(v.name);
     inputs.emplace(v.name, constant != options.constants.end()
                                ? filled(v, shape, constant->second)

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "src/base/fail.h"
+#include "src/base/float_types.h"
 #include "src/base/half.h"
 
 namespace lapidary {
@@ -97,8 +98,10 @@ Executor::Values feed(const Graph& graph, const Batch& batch) {
       fail_usage("the model has {} inputs; name each in the data record (`inputs:`)",
                  inputs.size());
     const std::string key = name.empty() ? graph.value(inputs[0]).name : name;
-    const bool pad = fixed > 0 && tensor.rank() > 0 && tensor.dim(0) > 0 && tensor.dim(0) < fixed;
-    out.emplace(key, pad ? padded(tensor, fixed) : tensor);
+    const ValueId id = graph.find_value(key);  // the executor refuses names that are no inputs
+    const Tensor wanted = id ? as_wanted(tensor, graph.value(id).type.dtype) : tensor;
+    const bool pad = fixed > 0 && wanted.rank() > 0 && wanted.dim(0) > 0 && wanted.dim(0) < fixed;
+    out.emplace(key, pad ? padded(wanted, fixed) : wanted);
   }
   return out;
 }

@@ -17,7 +17,8 @@ Dataset open_for(const DataRecord& record, const Graph& graph, uint64_t seed);
 /// of inputs near 8 MB.
 int64_t batch_size(const Graph& graph, const Dataset& data, int64_t wanted);
 
-/// A batch as the graph's inputs by name. Where the graph's batch is fixed and the batch is
+/// A batch as the graph's inputs by name, floats in the type that the graph takes: data opened for
+/// one model feed its FP16 form too. Where the graph's batch is fixed and the batch is
 /// shorter, its last sample is repeated (callers drop the rows beyond `batch.size()`).
 Executor::Values feed(const Graph& graph, const Batch& batch);
 

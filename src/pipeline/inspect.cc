@@ -3,17 +3,20 @@
 
 #include "lapidary/evaluate.h"
 #include "src/ops/infer.h"
+#include "src/pipeline/given_shapes.h"
 
 namespace lapidary {
 
 namespace {
 
-/// The model with its batch axis bound to 1 and types inferred anew; the types as they are where
-/// that contradicts the file.
+/// The model with given sizes and, where none is given, its batch axis bound to 1, and types
+/// inferred anew; the types as they are where that contradicts the file.
 Graph with_static_batch(const Graph& model, const std::map<std::string, Shape>& input_shapes) {
   Graph g = model;
   InferOptions options;
-  for (const auto& [name, shape] : input_shapes) options.input_shapes.emplace(name, shape);
+  const GivenShapes given = given_shapes(model, input_shapes);
+  options.input_shapes.insert(given.inputs.begin(), given.inputs.end());
+  options.symbols.insert(given.symbols.begin(), given.symbols.end());
   for (ValueId id : g.inputs()) {
     const Value& v = g.value(id);
     if (!v.type.shape || v.type.shape->empty() || options.input_shapes.contains(v.name)) continue;

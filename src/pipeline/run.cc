@@ -15,6 +15,7 @@
 #include "src/pipeline/estimate.h"
 #include "src/pipeline/evaluate_models.h"
 #include "src/pipeline/feed.h"
+#include "src/pipeline/given_shapes.h"
 #include "src/pipeline/limits.h"
 #include "src/pipeline/recipe_impl.h"
 
@@ -135,6 +136,7 @@ class Run {
     guard_outputs(loaded.file_names(path));
     model_sha256_ = loaded.sha256();
     original_ = loaded.graph;
+    given_shapes(original_, options_.input_shapes);  // refuses names that the model does not have
     report_.title = fs::path(path).filename().string();
     report_.version = version();
     report_.seed = impl_.params.seed;

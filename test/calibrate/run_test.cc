@@ -159,6 +159,19 @@ TEST(Calibrate, WarnsOfFewSamples) {
   EXPECT_THAT(warnings, ElementsAre(HasSubstr("single sample")));
 }
 
+TEST(Calibrate, DataComeInTheTypeThatTheGraphTakes) {
+  const Tensor x = tiny_samples(4);
+  Tensor wide(DType::kF64, x.shape());
+  for (size_t i = 0; i < x.data<float>().size(); ++i)
+    wide.mutable_data<double>()[i] = static_cast<double>(x.data<float>()[i]);
+  const Statistics from_wide = calibrate(tiny_net(), dataset_of({{"x", wide}}));
+  const Statistics from_own = calibrate(tiny_net(), dataset_of({{"x", x}}));
+  for (const char* name : {"x", "logits"}) {
+    EXPECT_EQ(from_wide.impl().tensor(name).min, from_own.impl().tensor(name).min) << name;
+    EXPECT_EQ(from_wide.impl().tensor(name).max, from_own.impl().tensor(name).max) << name;
+  }
+}
+
 TEST(Calibrate, RefusesNonsense) {
   EXPECT_EQ(error_of([] { calibrate(tiny_net(), tiny_data(4), {.samples = -1}); }).code,
             ErrorCode::kUsage);

@@ -398,6 +398,12 @@ class CommandLine(Fixture):
         self.assertTrue(out.exists())
         self.assertEqual(run("bench", self.model, "--shape", "image=0x1x28x28").returncode, 2)
 
+    def test_a_negative_seed_is_refused(self):
+        for option in (["--seed", "-1"], ["--seed=-1"]):
+            done = run("eval", self.model, "--data", self.eval, *option)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("--seed", done.stderr)
+
     def test_common_options_everywhere(self):
         self.assertEqual(run("bench", self.model, "--seconds", 0.01, "-q", "--seed", 3).returncode, 0)
         self.assertEqual(run("recipe", "schema", "--json", "-q").returncode, 0)
@@ -439,6 +445,16 @@ class CommandLine(Fixture):
             out = self.tmp / f"io_{keep}.onnx"
             self.assertEqual(run("fp16", self.model, "-o", out, "--keep-io", keep, "--no-bench").returncode, 0)
             self.assertIn(dtype, json.loads(run("inspect", out, "--json").stdout)["inputs"][0])
+            # Data opened for one type feed models of both.
+            done = run("fp16", self.model, "-o", out, "--keep-io", keep, "--no-bench", "--eval", self.eval, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            layers = json.loads(done.stdout)["layers"]
+            done = run("eval", out, "--against", self.model, "--data", self.eval, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertGreater(json.loads(done.stdout)["metrics"]["sqnr_db"], 40)
+            done = run("compare", out, self.model, "--data", self.eval, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertGreater(len(layers), 5)
 
     def test_dry_run_writes_nothing(self):
         out = self.tmp / "dry.onnx"
@@ -546,6 +562,20 @@ class CommandLine(Fixture):
         self.assertEqual(batch("--batch", 3), 3)
         self.assertEqual(batch("--shape", f"{name}=5x1x28x28"), 5)
         self.assertIn("a batch of 3 fits no input", batch("--batch", 3, "--shape", f"{name}=5x1x28x28"))
+
+    def test_sizes_of_symbols(self):
+        symbol = re.search(r"\[(\w+),", json.loads(run("inspect", self.model, "--json").stdout)["inputs"][0])[1]
+        told = json.loads(run("inspect", self.model, "--shape", f"{symbol}=4", "--json").stdout)
+        self.assertTrue(told["layers"][0]["output"].startswith("float32[4,"), told["layers"][0])
+        done = run("bench", self.model, "--seconds", 0.01, "--json", "-q", "--shape", f"{symbol}=4")
+        self.assertEqual(json.loads(done.stdout)["latency_ms"][0]["batch"], 4)
+        for command in ("quantize", "fp16", "optimize"):
+            more = ["--calib", self.calib] if command == "quantize" else []
+            for sizes, code in ((f"{symbol}=4", 0), (f"{symbol}=4x4", 2), ("nobody=4", 2)):
+                done = run(command, self.model, *more, "--dry-run", "--shape", sizes)
+                self.assertEqual(done.returncode, code, f"{command} {sizes}: {done.stderr}")
+        for command in ("inspect", "bench", "quantize", "fp16", "optimize", "run"):
+            self.assertIn("N=8", run(command, "--help").stdout, command)
 
     def test_bench_inputs(self):
         name = re.split(r"[ :]", json.loads(run("inspect", self.model, "--json").stdout)["inputs"][0])[0]

@@ -163,5 +163,15 @@ TEST(Inspect, PlannedStepsAreWhatTheExecutorMakes) {
             96);
 }
 
+TEST(Inspect, SymbolsHaveSizesByName) {
+  const Graph g = relu({Dim::named("N"), Dim::named("T"), 3});
+  EXPECT_EQ(summarize(g, {{"N", {4}}, {"T", {5}}}).layers.at(0).output_type, "float32[4,5,3]");
+  EXPECT_EQ(summarize(g, {{"T", {5}}}).layers.at(0).output_type, "float32[1,5,3]");
+  EXPECT_EQ(plan_execution(g, {{"T", {5}}}).steps.at(0).bytes_moved, 2 * 4 * 5 * 3);
+  for (const std::map<std::string, Shape>& wrong :
+       {std::map<std::string, Shape>{{"T", {5, 5}}}, {{"T", {0}}}, {{"U", {5}}}})
+    EXPECT_THROW(summarize(g, wrong), Error);
+}
+
 }  // namespace
 }  // namespace lapidary

@@ -131,5 +131,38 @@ TEST(CompareLayers, EveryIntegerOperatorSaysWhereItsScaleIs) {
   EXPECT_EQ(sqnr_db["z"], 150);  // whole numbers times one
 }
 
+/// x [N,4] -> Relu "y" -> Neg "z" of one floating type.
+Graph typed_net(DType dtype) {
+  Graph graph;
+  graph.set_opset("", 13);
+  GraphBuilder b(graph);
+  const ValueId x = b.input("x", dtype, {Dim::named("N"), 4});
+  b.output(b.op("Neg", {b.op("Relu", {x}, {}, "y")}, {}, "z"));
+  infer_types(graph);
+  return graph;
+}
+
+// One batch of data feeds models that take it in different floating types. 1/3 is no FP16 number.
+TEST(CompareModels, EachTakesTheDataInItsOwnType) {
+  Tensor x = counted({3, 4});
+  for (float& v : x.mutable_data<float>()) v = v / 3 + 1;
+  const Dataset data = dataset_of({{"x", x}});
+  const Graph full = typed_net(DType::kF32);
+  for (const auto& [dtype, digits] : {std::pair(DType::kF16, 11), {DType::kBF16, 8}}) {
+    const Graph narrow = typed_net(dtype);
+    const Validation v = validate(narrow, full, data);
+    // Rounding errors of at most 2^-digits relative; above 2^-(digits + 6) on average.
+    EXPECT_GT(v.sqnr_db, 6.02 * digits) << dtype_name(dtype);
+    EXPECT_LT(v.sqnr_db, 6.02 * (digits + 6));
+    EXPECT_EQ(evaluate(narrow, data).samples, 3);
+  }
+  const auto layers = compare_layers(typed_net(DType::kF16), full, data, {});
+  ASSERT_EQ(layers.size(), 2u);
+  for (const LayerError& layer : layers) {
+    EXPECT_GT(layer.sqnr_db, 6.02 * 11) << layer.tensor;
+    EXPECT_LT(layer.sqnr_db, 6.02 * 17) << layer.tensor;
+  }
+}
+
 }  // namespace
 }  // namespace lapidary

@@ -126,8 +126,7 @@ TEST(Fp16, IntegerOperatorsKeepFloatScales) {
                                          "com.microsoft.QLinearLeakyRelu", "DequantizeLinear",
                                          "Cast", "Tanh", "Cast"));
   EXPECT_EQ(constant_named(half, "scale").dtype(), DType::kF32);
-  ASSERT_EQ(kept.size(), 3u);
-  for (const KeptFloat& k : kept) EXPECT_EQ(k.reason, "has no FP16 form");
+  EXPECT_THAT(kept, IsEmpty());  // they are no floats that stayed
   infer_types(half);
 }
 
@@ -144,8 +143,9 @@ TEST(Fp16, WeightsOnlyLeavesWhatAnOpTakesInFloatOnly) {
   std::vector<KeptFloat> kept;
   const Graph half = convert_to_fp16(graph, {.weights_only = true}, &kept);
   EXPECT_THAT(op_list(half), ElementsAre("Resize", "QuantizeLinear", "DequantizeLinear"));
-  ASSERT_EQ(kept.size(), 2u);
-  for (const KeptFloat& k : kept) EXPECT_EQ(k.reason, "has no FP16 form");
+  ASSERT_EQ(kept.size(), 1u);
+  EXPECT_EQ(kept[0].node, "resized");
+  EXPECT_EQ(kept[0].reason, "has no FP16 form");
 }
 
 TEST(Fp16, TheVersionOfAnOpDecides) {
@@ -200,8 +200,43 @@ TEST(Fp16, WeightsOnly) {
   EXPECT_THAT(op_list(skipped), ElementsAre("MatMul", "Relu"));
 }
 
-TEST(Fp16, AWeightThatIsAGraphInputTooStays) {
-  // keep_io = false with an input that goes straight to an output.
+/// x -> MatMul w -> y, w an input too.
+Graph with_listed_weight(int64_t ir_version) {
+  Graph graph = dense(ramp({4, 4}));
+  graph.model.ir_version = ir_version;
+  graph.set_inputs({graph.inputs()[0], graph.find_value("w")});
+  return graph;
+}
+
+TEST(Fp16, ConstantsThatIr3ListsAsInputsAreReplaced) {
+  const Graph full = with_listed_weight(3);
+  for (const bool weights_only : {false, true}) {
+    const Graph half = convert_to_fp16(full, {.weights_only = weights_only});
+    EXPECT_EQ(half.inputs().size(), 1u);
+    EXPECT_GE(half.model.ir_version, 4);
+    EXPECT_FALSE(half.find_value("w").valid());
+    EXPECT_EQ(constant_named(half, "w_fp16").dtype(), DType::kF16);
+  }
+}
+
+TEST(Fp16, ADefaultOfAnInputStaysReplaceable) {
+  const Graph full = with_listed_weight(7);
+  for (const bool keep_io : {true, false}) {
+    Graph half = convert_to_fp16(full, {.keep_io = keep_io});
+    infer_types(half);
+    ASSERT_EQ(half.inputs().size(), 2u);
+    const Value& w = half.value(half.inputs()[1]);
+    EXPECT_EQ(w.name, "w");
+    const DType type = keep_io ? DType::kF32 : DType::kF16;
+    EXPECT_EQ(w.type.dtype, type);
+    ASSERT_TRUE(w.constant);
+    EXPECT_EQ(w.constant->dtype(), type);
+    const Tensor x = Tensor(type, {1, 4});
+    EXPECT_EQ(run_graph(half, {{"x", x}})[0].dtype(), type);
+  }
+}
+
+TEST(Fp16, AnInputMayGoStraightToAnOutput) {
   Net net;
   const ValueId x = net.input("x", {Dim::named("N"), 4});
   const ValueId y = net.op("Relu", {x}, "y");

@@ -7,6 +7,7 @@
 #include "src/pipeline/report/to_json.h"
 #include "tools/cli.h"
 #include "tools/peaks.h"
+#include "tools/shapes.h"
 
 namespace lapidary::cli {
 
@@ -130,8 +131,7 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
   sub->add_option("--input", o->inputs,
                   "NAME=FILE.npy, or NAME=NUMBER for every element; others are random (floats in "
                   "[-1, 1), integers 0 or 1)");
-  sub->add_option("--shape", o->shapes,
-                  "Sizes of a symbolic input, x=1x3x224x224, or of a symbol, N=8");
+  add_shapes(*sub, o->shapes, "Sizes");
   sub->add_option("--versus", o->versus,
                   "Other engines in turn with this one: onnxruntime, openvino, openvino-f32, "
                   "openvino-bf16, litert=FILE.tflite, lapidary=FILE.onnx; each also as ENGINE=FILE")

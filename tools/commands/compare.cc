@@ -37,7 +37,7 @@ void add_compare(CLI::App& app, Common& common, Action& action) {
   sub->callback([o, &common, &action] {
     action = [o, &common] {
       const Graph a = load_onnx(o->a), b = load_onnx(o->b);
-      const Dataset data = open_data(o->data, a, common.seed);
+      const Dataset data = open_data(o->data, b, common.seed);
       const auto layers = compare_layers(
           a, b, data, {.samples = o->samples, .threads = common.threads, .log = common.log()});
       common.warn_about(data);

@@ -77,7 +77,8 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
       guard_output(o->outputs, {o->data});
       const Graph against = o->against.empty() ? Graph() : load_beside(o->against, o->outputs);
       const Graph model = load_beside(o->model, o->outputs);
-      const Dataset data = open_data(o->data, model, common.seed);
+      // Both see the same samples: those of the model that gives the truth, in each one's type.
+      const Dataset data = open_data(o->data, o->against.empty() ? model : against, common.seed);
       guard_output(o->outputs, data.files());
       EvaluateOptions options;
       options.metrics = o->metrics;

@@ -5,6 +5,7 @@
 #include "src/pipeline/report/to_json.h"
 #include "tools/cli.h"
 #include "tools/peaks.h"
+#include "tools/shapes.h"
 
 namespace lapidary::cli {
 
@@ -141,7 +142,7 @@ void add_inspect(CLI::App& app, Common& common, Action& action) {
   sub->add_flag("--layers", o->layers,
                 "A line for each node, and for each step of the plan where it stands under the "
                 "roofline measured on --threads");
-  sub->add_option("--shape", o->shapes, "Sizes of a symbolic input: x=1x3x224x224");
+  add_shapes(*sub, o->shapes, "Sizes");
   sub->callback([o, &common, &action] {
     action = [o, &common] {
       const Graph model = load_onnx(o->model);

@@ -1,4 +1,5 @@
 #include "tools/cli.h"
+#include "tools/shapes.h"
 
 namespace lapidary::cli {
 
@@ -15,7 +16,7 @@ void add_run(CLI::App& app, Common& common, Action& action) {
   sub->add_option("--out", o->out, "Folder for the results, instead of the recipe's");
   sub->add_flag("--external-data", o->external_data,
                 "Weights go into FILE.onnx.data beside each result");
-  sub->add_option("--shape", o->shapes, "Time with that: NAME=1x3x224x224, where sizes are open");
+  add_shapes(*sub, o->shapes, "Sizes to time with,");
   sub->add_flag("--dry-run", o->dry_run, "Check everything and say what would happen");
   sub->callback([o, &common, &action] {
     action = [o, &common] {
