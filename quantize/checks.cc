@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "src/base/fail.h"
 #include "src/base/text.h"
@@ -85,21 +86,22 @@ void check_batchnorms(const Graph& graph) {
 
 namespace {
 
-/// Q -> DQ of one scale without its rounding: Clip(x, (qmin - z) * s, (qmax - z) * s).
-void clip_instead(Graph& graph, const QdqNode& q, const QdqNode& dq) {
-  const ValueId out =
-      graph.value(q.data).producer.valid() && q.constant_scalar() && storage_range(q.storage)
-          ? graph.add_value(graph.unique_name(graph.value(q.data).name + "_clipped"),
-                            graph.value(q.data).type)
-          : ValueId{};
-  if (!out.valid()) {
-    graph.replace_uses(dq.output, q.data);
-    return drop_node(graph, dq.node);
-  }
+/// Clips by the Q whose saturation they are: every DQ behind that Q reads the same one.
+using Clips = std::map<uint32_t, ValueId>;
+
+/// Clip(x, (qmin - z) * s, (qmax - z) * s); none where Q's parameters do not give one. Its output
+/// takes x's name where Q alone reads x: a name means what the later layers see.
+ValueId saturation_clip(Graph& graph, const QdqNode& q, NodeId before) {
+  if (!graph.value(q.data).producer.valid() || !q.constant_scalar() || !storage_range(q.storage))
+    return {};
   const IntRange range = *storage_range(q.storage);
   const float low = static_cast<float>(range.low - q.zero_value()) * q.scale_value();
   const float high = static_cast<float>(range.high - q.zero_value()) * q.scale_value();
-  Node clip{.op = "Clip", .name = graph.unique_name(graph.value(q.data).name + "_clip")};
+  const std::string name = graph.value(q.data).name;
+  if (only_user(graph, q.data) == q.node)
+    graph.rename_value(q.data, graph.unique_name(name + "_unclipped"));
+  const ValueId out = graph.add_value(graph.unique_name(name), graph.value(q.data).type);
+  Node clip{.op = "Clip", .name = graph.unique_name(name + "_clip")};
   clip.inputs = {q.data};
   clip.outputs = {out};
   if (graph.opset() < 11) {
@@ -108,12 +110,20 @@ void clip_instead(Graph& graph, const QdqNode& q, const QdqNode& dq) {
     clip.inputs.push_back(add_constant(graph, "clip_low", Tensor::scalar(low)));
     clip.inputs.push_back(add_constant(graph, "clip_high", Tensor::scalar(high)));
   }
-  graph.add_node(std::move(clip), dq.node);
-  graph.replace_uses(dq.output, out);
+  graph.add_node(std::move(clip), before);
+  return out;
+}
+
+/// Q -> DQ of one scale without its rounding.
+void clip_instead(Graph& graph, const QdqNode& q, const QdqNode& dq, Clips& clips) {
+  const auto [found, first] = clips.try_emplace(q.node.index);
+  if (first) found->second = saturation_clip(graph, q, dq.node);
+  graph.replace_uses(dq.output, found->second.valid() ? found->second : q.data);
   drop_node(graph, dq.node);
 }
 
 void remove_qdq(Graph& graph) {
+  Clips clips;
   for (const NodeId id : graph.nodes()) {
     if (!graph.alive(id) || !is_dequantize(graph, id)) continue;
     const auto dq = read_qdq(graph, id);
@@ -127,7 +137,7 @@ void remove_qdq(Graph& graph) {
                          add_constant(graph, graph.value(dq->output).name, std::move(made.at(0))));
       drop_node(graph, id);
     } else if (const NodeId maker = graph.value(dq->data).producer; is_quantize(graph, maker)) {
-      if (const auto q = read_qdq(graph, maker)) clip_instead(graph, *q, *dq);
+      if (const auto q = read_qdq(graph, maker)) clip_instead(graph, *q, *dq, clips);
     }
   }
   std::string where;
