@@ -140,16 +140,45 @@ void remove_qdq(Graph& graph) {
       if (const auto q = read_qdq(graph, maker)) clip_instead(graph, *q, *dq, clips);
     }
   }
+}
+
+/// What is left of integers in a graph that remove_qdq went over: an integer operator before a Q/DQ
+/// that stands at one; "" where there is nothing.
+std::string left_integer(const Graph& graph) {
+  std::string qdq;
+  for (const NodeId id : graph.nodes()) {
+    const Node& node = graph.node(id);
+    const OpDef* def = find_op(node.domain, node.op);
+    if (def == nullptr || def->role != QuantRole::kInteger) continue;
+    if (!is_quantize(graph, id) && !is_dequantize(graph, id)) return node_label(graph, id);
+    if (qdq.empty()) qdq = node_label(graph, id);
+  }
+  return qdq;
+}
+
+constexpr const char* kNoWayBack =
+    "files of integer operators (QOperator) cannot be made float again; start from the float model";
+
+/// Of a model that is quantized, without `requantize`: which is advised where it would do.
+[[noreturn]] void refuse_quantized(const Graph& graph) {
   std::string where;
-  if (is_quantized_model(graph, &where))
-    fail_unsupported("{} cannot be made float again; start from the float model", where);
+  is_quantized_model(graph, &where);
+  Graph lifted = graph;
+  remove_qdq(lifted);
+  if (const std::string left = left_integer(lifted); !left.empty())
+    fail_usage("the model is quantized already ({}); {}", left, kNoWayBack);
+  fail_usage("the model is quantized already ({}); `requantize` (--requantize) accepts it", where);
 }
 
 }  // namespace
 
 Graph quantization_source(const Graph& graph, const QuantizeOptions& options, QuantizeLog& log) {
   Graph out = graph;
-  if (options.requantize) remove_qdq(out);
+  if (options.requantize) {
+    remove_qdq(out);
+    if (const std::string left = left_integer(out); !left.empty())
+      fail_unsupported("{}: {}", left, kNoWayBack);
+  }
   infer_types(out);
   check_quantizable(out, options, log);
   return out;
@@ -158,10 +187,7 @@ Graph quantization_source(const Graph& graph, const QuantizeOptions& options, Qu
 void check_quantizable(Graph& graph, const QuantizeOptions& options, QuantizeLog& log) {
   if (options.nonfinite != "error" && options.nonfinite != "clamp")
     fail_usage("nonfinite: '{}'; there are error and clamp", printable(options.nonfinite));
-  std::string where;
-  if (is_quantized_model(graph, &where) && !options.requantize)
-    fail_usage("the model is quantized already ({}); `requantize` (--requantize) accepts it",
-               where);
+  if (!options.requantize && is_quantized_model(graph)) refuse_quantized(graph);
   check_batchnorms(graph);
   check_weights(graph, options, log);
 }

@@ -37,8 +37,8 @@ struct StepWork {
   double hold_bytes = 0;   ///< that they may take
 };
 
-/// What arithmetic a step leaves in the graph.
-enum class Form { kAsBefore, kInteger, kHalf };
+/// What arithmetic a step leaves in the graph: of integers, as Q/DQ nodes or as integer operators.
+enum class Form { kAsBefore, kQdq, kQOperator, kHalf };
 
 /// One entry of a recipe's `steps`, with its parameters.
 class Step {

@@ -836,6 +836,10 @@ class Recipes(Fixture):
             self.assertEqual(len(names), len(set(names)), key)
         self.assertEqual({t["calibrator"] for t in two["tensors"] if t["role"] == "activation"}, {"entropy"})
         self.assertEqual(len(two["quantized"]), len(set(two["quantized"])))
+        done = run("recipe", "validate", self.recipe(twice.replace("minmax}", "minmax, format: qoperator}")))
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("integer operators", done.stderr)
+        self.assertNotIn("requantize", done.stderr)
 
     def test_explain_and_set(self):
         done = run("recipe", "explain", self.recipe(self.whole()), "--set", "steps.quantize.target=tensorrt")

@@ -102,11 +102,15 @@ class QuantizeStep : public Step {
 
   bool needs_calib() const override { return params_.stats.empty(); }
 
-  Form makes() const override { return Form::kInteger; }
+  Form makes() const override {
+    return params_.format == "qoperator" ? Form::kQOperator : Form::kQdq;
+  }
 
   std::string refuses(Form form) const override {
     if (form == Form::kHalf) return "its weights are float16; only float32 models are quantized";
-    if (form != Form::kInteger || params_.requantize) return {};
+    if (form == Form::kQOperator)
+      return "it is quantized already; integer operators (QOperator) cannot be made float again";
+    if (form != Form::kQdq || params_.requantize) return {};
     return "it is quantized already; `requantize: true` accepts that";
   }
 
