@@ -171,8 +171,8 @@ void check_metric_limits(const Recipe::Impl& impl, const Setting& limits) {
                limit.key, fmt::join(measured, ", "));
     const MetricDef* def = find_metric(limit.metric);
     if (def == nullptr)
-      fail_key(at, "no metric is called '{}'{}", printable(limit.metric),
-               did_you_mean(limit.metric, names));
+      fail_key(at, "no metric is called '{}'; there are {}{}", printable(limit.metric),
+               fmt::join(names, ", "), did_you_mean(limit.metric, names));
     if (limit.drop && def->needs_reference)
       fail_key(at, "'{}' holds the result against the first stage, which has none to fall from",
                limit.metric);

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "lapidary/evaluate.h"
 #include "src/base/file.h"
 #include "src/pipeline/recipe_impl.h"
 
@@ -120,6 +121,12 @@ TEST(MetricLimits, WhatNeedsAReferenceCannotFallFromTheFirstStage) {
       refusal("steps: [{optimize: {}}]\nlimits: {max_drop_points: {agreement_with_fp32: 1}}\n"),
       HasSubstr("r.yaml:5:28"));
   EXPECT_THAT(refusal("limits: {min_sqnr_db: 20}\n"), HasSubstr("without steps"));
+}
+
+TEST(MetricLimits, AnUnknownMetricNamesThoseThereAre) {
+  const std::string text =
+      refusal("steps: [{optimize: {}}]\nlimits: {max_drop_points: {map50: 1}}\n");
+  for (const MetricInfo& metric : list_metrics()) EXPECT_THAT(text, HasSubstr(metric.name));
 }
 
 }  // namespace
