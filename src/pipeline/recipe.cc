@@ -149,6 +149,23 @@ const Setting& setting_at(const Setting& root, const std::string& path) {
   return dot == std::string::npos ? *found : setting_at(*found, path.substr(dot + 1));
 }
 
+/// Shares of samples have ends: a limit beyond them is a slip that no result meets, or all do.
+void check_reach(const MetricLimit& limit, const MetricDef& metric, const Setting& at) {
+  const double most = limit.drop ? metric.points : 1;
+  if (!metric.is_share() || (limit.asked >= 0 && limit.asked <= most)) return;
+  fail_setting(at, "'{}' is {}; it must lie in 0..{} ({})", limit.key, at.text, most,
+               limit.drop ? "points of 100" : "a share of samples");
+}
+
+/// One metric is not held to two bounds: `min_agreement` is another word for one of `bounds`.
+void check_once(const std::vector<MetricLimit>& limits, const Setting& settings) {
+  for (size_t i = 0; i < limits.size(); ++i)
+    for (size_t j = 0; j < i; ++j)
+      if (limits[i].metric == limits[j].metric && limits[i].drop == limits[j].drop)
+        fail_key(setting_at(settings, limits[i].key), "'{}' and '{}' are the same limit; give one",
+                 limits[i].key, limits[j].key);
+}
+
 /// What a limit speaks of must be measured, or the whole run goes by before it is missed.
 void check_metric_limits(const Recipe::Impl& impl, const Setting& limits) {
   const std::vector<std::string>& measured = impl.params.evaluate.metrics;  // empty: all there are
@@ -162,7 +179,8 @@ void check_metric_limits(const Recipe::Impl& impl, const Setting& limits) {
     names.emplace_back(def->name);
     any_drops |= is_measured(*def) && !def->needs_reference;
   }
-  for (const MetricLimit& limit : metric_limits(impl.params.limits)) {
+  const std::vector<MetricLimit> wanted = metric_limits(impl.params.limits);
+  for (const MetricLimit& limit : wanted) {
     const Setting& at = setting_at(limits, limit.key);
     if (limit.metric.empty() && any_drops) continue;
     if (limit.metric.empty())
@@ -173,6 +191,7 @@ void check_metric_limits(const Recipe::Impl& impl, const Setting& limits) {
     if (def == nullptr)
       fail_key(at, "no metric is called '{}'; there are {}{}", printable(limit.metric),
                fmt::join(names, ", "), did_you_mean(limit.metric, names));
+    check_reach(limit, *def, at);
     if (limit.drop && def->needs_reference)
       fail_key(at, "'{}' holds the result against the first stage, which has none to fall from",
                limit.metric);
@@ -183,6 +202,7 @@ void check_metric_limits(const Recipe::Impl& impl, const Setting& limits) {
       fail_key(at, "'{}' holds the result against the first stage; without steps there is none",
                limit.key);
   }
+  check_once(wanted, limits);
 }
 
 void check(const Recipe::Impl& impl, const Setting& root) {

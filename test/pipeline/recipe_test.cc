@@ -123,6 +123,30 @@ TEST(MetricLimits, WhatNeedsAReferenceCannotFallFromTheFirstStage) {
   EXPECT_THAT(refusal("limits: {min_sqnr_db: 20}\n"), HasSubstr("without steps"));
 }
 
+TEST(MetricLimits, OfSharesLieWithinThem) {
+  const std::string steps = "steps: [{optimize: {}}]\nlimits:\n  ";
+  for (const auto& [limit, place] : {std::pair{"bounds: {top1: 90}", "r.yaml:6:18"},
+                                     {"bounds: {agreement_with_fp32: -0.1}", "r.yaml:6:33"},
+                                     {"max_drop_points: {top5: -1}", "r.yaml:6:27"},
+                                     {"max_drop_points: {top1: 100.5}", "r.yaml:6:27"}})
+    EXPECT_THAT(refusal(steps + limit + "\n"),
+                testing::AllOf(HasSubstr(place), HasSubstr("must lie in 0..")))
+        << limit;
+  for (const char* limit : {"bounds: {top1: 1, top5: 0}", "max_drop_points: {top1: 0, top5: 100}",
+                            "bounds: {sqnr_db: 90}", "bounds: {sqnr_db: -3}"})
+    EXPECT_EQ(refusal(steps + limit + "\n"), "") << limit;
+}
+
+TEST(MetricLimits, OfOneMetricStandOnce) {
+  const std::string limits = "steps: [{optimize: {}}]\nlimits: ";
+  for (const char* both : {"{min_agreement: 0.5, bounds: {agreement_with_fp32: 0.6}}",
+                           "{bounds: {sqnr_db: 20}, min_sqnr_db: 20}"})
+    EXPECT_THAT(refusal(limits + both + "\n"),
+                testing::AllOf(HasSubstr("r.yaml:5:"), HasSubstr("the same limit")))
+        << both;
+  EXPECT_EQ(refusal(limits + "{bounds: {top1: 0.9}, max_drop_points: {top1: 1}}\n"), "");
+}
+
 TEST(MetricLimits, AnUnknownMetricNamesThoseThereAre) {
   const std::string text =
       refusal("steps: [{optimize: {}}]\nlimits: {max_drop_points: {map50: 1}}\n");
