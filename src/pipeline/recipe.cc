@@ -49,8 +49,29 @@ DataRecord parse_data_record(const Setting& setting, const std::string& base_dir
   return record;
 }
 
-/// Sets `value` at a dotted path below `root`; list entries by number, single-key maps by their
-/// key.
+/// The length of the key that a dotted path starts with, where it is `key`; else 0.
+size_t leads(const std::string& path, const std::string& key) {
+  const bool does = !key.empty() && (path == key || path.starts_with(key + "."));
+  return does ? key.size() : 0;
+}
+
+/// The parameters of the first step whose name or, where none has it, whose kind the path starts
+/// with, and the length of that; null where there is none.
+std::pair<Setting*, size_t> find_params(std::vector<Setting>& steps, const std::string& path) {
+  for (Setting& step : steps) {
+    const Setting* name = step.find("name");
+    const size_t length = name != nullptr ? leads(path, name->text) : 0;
+    for (auto& [key, params] : step.entries)
+      if (length > 0 && key != "name") return {&params, length};
+  }
+  for (Setting& step : steps)
+    for (auto& [key, params] : step.entries)
+      if (const size_t length = leads(path, key); length > 0 && key != "name")
+        return {&params, length};
+  return {nullptr, 0};
+}
+
+/// Sets `value` at a dotted path below `root`; list entries by number, steps by name or kind.
 void override_setting(Setting& root, const std::string& assignment) {
   const size_t equals = assignment.find('=');
   if (equals == std::string::npos || equals == 0)
@@ -60,7 +81,7 @@ void override_setting(Setting& root, const std::string& assignment) {
   Setting* at = &root;
   std::string path = assignment.substr(0, equals);
   while (true) {
-    const size_t dot = path.find('.');
+    size_t dot = path.find('.');
     const std::string key = path.substr(0, dot);
     if (at->kind == Setting::Kind::kList) {
       size_t index = 0;
@@ -69,11 +90,12 @@ void override_setting(Setting& root, const std::string& assignment) {
         if (index >= at->items.size())
           fail_usage("--set '{}': there are {} entries", assignment, at->items.size());
         at = &at->items[index];
-      } else {  // steps.quantize: the step of that kind
-        const auto found = std::find_if(at->items.begin(), at->items.end(),
-                                        [&](const Setting& s) { return s.find(key) != nullptr; });
-        if (found == at->items.end()) fail_usage("--set '{}': no entry is a '{}'", assignment, key);
-        at = const_cast<Setting*>(found->find(key));
+      } else {
+        const auto [params, length] = find_params(at->items, path);
+        if (params == nullptr)
+          fail_usage("--set '{}': no entry is a '{}' or has that name", assignment, key);
+        at = params;
+        dot = length < path.size() ? length : std::string::npos;
       }
     } else {
       if (at->kind == Setting::Kind::kScalar)
@@ -108,6 +130,10 @@ RecipeStep parse_step(const Setting& setting) {
     params = &value;
   }
   if (params == nullptr) fail_setting(setting, "a step without a kind");
+  if (const Setting* name = params->find("name");
+      name != nullptr && out.def->fields().find("name") == nullptr)
+    fail_key(*name, "unknown key 'name' in '{0}': it stands beside it, `- {{name: {1}, {0}: ...}}`",
+             out.def->name, name->text.empty() ? "NAME" : printable(name->text));
   out.step = out.def->make(*params);
   if (out.name.empty()) out.name = out.def->name;
   return out;

@@ -70,6 +70,11 @@ struct StepDef {
   std::unique_ptr<Step> (*make)(const Setting& params);
 };
 
+/// Of the key `name` that may stand beside a step's kind.
+inline constexpr std::string_view kStepNameHelp =
+    "What the step is called in the report, its model's file, NUMBER-NAME.onnx, and `--set "
+    "steps.NAME.KEY=VALUE`; its kind where it is absent";
+
 std::span<const StepDef* const> all_steps();
 /// Throws Error{kUsage} with the closest names, at the setting's place.
 const StepDef& find_step(std::string_view name, const Setting& at);

@@ -153,5 +153,38 @@ TEST(MetricLimits, AnUnknownMetricNamesThoseThereAre) {
   for (const MetricInfo& metric : list_metrics()) EXPECT_THAT(text, HasSubstr(metric.name));
 }
 
+constexpr const char* kNamed = R"(lapidary: 1
+model: net.onnx
+data: {calib: {kind: npy, path: x.npy}}
+steps:
+  - quantize: {calibrator: minmax}
+  - name: q.2
+    quantize: {calibrator: minmax, requantize: true}
+)";
+
+/// The calibrators of the steps with an override.
+std::vector<std::string> calibrators(const std::string& set) {
+  const Recipe recipe = Recipe::parse(kNamed, "r.yaml", {set});
+  std::vector<std::string> out;
+  for (const RecipeStep& step : recipe.impl().steps)
+    out.push_back(step.step->params().find("calibrator")->text);
+  return out;
+}
+
+TEST(StepNames, OverridesFindThem) {
+  using testing::ElementsAre;
+  EXPECT_THAT(calibrators("steps.q.2.calibrator=mse"), ElementsAre("minmax", "mse"));
+  EXPECT_THAT(calibrators("steps.quantize.calibrator=mse"), ElementsAre("mse", "minmax"));
+  EXPECT_THAT(calibrators("steps.0.quantize.calibrator=mse"), ElementsAre("mse", "minmax"));
+  EXPECT_THROW(calibrators("steps.q3.calibrator=mse"), Error);
+}
+
+TEST(StepNames, StandBesideTheKind) {
+  const std::string text = refusal("steps:\n  - quantize: {calibrator: mse, name: q2}\n");
+  EXPECT_THAT(text, testing::AllOf(HasSubstr("r.yaml:5:33"), HasSubstr("unknown key 'name'"),
+                                   HasSubstr("- {name: q2, quantize: ...}")));
+  EXPECT_THAT(recipe_markdown(), HasSubstr("| `name` | string | the kind |"));
+}
+
 }  // namespace
 }  // namespace lapidary
