@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "src/base/fail.h"
 #include "src/base/text.h"
@@ -85,21 +86,22 @@ void check_batchnorms(const Graph& graph) {
 
 namespace {
 
-/// Q -> DQ of one scale without its rounding: Clip(x, (qmin - z) * s, (qmax - z) * s).
-void clip_instead(Graph& graph, const QdqNode& q, const QdqNode& dq) {
-  const ValueId out =
-      graph.value(q.data).producer.valid() && q.constant_scalar() && storage_range(q.storage)
-          ? graph.add_value(graph.unique_name(graph.value(q.data).name + "_clipped"),
-                            graph.value(q.data).type)
-          : ValueId{};
-  if (!out.valid()) {
-    graph.replace_uses(dq.output, q.data);
-    return drop_node(graph, dq.node);
-  }
+/// Clips by the Q whose saturation they are: every DQ behind that Q reads the same one.
+using Clips = std::map<uint32_t, ValueId>;
+
+/// Clip(x, (qmin - z) * s, (qmax - z) * s); none where Q's parameters do not give one. Its output
+/// takes x's name where Q alone reads x: a name means what the later layers see.
+ValueId saturation_clip(Graph& graph, const QdqNode& q, NodeId before) {
+  if (!graph.value(q.data).producer.valid() || !q.constant_scalar() || !storage_range(q.storage))
+    return {};
   const IntRange range = *storage_range(q.storage);
   const float low = static_cast<float>(range.low - q.zero_value()) * q.scale_value();
   const float high = static_cast<float>(range.high - q.zero_value()) * q.scale_value();
-  Node clip{.op = "Clip", .name = graph.unique_name(graph.value(q.data).name + "_clip")};
+  const std::string name = graph.value(q.data).name;
+  if (only_user(graph, q.data) == q.node)
+    graph.rename_value(q.data, graph.unique_name(name + "_unclipped"));
+  const ValueId out = graph.add_value(graph.unique_name(name), graph.value(q.data).type);
+  Node clip{.op = "Clip", .name = graph.unique_name(name + "_clip")};
   clip.inputs = {q.data};
   clip.outputs = {out};
   if (graph.opset() < 11) {
@@ -108,12 +110,20 @@ void clip_instead(Graph& graph, const QdqNode& q, const QdqNode& dq) {
     clip.inputs.push_back(add_constant(graph, "clip_low", Tensor::scalar(low)));
     clip.inputs.push_back(add_constant(graph, "clip_high", Tensor::scalar(high)));
   }
-  graph.add_node(std::move(clip), dq.node);
-  graph.replace_uses(dq.output, out);
+  graph.add_node(std::move(clip), before);
+  return out;
+}
+
+/// Q -> DQ of one scale without its rounding.
+void clip_instead(Graph& graph, const QdqNode& q, const QdqNode& dq, Clips& clips) {
+  const auto [found, first] = clips.try_emplace(q.node.index);
+  if (first) found->second = saturation_clip(graph, q, dq.node);
+  graph.replace_uses(dq.output, found->second.valid() ? found->second : q.data);
   drop_node(graph, dq.node);
 }
 
 void remove_qdq(Graph& graph) {
+  Clips clips;
   for (const NodeId id : graph.nodes()) {
     if (!graph.alive(id) || !is_dequantize(graph, id)) continue;
     const auto dq = read_qdq(graph, id);
@@ -127,19 +137,48 @@ void remove_qdq(Graph& graph) {
                          add_constant(graph, graph.value(dq->output).name, std::move(made.at(0))));
       drop_node(graph, id);
     } else if (const NodeId maker = graph.value(dq->data).producer; is_quantize(graph, maker)) {
-      if (const auto q = read_qdq(graph, maker)) clip_instead(graph, *q, *dq);
+      if (const auto q = read_qdq(graph, maker)) clip_instead(graph, *q, *dq, clips);
     }
   }
+}
+
+/// What is left of integers in a graph that remove_qdq went over: an integer operator before a Q/DQ
+/// that stands at one; "" where there is nothing.
+std::string left_integer(const Graph& graph) {
+  std::string qdq;
+  for (const NodeId id : graph.nodes()) {
+    const Node& node = graph.node(id);
+    const OpDef* def = find_op(node.domain, node.op);
+    if (def == nullptr || def->role != QuantRole::kInteger) continue;
+    if (!is_quantize(graph, id) && !is_dequantize(graph, id)) return node_label(graph, id);
+    if (qdq.empty()) qdq = node_label(graph, id);
+  }
+  return qdq;
+}
+
+constexpr const char* kNoWayBack =
+    "files of integer operators (QOperator) cannot be made float again; start from the float model";
+
+/// Of a model that is quantized, without `requantize`: which is advised where it would do.
+[[noreturn]] void refuse_quantized(const Graph& graph) {
   std::string where;
-  if (is_quantized_model(graph, &where))
-    fail_unsupported("{} cannot be made float again; start from the float model", where);
+  is_quantized_model(graph, &where);
+  Graph lifted = graph;
+  remove_qdq(lifted);
+  if (const std::string left = left_integer(lifted); !left.empty())
+    fail_usage("the model is quantized already ({}); {}", left, kNoWayBack);
+  fail_usage("the model is quantized already ({}); `requantize` (--requantize) accepts it", where);
 }
 
 }  // namespace
 
 Graph quantization_source(const Graph& graph, const QuantizeOptions& options, QuantizeLog& log) {
   Graph out = graph;
-  if (options.requantize) remove_qdq(out);
+  if (options.requantize) {
+    remove_qdq(out);
+    if (const std::string left = left_integer(out); !left.empty())
+      fail_unsupported("{}: {}", left, kNoWayBack);
+  }
   infer_types(out);
   check_quantizable(out, options, log);
   return out;
@@ -148,10 +187,7 @@ Graph quantization_source(const Graph& graph, const QuantizeOptions& options, Qu
 void check_quantizable(Graph& graph, const QuantizeOptions& options, QuantizeLog& log) {
   if (options.nonfinite != "error" && options.nonfinite != "clamp")
     fail_usage("nonfinite: '{}'; there are error and clamp", printable(options.nonfinite));
-  std::string where;
-  if (is_quantized_model(graph, &where) && !options.requantize)
-    fail_usage("the model is quantized already ({}); `requantize` (--requantize) accepts it",
-               where);
+  if (!options.requantize && is_quantized_model(graph)) refuse_quantized(graph);
   check_batchnorms(graph);
   check_weights(graph, options, log);
 }

@@ -13,8 +13,9 @@ void check_quantizable(Graph& graph, const QuantizeOptions& options, QuantizeLog
 
 /// The float graph that calibration and quantization start from: with options.requantize, Q/DQ of
 /// an earlier quantization are taken out (constants are dequantized; Q -> DQ becomes the Clip to
-/// the range that its integers cover, in which an absorbed Relu lives on); weights are checked and
-/// clamped as in check_quantizable. Throws Error{kUnsupported} for integer operators.
+/// the range that its integers cover, in which an absorbed Relu lives on, under the name of the
+/// tensor that was quantized); weights are checked and clamped as in check_quantizable. Throws
+/// Error{kUnsupported} for integer operators.
 Graph quantization_source(const Graph& graph, const QuantizeOptions& options, QuantizeLog& log);
 
 /// Throws Error{kInvalid} that names the channel of a BatchNormalization whose variance is NaN,

@@ -148,7 +148,8 @@ int run_and_print(const Recipe& recipe, RunOptions options, const Common& common
     std::erase_if(report.warnings, [&](const std::string& warning) {
       return std::find(warned.begin(), warned.end(), warning) != warned.end();
     });
-  print(common.json ? report_json(report) : report_console(report, common.use_color()));
+  print(common.json ? report_json(report)
+                    : report_console(report, common.use_color(), isatty(STDOUT_FILENO) != 0));
   for (const LimitRecord& limit : report.limits)
     if (!limit.met) return static_cast<int>(ErrorCode::kLimitMissed);
   return 0;

@@ -19,7 +19,7 @@ namespace lapidary {
 class LAPIDARY_API Recipe {
  public:
   /// Throws Error{kUsage} with file, line and column. `overrides` are
-  /// "steps.0.quantize.target=tensorrt".
+  /// "steps.0.quantize.target=tensorrt", or without number by the step's name or kind.
   static Recipe load(const std::filesystem::path& path,
                      const std::vector<std::string>& overrides = {});
   /// From YAML (or JSON) text; relative paths are from the working directory.

@@ -123,8 +123,9 @@ LAPIDARY_API std::string report_json(const Report& report);
 LAPIDARY_API std::string report_markdown(const Report& report);
 /// One file that needs nothing else: inline SVG, no script from elsewhere, every string escaped.
 LAPIDARY_API std::string report_html(const Report& report);
-/// For a terminal; ANSI colours where asked.
-LAPIDARY_API std::string report_console(const Report& report, bool color);
+/// Tables in columns; ANSI colours where asked; on a `terminal` cells end after 60 bytes with an
+/// ellipsis, elsewhere they are whole.
+LAPIDARY_API std::string report_console(const Report& report, bool color, bool terminal = false);
 
 /// Name and value pairs: CPU, ISA, threads, memory, versions.
 LAPIDARY_API std::vector<std::pair<std::string, std::string>> describe_environment();

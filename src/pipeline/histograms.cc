@@ -36,6 +36,7 @@ void collect_histograms(const Statistics& statistics, const QuantizeLog& log, Re
   std::stable_sort(
       activations.begin(), activations.end(),
       [](const TensorQuant* a, const TensorQuant* b) { return cut_share(*a) > cut_share(*b); });
+  report.histograms.clear();
   for (const TensorQuant* t : activations) {
     if (report.histograms.size() >= kMostHistograms) break;
     const Histogram& h = statistics.impl().tensor(t->tensor).histogram;

@@ -55,6 +55,7 @@ struct MetricDef {
   /// Points per unit of value(), for limits and in print: 100 for shares of samples, 1 for figures
   /// with their own unit.
   double points = 1;
+  bool is_share() const { return points == 100; }
   std::unique_ptr<Metric> (*make)() = nullptr;
 };
 

@@ -49,8 +49,29 @@ DataRecord parse_data_record(const Setting& setting, const std::string& base_dir
   return record;
 }
 
-/// Sets `value` at a dotted path below `root`; list entries by number, single-key maps by their
-/// key.
+/// The length of the key that a dotted path starts with, where it is `key`; else 0.
+size_t leads(const std::string& path, const std::string& key) {
+  const bool does = !key.empty() && (path == key || path.starts_with(key + "."));
+  return does ? key.size() : 0;
+}
+
+/// The parameters of the first step whose name or, where none has it, whose kind the path starts
+/// with, and the length of that; null where there is none.
+std::pair<Setting*, size_t> find_params(std::vector<Setting>& steps, const std::string& path) {
+  for (Setting& step : steps) {
+    const Setting* name = step.find("name");
+    const size_t length = name != nullptr ? leads(path, name->text) : 0;
+    for (auto& [key, params] : step.entries)
+      if (length > 0 && key != "name") return {&params, length};
+  }
+  for (Setting& step : steps)
+    for (auto& [key, params] : step.entries)
+      if (const size_t length = leads(path, key); length > 0 && key != "name")
+        return {&params, length};
+  return {nullptr, 0};
+}
+
+/// Sets `value` at a dotted path below `root`; list entries by number, steps by name or kind.
 void override_setting(Setting& root, const std::string& assignment) {
   const size_t equals = assignment.find('=');
   if (equals == std::string::npos || equals == 0)
@@ -60,7 +81,7 @@ void override_setting(Setting& root, const std::string& assignment) {
   Setting* at = &root;
   std::string path = assignment.substr(0, equals);
   while (true) {
-    const size_t dot = path.find('.');
+    size_t dot = path.find('.');
     const std::string key = path.substr(0, dot);
     if (at->kind == Setting::Kind::kList) {
       size_t index = 0;
@@ -69,11 +90,12 @@ void override_setting(Setting& root, const std::string& assignment) {
         if (index >= at->items.size())
           fail_usage("--set '{}': there are {} entries", assignment, at->items.size());
         at = &at->items[index];
-      } else {  // steps.quantize: the step of that kind
-        const auto found = std::find_if(at->items.begin(), at->items.end(),
-                                        [&](const Setting& s) { return s.find(key) != nullptr; });
-        if (found == at->items.end()) fail_usage("--set '{}': no entry is a '{}'", assignment, key);
-        at = const_cast<Setting*>(found->find(key));
+      } else {
+        const auto [params, length] = find_params(at->items, path);
+        if (params == nullptr)
+          fail_usage("--set '{}': no entry is a '{}' or has that name", assignment, key);
+        at = params;
+        dot = length < path.size() ? length : std::string::npos;
       }
     } else {
       if (at->kind == Setting::Kind::kScalar)
@@ -108,6 +130,10 @@ RecipeStep parse_step(const Setting& setting) {
     params = &value;
   }
   if (params == nullptr) fail_setting(setting, "a step without a kind");
+  if (const Setting* name = params->find("name");
+      name != nullptr && out.def->fields().find("name") == nullptr)
+    fail_key(*name, "unknown key 'name' in '{0}': it stands beside it, `- {{name: {1}, {0}: ...}}`",
+             out.def->name, name->text.empty() ? "NAME" : printable(name->text));
   out.step = out.def->make(*params);
   if (out.name.empty()) out.name = out.def->name;
   return out;
@@ -149,6 +175,23 @@ const Setting& setting_at(const Setting& root, const std::string& path) {
   return dot == std::string::npos ? *found : setting_at(*found, path.substr(dot + 1));
 }
 
+/// Shares of samples have ends: a limit beyond them is a slip that no result meets, or all do.
+void check_reach(const MetricLimit& limit, const MetricDef& metric, const Setting& at) {
+  const double most = limit.drop ? metric.points : 1;
+  if (!metric.is_share() || (limit.asked >= 0 && limit.asked <= most)) return;
+  fail_setting(at, "'{}' is {}; it must lie in 0..{} ({})", limit.key, at.text, most,
+               limit.drop ? "points of 100" : "a share of samples");
+}
+
+/// One metric is not held to two bounds: `min_agreement` is another word for one of `bounds`.
+void check_once(const std::vector<MetricLimit>& limits, const Setting& settings) {
+  for (size_t i = 0; i < limits.size(); ++i)
+    for (size_t j = 0; j < i; ++j)
+      if (limits[i].metric == limits[j].metric && limits[i].drop == limits[j].drop)
+        fail_key(setting_at(settings, limits[i].key), "'{}' and '{}' are the same limit; give one",
+                 limits[i].key, limits[j].key);
+}
+
 /// What a limit speaks of must be measured, or the whole run goes by before it is missed.
 void check_metric_limits(const Recipe::Impl& impl, const Setting& limits) {
   const std::vector<std::string>& measured = impl.params.evaluate.metrics;  // empty: all there are
@@ -162,7 +205,8 @@ void check_metric_limits(const Recipe::Impl& impl, const Setting& limits) {
     names.emplace_back(def->name);
     any_drops |= is_measured(*def) && !def->needs_reference;
   }
-  for (const MetricLimit& limit : metric_limits(impl.params.limits)) {
+  const std::vector<MetricLimit> wanted = metric_limits(impl.params.limits);
+  for (const MetricLimit& limit : wanted) {
     const Setting& at = setting_at(limits, limit.key);
     if (limit.metric.empty() && any_drops) continue;
     if (limit.metric.empty())
@@ -171,8 +215,9 @@ void check_metric_limits(const Recipe::Impl& impl, const Setting& limits) {
                limit.key, fmt::join(measured, ", "));
     const MetricDef* def = find_metric(limit.metric);
     if (def == nullptr)
-      fail_key(at, "no metric is called '{}'{}", printable(limit.metric),
-               did_you_mean(limit.metric, names));
+      fail_key(at, "no metric is called '{}'; there are {}{}", printable(limit.metric),
+               fmt::join(names, ", "), did_you_mean(limit.metric, names));
+    check_reach(limit, *def, at);
     if (limit.drop && def->needs_reference)
       fail_key(at, "'{}' holds the result against the first stage, which has none to fall from",
                limit.metric);
@@ -183,6 +228,7 @@ void check_metric_limits(const Recipe::Impl& impl, const Setting& limits) {
       fail_key(at, "'{}' holds the result against the first stage; without steps there is none",
                limit.key);
   }
+  check_once(wanted, limits);
 }
 
 void check(const Recipe::Impl& impl, const Setting& root) {

@@ -76,13 +76,14 @@ class Schema {
 
   ordered_json steps() {
     ordered_json kinds = ordered_json::array();
+    const ordered_json step_name = {{"type", "string"}, {"description", kStepNameHelp}};
     for (const StepDef* def : all_steps()) {
       const std::string name(def->name);
       ordered_json params = record(def->fields());
       params["type"] = {"object", "null"};
       params["description"] = std::string(def->help);
       kinds.push_back({{"type", "object"},
-                       {"properties", {{name, params}, {"name", {{"type", "string"}}}}},
+                       {"properties", {{name, params}, {"name", step_name}}},
                        {"required", {name}},
                        {"additionalProperties", false}});
     }

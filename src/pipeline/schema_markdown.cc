@@ -63,6 +63,7 @@ class Sections {
           f.record(), value != nullptr ? *value : Setting{});
     }
   }
+  void add_text(const std::string& text) { out_ += text; }
   std::string text() && { return std::move(out_); }
 
  private:
@@ -83,6 +84,16 @@ std::string recipe_markdown() {
                "Each of `data: {calib: ..., train: ..., eval: ...}`: such a map, or the name of a "
                "YAML file that holds one. [data.md](data.md) says what they mean.",
                dataset_fields(), unbind(dataset_fields(), &data));
+  std::vector<std::string_view> kinds;
+  for (const StepDef* def : all_steps()) kinds.push_back(def->name);
+  sections.add_text(fmt::format(
+      "\n## Steps\n\nEach entry of `steps` is a map with one key, the step's kind (`{}`), which "
+      "holds its\nparameters. Beside the kind, not among the parameters, may stand:\n\n"
+      "| key | type | default | |\n| --- | --- | --- | --- |\n| `name` | string | the kind | {} "
+      "|\n\n"
+      "```yaml\nsteps:\n  - quantize: {{calibrator: minmax}}\n  - name: again\n"
+      "    quantize: {{calibrator: entropy, requantize: true}}\n```\n",
+      fmt::join(kinds, "`, `"), cell(std::string(kStepNameHelp))));
   for (const StepDef* def : all_steps())
     sections.add(fmt::format("Step `{}`", def->name),
                  fmt::format("`steps: [{{{}: {{...}}}}]`. {}.", def->name, def->help),

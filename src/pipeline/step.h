@@ -37,8 +37,8 @@ struct StepWork {
   double hold_bytes = 0;   ///< that they may take
 };
 
-/// What arithmetic a step leaves in the graph.
-enum class Form { kAsBefore, kInteger, kHalf };
+/// What arithmetic a step leaves in the graph: of integers, as Q/DQ nodes or as integer operators.
+enum class Form { kAsBefore, kQdq, kQOperator, kHalf };
 
 /// One entry of a recipe's `steps`, with its parameters.
 class Step {
@@ -69,6 +69,11 @@ struct StepDef {
   const FieldTable& (*fields)();
   std::unique_ptr<Step> (*make)(const Setting& params);
 };
+
+/// Of the key `name` that may stand beside a step's kind.
+inline constexpr std::string_view kStepNameHelp =
+    "What the step is called in the report, its model's file, NUMBER-NAME.onnx, and `--set "
+    "steps.NAME.KEY=VALUE`; its kind where it is absent";
 
 std::span<const StepDef* const> all_steps();
 /// Throws Error{kUsage} with the closest names, at the setting's place.

@@ -846,6 +846,31 @@ class Recipes(Fixture):
         self.assertEqual(json.loads((made / "report.json").read_text())["provenance"]["statistics"], kept)
         self.assertEqual((made / "model.onnx").read_bytes().count(b"lapidary.sha256.statistics"), 1)
 
+    def test_report_of_a_second_quantization_speaks_of_it_alone(self):
+        once = self.whole().replace("recipe_out", "q_once").replace("steps:\n", "steps:\n  - optimize: {}\n")
+        twice = once.replace("q_once", "q_twice").replace(
+            "evaluate:", "  - name: q2\n    quantize: {calibrator: entropy, requantize: true}\nevaluate:")
+        reports = []
+        for text in (once, twice):
+            done = run("run", self.recipe(text), "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            reports.append(json.loads(done.stdout))
+        one, two = reports
+
+        def compared(report):
+            return {layer["node"] for layer in report["layers"] if layer["sqnr_db"] is not None}
+        self.assertGreater(len(compared(one)), 5)
+        self.assertLessEqual(compared(one), compared(two))  # the names are those of the float model
+        for key, name in (("histograms", "tensor"), ("tensors", "tensor"), ("kept_float", "node")):
+            names = [entry[name] for entry in two[key]]
+            self.assertEqual(len(names), len(set(names)), key)
+        self.assertEqual({t["calibrator"] for t in two["tensors"] if t["role"] == "activation"}, {"entropy"})
+        self.assertEqual(len(two["quantized"]), len(set(two["quantized"])))
+        done = run("recipe", "validate", self.recipe(twice.replace("minmax}", "minmax, format: qoperator}")))
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("integer operators", done.stderr)
+        self.assertNotIn("requantize", done.stderr)
+
     def test_explain_and_set(self):
         done = run("recipe", "explain", self.recipe(self.whole()), "--set", "steps.quantize.target=tensorrt")
         self.assertIn("tensorrt", done.stdout)

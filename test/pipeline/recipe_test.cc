@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "lapidary/evaluate.h"
 #include "src/base/file.h"
 #include "src/pipeline/recipe_impl.h"
 
@@ -120,6 +121,69 @@ TEST(MetricLimits, WhatNeedsAReferenceCannotFallFromTheFirstStage) {
       refusal("steps: [{optimize: {}}]\nlimits: {max_drop_points: {agreement_with_fp32: 1}}\n"),
       HasSubstr("r.yaml:5:28"));
   EXPECT_THAT(refusal("limits: {min_sqnr_db: 20}\n"), HasSubstr("without steps"));
+}
+
+TEST(MetricLimits, OfSharesLieWithinThem) {
+  const std::string steps = "steps: [{optimize: {}}]\nlimits:\n  ";
+  for (const auto& [limit, place] : {std::pair{"bounds: {top1: 90}", "r.yaml:6:18"},
+                                     {"bounds: {agreement_with_fp32: -0.1}", "r.yaml:6:33"},
+                                     {"max_drop_points: {top5: -1}", "r.yaml:6:27"},
+                                     {"max_drop_points: {top1: 100.5}", "r.yaml:6:27"}})
+    EXPECT_THAT(refusal(steps + limit + "\n"),
+                testing::AllOf(HasSubstr(place), HasSubstr("must lie in 0..")))
+        << limit;
+  for (const char* limit : {"bounds: {top1: 1, top5: 0}", "max_drop_points: {top1: 0, top5: 100}",
+                            "bounds: {sqnr_db: 90}", "bounds: {sqnr_db: -3}"})
+    EXPECT_EQ(refusal(steps + limit + "\n"), "") << limit;
+}
+
+TEST(MetricLimits, OfOneMetricStandOnce) {
+  const std::string limits = "steps: [{optimize: {}}]\nlimits: ";
+  for (const char* both : {"{min_agreement: 0.5, bounds: {agreement_with_fp32: 0.6}}",
+                           "{bounds: {sqnr_db: 20}, min_sqnr_db: 20}"})
+    EXPECT_THAT(refusal(limits + both + "\n"),
+                testing::AllOf(HasSubstr("r.yaml:5:"), HasSubstr("the same limit")))
+        << both;
+  EXPECT_EQ(refusal(limits + "{bounds: {top1: 0.9}, max_drop_points: {top1: 1}}\n"), "");
+}
+
+TEST(MetricLimits, AnUnknownMetricNamesThoseThereAre) {
+  const std::string text =
+      refusal("steps: [{optimize: {}}]\nlimits: {max_drop_points: {map50: 1}}\n");
+  for (const MetricInfo& metric : list_metrics()) EXPECT_THAT(text, HasSubstr(metric.name));
+}
+
+constexpr const char* kNamed = R"(lapidary: 1
+model: net.onnx
+data: {calib: {kind: npy, path: x.npy}}
+steps:
+  - quantize: {calibrator: minmax}
+  - name: q.2
+    quantize: {calibrator: minmax, requantize: true}
+)";
+
+/// The calibrators of the steps with an override.
+std::vector<std::string> calibrators(const std::string& set) {
+  const Recipe recipe = Recipe::parse(kNamed, "r.yaml", {set});
+  std::vector<std::string> out;
+  for (const RecipeStep& step : recipe.impl().steps)
+    out.push_back(step.step->params().find("calibrator")->text);
+  return out;
+}
+
+TEST(StepNames, OverridesFindThem) {
+  using testing::ElementsAre;
+  EXPECT_THAT(calibrators("steps.q.2.calibrator=mse"), ElementsAre("minmax", "mse"));
+  EXPECT_THAT(calibrators("steps.quantize.calibrator=mse"), ElementsAre("mse", "minmax"));
+  EXPECT_THAT(calibrators("steps.0.quantize.calibrator=mse"), ElementsAre("mse", "minmax"));
+  EXPECT_THROW(calibrators("steps.q3.calibrator=mse"), Error);
+}
+
+TEST(StepNames, StandBesideTheKind) {
+  const std::string text = refusal("steps:\n  - quantize: {calibrator: mse, name: q2}\n");
+  EXPECT_THAT(text, testing::AllOf(HasSubstr("r.yaml:5:33"), HasSubstr("unknown key 'name'"),
+                                   HasSubstr("- {name: q2, quantize: ...}")));
+  EXPECT_THAT(recipe_markdown(), HasSubstr("| `name` | string | the kind |"));
 }
 
 }  // namespace

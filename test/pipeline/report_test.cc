@@ -69,6 +69,16 @@ TEST(Report, MissedLimitsStandOut) {
   EXPECT_THAT(report_html(hostile()), HasSubstr("class=\"missed\""));
 }
 
+TEST(Report, OnlyATerminalCutsReasons) {
+  Report r;
+  const std::string reason = "its bounds are not " + std::string(80, 'x') + " the ends";
+  r.kept_float = {{"clip", "Clip", reason}};
+  EXPECT_THAT(report_console(r, false, false), HasSubstr(reason));
+  EXPECT_THAT(
+      report_console(r, false, true),
+      testing::AllOf(HasSubstr(reason.substr(0, 50)), HasSubstr("…"), Not(HasSubstr("the ends"))));
+}
+
 TEST(Report, EmptyReportPrints) {
   EXPECT_THAT(report_html({}), HasSubstr("</html>"));
   EXPECT_NO_THROW(report_markdown({}));

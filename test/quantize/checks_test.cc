@@ -112,12 +112,59 @@ TEST(Requantize, AFileOfIntegerOperatorsIsNotMadeFloatAgain) {
   const Dataset data = tiny_data(8);
   QuantizeOptions options = {.format = "qoperator"};
   const Graph q = quantize(graph, calibrate(graph, data), data, options);
+  const auto refused = testing::AllOf(HasSubstr("QLinearConv"), HasSubstr("start from the float"));
   QuantizeLog log;
-  EXPECT_THAT(message_of(ErrorCode::kUsage, [&] { quantization_source(q, {}, log); }),
-              HasSubstr("quantized already"));
+  const std::string plain = message_of(ErrorCode::kUsage, [&] { quantization_source(q, {}, log); });
+  EXPECT_THAT(plain, testing::AllOf(refused, Not(HasSubstr("requantize")))) << "advice in vain";
   options.requantize = true;
   EXPECT_THAT(message_of(ErrorCode::kUnsupported, [&] { quantization_source(q, options, log); }),
-              HasSubstr("start from the float model"));
+              refused);
+}
+
+TEST(Requantize, IsAdvisedWhereItWouldDo) {
+  const Graph graph = tiny_net();
+  const Dataset data = tiny_data(8);
+  const Graph q = quantize(graph, calibrate(graph, data), data, {});
+  QuantizeLog log;
+  EXPECT_THAT(message_of(ErrorCode::kUsage, [&] { quantization_source(q, {}, log); }),
+              HasSubstr("--requantize"));
+}
+
+/// Reports hold layers against the float model by these names.
+TEST(Requantize, TensorsKeepTheirNames) {
+  const Graph graph = tiny_net();
+  const Dataset data = tiny_data(8);
+  const Graph q = quantize(graph, calibrate(graph, data), data, {});
+  QuantizeLog log;
+  const Graph source = quantization_source(q, {.requantize = true}, log);
+  for (const char* name : {"relu", "depth"}) {
+    const ValueId value = source.find_value(name);
+    ASSERT_TRUE(value) << name;
+    EXPECT_EQ(source.node(source.value(value).producer).op, "Clip") << name;
+    for (const Use& use : source.value(value).uses)
+      EXPECT_NE(source.node(use.node).op, "Clip") << name;
+    EXPECT_GT(source.use_count(value), 0u) << name;
+  }
+}
+
+/// Files of other makers have a DequantizeLinear for each reader.
+TEST(Requantize, ReadersOfOneQuantizeLinearShareItsClip) {
+  Net net;
+  const ValueId scale = net.constant("scale", Tensor::scalar(0.5f));
+  const ValueId zero = net.constant("zero", Tensor::scalar<uint8_t>(0));
+  const ValueId a = net.op("Sigmoid", {net.input("x", {4})}, "a");
+  const ValueId q = net.op("QuantizeLinear", {a, scale, zero}, "q");
+  const auto read = [&](const std::string& op, const std::string& name) {
+    return net.op(op, {net.op("DequantizeLinear", {q, scale, zero}, name + "_dq")}, name);
+  };
+  const Graph graph = net.finish({read("Neg", "b"), read("Abs", "c")});
+  QuantizeLog log;
+  const Graph source = quantization_source(graph, {.requantize = true}, log);
+  const ValueId clipped = source.find_value("a");
+  ASSERT_TRUE(clipped);
+  EXPECT_EQ(source.node(source.value(clipped).producer).op, "Clip");
+  for (const char* reader : {"b", "c"})
+    EXPECT_EQ(source.node(source.value(source.find_value(reader)).producer).inputs[0], clipped);
 }
 
 TEST(QuantizedModel, IsOneWithAnOpOfIntegersAndScales) {

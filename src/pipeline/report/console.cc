@@ -25,7 +25,7 @@ std::string padded(const std::string& text, size_t width, bool right) {
 
 class Console {
  public:
-  explicit Console(bool color) : color_(color) {}
+  Console(bool color, bool terminal) : color_(color), terminal_(terminal) {}
 
   std::string paint(const std::string& text, const char* code) const {
     return color_ ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
@@ -38,7 +38,9 @@ class Console {
     if (t.rows.empty()) return;
     std::vector<size_t> widths(t.head.size());
     const size_t shown = std::min(t.rows.size(), kMostRows);
-    const auto cell = [&](const std::string& text) { return printable(text, kWidestCell); };
+    const auto cell = [&](const std::string& text) {
+      return terminal_ ? printable(text, kWidestCell) : printable(text);
+    };
     for (size_t c = 0; c < t.head.size(); ++c) {
       widths[c] = width_of(t.head[c]);
       for (size_t r = 0; r < shown; ++r)
@@ -61,13 +63,13 @@ class Console {
   }
 
  private:
-  bool color_;
+  bool color_, terminal_;
 };
 
 }  // namespace
 
-std::string report_console(const Report& r, bool color) {
-  const Console console(color);
+std::string report_console(const Report& r, bool color, bool terminal) {
+  const Console console(color, terminal);
   std::string out = console.paint(printable(r.title), "1") + "\n" + headline(r) + "\n";
   if (const std::string note = engine_note(r); !note.empty()) out += note + "\n";
   for (const std::string& w : r.warnings)

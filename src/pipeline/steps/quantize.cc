@@ -102,11 +102,15 @@ class QuantizeStep : public Step {
 
   bool needs_calib() const override { return params_.stats.empty(); }
 
-  Form makes() const override { return Form::kInteger; }
+  Form makes() const override {
+    return params_.format == "qoperator" ? Form::kQOperator : Form::kQdq;
+  }
 
   std::string refuses(Form form) const override {
     if (form == Form::kHalf) return "its weights are float16; only float32 models are quantized";
-    if (form != Form::kInteger || params_.requantize) return {};
+    if (form == Form::kQOperator)
+      return "it is quantized already; integer operators (QOperator) cannot be made float again";
+    if (form != Form::kQdq || params_.requantize) return {};
     return "it is quantized already; `requantize: true` accepts that";
   }
 
@@ -149,7 +153,7 @@ class QuantizeStep : public Step {
     options.log = context.log;
     Graph quantized = quantize(context.graph, *context.statistics, samples, options, &log);
     collect_histograms(*context.statistics, log, context.report);
-    add_to_report(log, context.report);
+    set_in_report(log, context.report);
     context.graph = std::move(quantized);
   }
 
@@ -168,7 +172,7 @@ class QuantizeStep : public Step {
 
   void plan(StepContext& context) const override {
     context.report.engine = find_target(params_.target).engine;
-    add_to_report(plan_quantization(context.graph, params_), context.report);
+    set_in_report(plan_quantization(context.graph, params_), context.report);
   }
 
   std::map<std::string, std::string*> paths() override { return {{"stats", &params_.stats}}; }
@@ -182,14 +186,12 @@ class QuantizeStep : public Step {
     return {.histograms = calibrator_needs(params_.calibrator).reads == Reads::kHistogram,
             .windows = params_.bias_correction};
   }
-  static void add_to_report(const QuantizeLog& log, Report& report) {
-    const auto append = [](auto& to, const auto& from) {
-      to.insert(to.end(), from.begin(), from.end());
-    };
-    append(report.kept_float, log.kept_float);
-    append(report.tensors, log.tensors);
-    append(report.quantized, log.quantized);
-    append(report.warnings, log.warnings);
+  /// Of several quantizations the last one holds.
+  static void set_in_report(const QuantizeLog& log, Report& report) {
+    report.kept_float = log.kept_float;
+    report.tensors = log.tensors;
+    report.quantized = log.quantized;
+    report.warnings.insert(report.warnings.end(), log.warnings.begin(), log.warnings.end());
   }
 
   QuantizeParams params_;
