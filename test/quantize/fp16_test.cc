@@ -232,7 +232,7 @@ TEST(Fp16, ADefaultOfAnInputStaysReplaceable) {
     ASSERT_TRUE(w.constant);
     EXPECT_EQ(w.constant->dtype(), type);
     const Tensor x = Tensor(type, {1, 4});
-    EXPECT_EQ(run_graph(half, {{"x", x}})[0].dtype(), type);
+    EXPECT_EQ(run_graph(half, {{"x", x}, {"w", *w.constant}})[0].dtype(), type);
   }
 }
 
