@@ -124,19 +124,20 @@ void transpose_tiles(const TransposeArgs& p, const Tile& tile) {
 [[maybe_unused]] void transpose_bytes1(const TransposeArgs& p) {
   transpose_tiles<uint8_t, 16>(p, transpose_16x16);
 }
-/// Two to four rows: pictures. Columns whose four words would reach past the last go one by one.
+
+/// Two to four rows, columns of y without gaps: pictures. Columns whose four words would reach past
+/// the last go one by one.
 [[maybe_unused]] inline void transpose_few(const TransposeArgs& p) {
-  const int64_t size = p.rows * p.cols;
+  const int64_t size = p.rows * p.cols, x_row = p.x_row > 0 ? p.x_row : p.cols;
   const int64_t end = p.batch_end < 0 ? p.batch : p.batch_end;
-  const int64_t x_row = p.x_row > 0 ? p.x_row : p.cols, y_row = p.y_row > 0 ? p.y_row : p.rows;
   for (int64_t b = p.batch_begin; b < end; ++b) {
     const float* x = static_cast<const float*>(p.x) + b * size;
     float* y = static_cast<float*>(p.y) + b * size;
     int64_t c = 0;
-    for (; (p.cols - c - 4) * y_row + p.rows >= 4; c += 4)
-      transpose_few_x4(p.rows, x + c, x_row, y + c * y_row, y_row);
+    for (; (p.cols - c - 3) * p.rows >= 4; c += 4)
+      transpose_few_x4(p.rows, x + c, x_row, y + c * p.rows, p.rows);
     for (; c < p.cols; ++c)
-      for (int64_t r = 0; r < p.rows; ++r) y[c * y_row + r] = x[r * x_row + c];
+      for (int64_t r = 0; r < p.rows; ++r) y[c * p.rows + r] = x[r * x_row + c];
   }
 }
 
