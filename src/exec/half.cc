@@ -136,16 +136,13 @@ ValueId narrow_output(Graph& g, ValueId v) {
   return half;
 }
 
-/// Its float constants are scales of integers, which no arithmetic on floats rounds.
-bool reads_scales(const Node& node) {
-  return node.op.find("Quantize") != std::string::npos || node.op.starts_with("Q") ||
-         node.op.find("Integer") != std::string::npos;
-}
-
+/// A scale of integers, which no arithmetic on floats rounds.
 bool is_scale(const Graph& g, ValueId constant) {
   const auto& uses = g.value(constant).uses;
-  return std::any_of(uses.begin(), uses.end(),
-                     [&](const Use& use) { return reads_scales(g.node(use.node)); });
+  return std::any_of(uses.begin(), uses.end(), [&](const Use& use) {
+    const ResolvedOp op = resolve_op(g, use.node);
+    return op && op.def->role == QuantRole::kInteger;
+  });
 }
 
 /// Read only as what stays float32 in any arithmetic: the factors of Resize, a LayerNormalization's
