@@ -1,13 +1,12 @@
 #include "kernels/exp_f32/exp_f32.h"
 #include "src/exec/steps/fusions.h"
+#include "src/exec/steps/grain.h"
 
 namespace lapidary::exec {
 
 using kernels::ExpF32Args;
 
 namespace {
-
-constexpr int64_t kGrainElements = 16384;
 
 using ExpCall = void (*)(const ExpF32Args&);
 

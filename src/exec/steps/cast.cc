@@ -1,12 +1,11 @@
 #include "src/base/half.h"
 #include "src/exec/steps/common.h"
+#include "src/exec/steps/grain.h"
 #include "src/exec/steps/rules.h"
 
 namespace lapidary::exec {
 
 namespace {
-
-constexpr int64_t kGrain = 1 << 14;
 
 /// y[i] = convert(x[i])
 template <class From, class To, class Convert>
@@ -15,7 +14,7 @@ std::function<void(const StepRun&)> elementwise(const Operand& x, const Operand&
   return [=](const StepRun& run) {
     const From* from = run.data<const From>(x);
     To* to = run.data<To>(y);
-    run.parallel(x.count(), kGrain, [&](int64_t begin, int64_t end) {
+    run.parallel(x.count(), kGrainElements, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) to[i] = convert(from[i]);
     });
   };

@@ -4,13 +4,12 @@
 
 #include "kernels/transpose/transpose.h"
 #include "src/base/fail.h"
+#include "src/exec/steps/grain.h"
 #include "src/exec/strided.h"
 
 namespace lapidary::exec {
 
 namespace {
-
-constexpr int64_t kGrain = 1 << 14;  ///< elements that are worth a thread
 
 /// N matrices of rows x cols to be transposed: C x pixels or pixels x C.
 kernels::TransposeArgs matrices(const Operand& from, const Operand& to) {
@@ -72,14 +71,15 @@ StepSpec conversion_step(const Operand& from, const Operand& to, const std::stri
     const char* x = run.data<const char>(from);
     char* y = run.data<char>(to);
     if (args.batch == 1)  // by columns, each a run of the result
-      return run.parallel(args.cols, 1 + kGrain / args.rows, [&](int64_t begin, int64_t end) {
-        kernels::TransposeArgs part = args;
-        part.cols = end - begin;
-        part.x_row = args.cols;
-        part.x = x + begin * static_cast<int64_t>(bytes);
-        part.y = y + begin * args.rows * static_cast<int64_t>(bytes);
-        call(part);
-      });
+      return run.parallel(args.cols, 1 + kGrainElements / args.rows,
+                          [&](int64_t begin, int64_t end) {
+                            kernels::TransposeArgs part = args;
+                            part.cols = end - begin;
+                            part.x_row = args.cols;
+                            part.x = x + begin * static_cast<int64_t>(bytes);
+                            part.y = y + begin * args.rows * static_cast<int64_t>(bytes);
+                            call(part);
+                          });
     run.parallel(args.batch, 1, [&](int64_t begin, int64_t end) {
       kernels::TransposeArgs part = args;
       part.batch_begin = begin;

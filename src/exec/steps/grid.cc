@@ -1,12 +1,11 @@
 #include "src/exec/steps/grid.h"
+#include "src/exec/steps/grain.h"
 
 #include <algorithm>
 
 namespace lapidary::exec {
 
 namespace {
-
-constexpr int64_t kGrainElements = 16384;
 
 struct Axis {
   int64_t size, a, b, y;

@@ -1,13 +1,12 @@
 #include "kernels/quantize/quantize.h"
 
+#include "src/exec/steps/grain.h"
 #include "src/exec/steps/quant.h"
 #include "src/exec/steps/rules.h"
 
 namespace lapidary::exec {
 
 namespace {
-
-constexpr int64_t kGrainElements = 16384;
 
 /// Where source and target lie; matrices where the layouts differ, one row of all elements where
 /// not.

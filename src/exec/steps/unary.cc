@@ -5,13 +5,12 @@
 #include "kernels/eltwise_f32/eltwise_f32.h"
 #include "kernels/exp_f32/exp_f32.h"
 #include "src/exec/steps/common.h"
+#include "src/exec/steps/grain.h"
 #include "src/exec/steps/rules.h"
 
 namespace lapidary::exec {
 
 namespace {
-
-constexpr int64_t kGrainElements = 16384;
 
 struct UnaryParams {
   float alpha = 0, beta = 0;
