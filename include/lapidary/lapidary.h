@@ -18,3 +18,5 @@
 #include "lapidary/report.h"
 #include "lapidary/runtime.h"
 #include "lapidary/tensor.h"
+#include "lapidary/train.h"
+#include "lapidary/trainer.h"

@@ -11,7 +11,7 @@ from pathlib import Path
 # may include its own box and boxes of lower floors; boxes of one floor are strangers to each other.
 BOXES = {
     "src/base": (0, "error export log runtime tensor"),
-    "src/ir": (1, "graph"),
+    "src/ir": (1, "graph trainer"),
     "kernels": (1, ""),
     "src/ops": (2, "ops"),
     "src/passes": (2.5, "passes"),
@@ -23,6 +23,7 @@ BOXES = {
     "prune": (5, ""),
     "distill": (5, ""),
     "src/factorize": (5, ""),
+    "src/fit": (5, "train"),
     "src/train": (5, ""),
     "src/pipeline": (6, "bench evaluate recipe report"),
     "include/lapidary/lapidary.h": (6.5, ""),
