@@ -50,7 +50,7 @@ FENCES = {
     r"zlib\.h$": ["src/data/inflate.cc", "src/data/npz.cc", "test/data/"],
     r"(immintrin|arm_neon)\.h$": ["kernels/simd.h", "kernels/simd_neon.h", "src/base/sha256.cc"],
     r"(gtest|gmock)/": ["test/"],
-    r"(fcntl|fnmatch|poll|sched|signal|spawn|unistd)\.h$|(sys|linux)/": [
+    r"(fcntl|fnmatch|poll|sched|signal|spawn|unistd)\.h$|(sys|linux|arpa)/": [
         "src/base/", "src/data/", "src/onnx/", "src/ops/evaluate.cc", "src/pipeline/", "tools/", "test/"],
 }
 OPENMP = ["src/base/parallel.cc"]  # whose threads everything uses
