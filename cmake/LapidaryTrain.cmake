@@ -48,7 +48,7 @@ target_include_directories(lapidary_train PRIVATE ${CMAKE_SOURCE_DIR})
 target_include_directories(lapidary_train SYSTEM PRIVATE
   ${LAPIDARY_TORCH_INCLUDE_DIR} ${LAPIDARY_TORCH_INCLUDE_DIR}/torch/csrc/api/include)
 # torch_cpu registers its operators when it is loaded: it must be, whatever of it is called.
-target_link_libraries(lapidary_train PRIVATE lapidary lapidary_flags fmt::fmt -Wl,--no-as-needed
+target_link_libraries(lapidary_train PRIVATE lapidary lapidary_flags fmt::fmt -Wl,--no-undefined -Wl,--no-as-needed
   ${LAPIDARY_TORCH_LIBRARY} ${LAPIDARY_TORCH_CPU_LIBRARY} ${LAPIDARY_C10_LIBRARY})
 # Reading libtorch's headers takes longer than compiling what is here: a few files at a time.
 set_target_properties(lapidary_train PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 7

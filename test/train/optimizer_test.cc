@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "lapidary/error.h"
 #include "test/train/net.h"
 
 // Against optimizer_reference.py, which computes the same steps in float64 with numpy.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "lapidary/error.h"
 #include "test/train/net.h"
 
 namespace lapidary {

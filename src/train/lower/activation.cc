@@ -62,10 +62,9 @@ Outputs lower_prelu(LowerContext& c) {
 Outputs lower_clip(LowerContext& c) {
   const at::Tensor& x = c.input(0);
   const auto low = c.fixed_scalar(1), high = c.fixed_scalar(2);
-  if ((low || !c.has(1)) && (high || !c.has(2))) {
-    using Bound = c10::optional<at::Scalar>;
-    return {at::clamp(x, low ? Bound(*low) : Bound(), high ? Bound(*high) : Bound())};
-  }
+  if (low && high) return {at::clamp(x, *low, *high)};
+  if (low && !c.has(2)) return {x.clamp_min(*low)};
+  if (high && !c.has(1)) return {x.clamp_max(*high)};
   at::Tensor y = x;
   if (c.has(1)) y = y.maximum(c.input(1));
   if (c.has(2)) y = y.minimum(c.input(2));

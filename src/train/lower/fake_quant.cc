@@ -1,3 +1,4 @@
+#include <ATen/Parallel.h>
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/where.h>
@@ -9,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "src/base/parallel.h"
 #include "src/train/lowering.h"
 
 // FakeQuantize: y = (i - z) s with i = clamp(rint(x / s) + z, qmin, qmax), z = rint(zero_point).
@@ -62,7 +62,7 @@ void quantize_on_cpu(const at::Tensor& x, const float* scale, const float* zero,
   const float* in = x.data_ptr<float>();
   float* out = y.data_ptr<float>();
   const auto low = static_cast<float>(rule.qmin), high = static_cast<float>(rule.qmax);
-  parallel_for(layout.size, kBlock, [&](int64_t begin, int64_t end, int) {
+  at::parallel_for(0, layout.size, kBlock, [&](int64_t begin, int64_t end) {
     for_runs(layout, begin, end, [&](int64_t channel, int64_t from, int64_t to) {
       const float s = scale[channel], z = zero ? std::rint(zero[channel]) : 0;
       for (int64_t i = from; i < to; ++i)
@@ -83,7 +83,7 @@ void gradients_on_cpu(const at::Tensor& x, const at::Tensor& g, const float* sca
   const int64_t blocks = (layout.size + kBlock - 1) / kBlock;
   std::vector<double> scale_sums(static_cast<size_t>(blocks * layout.channels));
   std::vector<double> zero_sums(scale_sums.size());
-  parallel_for(blocks, 1, [&](int64_t first, int64_t last, int) {
+  at::parallel_for(0, blocks, 1, [&](int64_t first, int64_t last) {
     for (int64_t block = first; block < last; ++block) {
       double* block_ds = scale_sums.data() + block * layout.channels;
       double* block_dz = zero_sums.data() + block * layout.channels;

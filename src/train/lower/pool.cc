@@ -35,7 +35,7 @@ Pooling pooling(const AttrView& attrs, at::IntArrayRef sizes) {
   std::vector<int64_t> around;
   for (size_t i = 0; i < window.rank(); ++i) {
     const WindowAxis axis = resolve_axis(window, i, sizes[i + 2]);
-    const int64_t reach = (axis.out - 1) * axis.stride + window.span(i);
+    const int64_t reach = (axis.out - 1) * axis.stride + (axis.kernel - 1) * axis.dilation + 1;
     const int64_t end = std::max(axis.pad_end, reach - axis.in - axis.pad_begin);
     out.pads.push_back(axis.pad_begin);
     own = own && axis.pad_begin == axis.pad_end && end == axis.pad_end &&
