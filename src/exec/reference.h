@@ -11,6 +11,6 @@ namespace lapidary::exec {
 /// run the graphs that they hold. Results are one per output, wanted or not. Throws
 /// Error{kResource} where loops take more than a million iterations or ten minutes.
 LAPIDARY_API std::vector<Tensor> execute_node(const Graph& graph, NodeId id,
-                                 std::span<const Tensor* const> inputs);
+                                              std::span<const Tensor* const> inputs);
 
 }  // namespace lapidary::exec

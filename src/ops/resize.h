@@ -62,8 +62,10 @@ std::vector<int64_t> touched_axes(const AttrView& attrs, int64_t rank);
 
 /// All axes of a Resize or Upsample on an input of `shape`; scales, sizes and roi as the
 /// node gives them (empty: absent). Throws Error{kInvalid} where they do not fit.
-LAPIDARY_API std::vector<ResizeAxis> resize_axes(const AttrView& attrs, std::span<const int64_t> shape,
-                                    std::span<const float> scales, std::span<const int64_t> sizes,
-                                    std::span<const float> roi);
+LAPIDARY_API std::vector<ResizeAxis> resize_axes(const AttrView& attrs,
+                                                 std::span<const int64_t> shape,
+                                                 std::span<const float> scales,
+                                                 std::span<const int64_t> sizes,
+                                                 std::span<const float> roi);
 
 }  // namespace lapidary

@@ -71,6 +71,20 @@ TEST(FakeQuantize, StraightThrough) {
   EXPECT_THAT(found.dz, ElementsAre(0));
 }
 
+TEST(FakeQuantize, ZeroPointMayBeAbsent) {
+  Net net;
+  const ValueId y = net.op("FakeQuantize", {net.param(kX), net.param(kScale)},
+                           {{"qmin", int64_t{-1}}, {"qmax", int64_t{2}}}, "ai.lapidary");
+  net.finish(y);
+  net.graph.rename_value(net.op("ReduceSum", {y}, {{"keepdims", int64_t{0}}}), "loss");
+  const auto trainer = open_trainer(net.graph, net.options());
+  // rint(u) = -2 0 2 2 8
+  EXPECT_THAT(floats(trainer->forward({}, {"y"}, false).at("y")), ElementsAre(-.5f, 0, 1, 1, 1));
+  const Gradients found = trainer->gradients({}, {});
+  EXPECT_THAT(floats(found.at("p0")), ElementsAre(0, 1, 1, 1, 0));
+  EXPECT_THAT(floats(found.at("p1")), ElementsAre(FloatEq(-1 - .5f + .5f - .5f + 2)));
+}
+
 /// Two channels along axis 1 of [2,2,1,2], a weight that lies channels innermost beside a Conv.
 TEST(FakeQuantize, PerChannelInChannelsLast) {
   Net net;

@@ -64,7 +64,7 @@ void quantize_on_cpu(const at::Tensor& x, const float* scale, const float* zero,
   const auto low = static_cast<float>(rule.qmin), high = static_cast<float>(rule.qmax);
   at::parallel_for(0, layout.size, kBlock, [&](int64_t begin, int64_t end) {
     for_runs(layout, begin, end, [&](int64_t channel, int64_t from, int64_t to) {
-      const float s = scale[channel], z = zero ? std::rint(zero[channel]) : 0;
+      const float s = scale[channel], z = std::rint(zero[channel]);
       for (int64_t i = from; i < to; ++i)
         out[i] = (std::min(std::max(std::rint(in[i] / s) + z, low), high) - z) * s;
     });
@@ -89,7 +89,7 @@ void gradients_on_cpu(const at::Tensor& x, const at::Tensor& g, const float* sca
       double* block_dz = zero_sums.data() + block * layout.channels;
       for_runs(layout, block * kBlock, std::min(layout.size, (block + 1) * kBlock),
                [&](int64_t channel, int64_t from, int64_t to) {
-                 const float s = scale[channel], z = zero ? std::rint(zero[channel]) : 0;
+                 const float s = scale[channel], z = std::rint(zero[channel]);
                  double sum_s = 0, sum_z = 0;
                  for (int64_t i = from; i < to; ++i) {
                    const float u = in[i] / s, r = std::rint(u), j = r + z;
@@ -140,13 +140,11 @@ struct Composed {
 
   Composed(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& zero, const Rule& rule)
       : s(beside(scale, x, rule.axis)),
-        z(zero.defined() ? beside(zero, x, rule.axis).round() : at::zeros_like(s)),
+        z(beside(zero, x, rule.axis).round()),
         u(x.div(s)),
         r(u.round()),
         j(r.add(z)) {}
 };
-
-const float* elements(const at::Tensor& t) { return t.defined() ? t.data_ptr<float>() : nullptr; }
 
 /// As it lies: dense, in any order of axes.
 at::Tensor dense(const at::Tensor& x) {
@@ -167,9 +165,8 @@ struct FakeQuantizeFunction : torch::autograd::Function<FakeQuantizeFunction> {
     context->save_for_backward({x, scale, zero});
     if (x.is_cpu()) {
       at::Tensor y = at::empty_like(x);
-      const at::Tensor rows = scale.contiguous();
-      const at::Tensor zeros = zero.defined() ? zero.contiguous() : zero;
-      quantize_on_cpu(x, elements(rows), elements(zeros), rule, y);
+      const at::Tensor rows = scale.contiguous(), zeros = zero.contiguous();
+      quantize_on_cpu(x, rows.data_ptr<float>(), zeros.data_ptr<float>(), rule, y);
       return y;
     }
     const Composed c(x, scale, zero, rule);
@@ -190,9 +187,8 @@ struct FakeQuantizeFunction : torch::autograd::Function<FakeQuantizeFunction> {
       dx = at::empty_like(x);
       const bool alike = up[0].strides() == x.strides();
       const at::Tensor g = alike ? up[0] : at::empty_like(x).copy_(up[0]);  // x's order of axes
-      const at::Tensor rows = scale.contiguous();
-      const at::Tensor zeros = zero.defined() ? zero.contiguous() : zero;
-      gradients_on_cpu(x, g, elements(rows), elements(zeros), rule, dx, ds, dz);
+      const at::Tensor rows = scale.contiguous(), zeros = zero.contiguous();
+      gradients_on_cpu(x, g, rows.data_ptr<float>(), zeros.data_ptr<float>(), rule, dx, ds, dz);
     } else {
       const at::Tensor& g = up[0];
       const Composed c(x, scale, zero, rule);
@@ -212,7 +208,6 @@ struct FakeQuantizeFunction : torch::autograd::Function<FakeQuantizeFunction> {
     }
     if (rule.gradient == Gradient::kSte) ds = at::zeros_like(ds);
     if (rule.gradient != Gradient::kLsq) dz = at::zeros_like(ds);
-    if (!zero.defined()) dz = at::Tensor();
     return {dx, ds, dz, {}, {}, {}, {}, {}};
   }
 };
@@ -230,8 +225,11 @@ Outputs lower_fake_quantize(LowerContext& c) {
     axis = c.attrs().get_int("axis", 0);
     if (axis < 0) axis += x.dim();
   }
+  // A function of torch::autograd takes no absent tensors.
+  const at::Tensor zero =
+      c.has(2) ? c.input(2) : at::zeros_like(c.input(1), c.input(1).options().requires_grad(false));
   return {
-      FakeQuantizeFunction::apply(x, c.input(1), c.optional(2), axis, c.attrs().get_int("qmin", 0),
+      FakeQuantizeFunction::apply(x, c.input(1), zero, axis, c.attrs().get_int("qmin", 0),
                                   c.attrs().get_int("qmax", 255), static_cast<int64_t>(gradient),
                                   static_cast<double>(c.attrs().get_float("gradient_scale", 1)))};
 }
