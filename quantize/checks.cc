@@ -101,7 +101,7 @@ ValueId saturation_clip(Graph& graph, const QdqNode& q, NodeId before) {
   if (only_user(graph, q.data) == q.node)
     graph.rename_value(q.data, graph.unique_name(name + "_unclipped"));
   const ValueId out = graph.add_value(graph.unique_name(name), graph.value(q.data).type);
-  Node clip{.op = "Clip", .name = graph.unique_name(name + "_clip")};
+  Node clip{.op = "Clip", .name = graph.unique_node_name(name + "_clip")};
   clip.inputs = {q.data};
   clip.outputs = {out};
   if (graph.opset() < 11) {
