@@ -85,10 +85,25 @@ bool pools_nothing(const Graph& graph, NodeId id) {
          graph.node(id).outputs.size() == 1;
 }
 
+/// Scales of 1 on every axis, as an attribute (Upsample-7) or the input before `sizes`; true where
+/// sizes are given instead.
+bool scales_are_one(const Graph& graph, NodeId id) {
+  const auto is_one = [](float scale) { return scale == 1; };
+  const Node& node = graph.node(id);
+  if (const Attr* attr = node.attr("scales"))
+    if (const auto* scales = std::get_if<std::vector<float>>(attr))
+      return std::all_of(scales->begin(), scales->end(), is_one);
+  const ValueId input = input_of(graph, id, node.inputs.size() > 2 ? 2 : 1);
+  if (!input) return true;
+  const auto scales = constant_floats(graph, input);
+  return scales && std::all_of(scales->begin(), scales->end(), is_one);
+}
+
 bool resizes_nothing(const Graph& graph, NodeId id) {
   const ValueId x = graph.node(id).inputs.at(0);
-  // Equal sizes are not enough: tf_crop_and_resize reads a region of interest.
-  return same_shape(graph, x, output_of(graph, id)) &&
+  // Equal sizes are not enough: 5 scaled by 1.1 is 5 again, of other positions, and
+  // tf_crop_and_resize reads a region of interest.
+  return same_shape(graph, x, output_of(graph, id)) && scales_are_one(graph, id) &&
          string_attr(graph, id, "coordinate_transformation_mode", "half_pixel") !=
              "tf_crop_and_resize" &&
          string_attr(graph, id, "mode", "nearest") != "cubic";
