@@ -21,7 +21,8 @@ TEST(JoinedGroups, KeepInfinityAndNanApart) {
                        b.constant("w", random_weights({12, 2, 3, 3}, 2))},
                       {{"group", int64_t{4}}}, "y"));
         const Tensor y = expect_same(graph, {{"x", x}}, "conv_f32", 1e-5, 2).at("y");
-        for (const FloatArithmetic arithmetic : {FloatArithmetic::kBf16, FloatArithmetic::kF16Storage}) {
+        for (const FloatArithmetic arithmetic :
+             {FloatArithmetic::kBf16, FloatArithmetic::kF16Storage}) {
           Executor narrow(graph, {.float_arithmetic = arithmetic});
           const Tensor got = narrow.run({{"x", x}}).at("y");
           for (int64_t i = 0; i < got.size(); ++i)
