@@ -442,6 +442,10 @@ Statistics calibrate_partly(const Graph& graph, const Dataset& data,
   if (options.samples < 0) fail_usage("samples: {} is negative", options.samples);
   if (options.batch < 0) fail_usage("batch: {} is negative", options.batch);
   if (data.size() == 0) fail_usage("the calibration data hold no sample");
+  // A file says which samples it has seen, not of which tensors.
+  if (!options.checkpoint.empty() && !options.tensors.empty())
+    fail_usage("tensors: a checkpoint is of all of them; leave one of the two out");
+  LAPIDARY_CHECK(options.checkpoint.empty() || (collect.histograms && collect.windows));
   Graph form = calibrated_form(graph);
   Statistics out;
   Statistics::Impl& stats = out.impl();

@@ -113,7 +113,7 @@ class HalfGraph {
   void add_cast(ValueId from, ValueId to, NodeId before) {
     Node cast;
     cast.op = "Cast";
-    cast.name = g_.value(to).name + "_cast";
+    cast.name = g_.unique_node_name(g_.value(to).name + "_cast");
     cast.inputs = {from};
     cast.outputs = {to};
     cast.attrs = {{"to", static_cast<int64_t>(g_.value(to).type.dtype)}};
@@ -230,7 +230,7 @@ Graph halve_weights(Graph g, const Fp16Options& options, std::vector<KeptFloat>*
     const ValueId full = g.add_value(g.unique_name(name + "_fp32"), g.value(v).type);
     Node cast;
     cast.op = "Cast";
-    cast.name = name + "_cast";
+    cast.name = g.unique_node_name(name + "_cast");
     cast.inputs = {stored};
     cast.outputs = {full};
     cast.attrs = {{"to", static_cast<int64_t>(DType::kF32)}};

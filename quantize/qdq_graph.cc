@@ -75,7 +75,7 @@ class Inserter {
                    const QuantParams& params, const std::string& name, DType dtype, NodeId before) {
     Node node;
     node.op = op;
-    node.name = graph_.unique_name(name);
+    node.name = graph_.unique_node_name(name);
     const ValueId out =
         graph_.add_value(graph_.unique_name(name), {dtype, graph_.value(from).type.shape});
     node.inputs = {from, how.first, how.second};
@@ -245,7 +245,7 @@ std::optional<int64_t> set_layer_bias(Graph& graph, QdqLayer& layer,
       graph.add_constant(graph.unique_name(name + "_zero_point"), zero_tensor(params));
   Node dequantize;
   dequantize.op = "DequantizeLinear";
-  dequantize.name = graph.unique_name(name + "_dequantized");
+  dequantize.name = graph.unique_node_name(name + "_dequantized");
   dequantize.inputs = {layer.bias, scale, zero};
   if (!params.per_tensor()) dequantize.attrs = {{"axis", int64_t{0}}};
   const ValueId out = graph.add_value(graph.unique_name(name + "_dequantized"),

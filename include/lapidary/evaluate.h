@@ -47,8 +47,8 @@ struct Validation {
   double seconds = 0;             ///< inference of the candidate, without decoding
   double images_per_second = 0;
   Tensor outputs;               ///< first graph output, samples along axis 0; where asked
-  std::vector<StepInfo> steps;  ///< what ran
-  int64_t arena_bytes = 0;      ///< of the plan for one sample
+  std::vector<StepInfo> steps;  ///< what ran, of the last batch
+  int64_t arena_bytes = 0;      ///< of the last batch's plan
   int64_t packed_bytes = 0;     ///< of its packed weights
   std::vector<LayerSaturation> saturation;  ///< over all samples; empty where integers are exact
 };
@@ -152,10 +152,10 @@ struct ExecutionPlan {
   int64_t arena_bytes = 0;      ///< of activations
   int64_t packed_bytes = 0;     ///< of weights as the kernels read them
 };
-/// Empty where sizes are open; throws as Executor does.
+/// For one sample where the batch is open. Empty where other sizes are; throws as Executor does.
 LAPIDARY_API ExecutionPlan plan_execution(const Graph& model,
                                           const std::map<std::string, Shape>& input_shapes = {},
-                                          int threads = 0);
+                                          const ExecOptions& options = {});
 
 struct SelftestResult {
   struct Op {

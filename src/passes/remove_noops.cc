@@ -85,10 +85,25 @@ bool pools_nothing(const Graph& graph, NodeId id) {
          graph.node(id).outputs.size() == 1;
 }
 
+/// Scales of 1 on every axis, as an attribute (Upsample-7) or the input before `sizes`; true where
+/// sizes are given instead.
+bool scales_are_one(const Graph& graph, NodeId id) {
+  const auto is_one = [](float scale) { return scale == 1; };
+  const Node& node = graph.node(id);
+  if (const Attr* attr = node.attr("scales"))
+    if (const auto* scales = std::get_if<std::vector<float>>(attr))
+      return std::all_of(scales->begin(), scales->end(), is_one);
+  const ValueId input = input_of(graph, id, node.inputs.size() > 2 ? 2 : 1);
+  if (!input) return true;
+  const auto scales = constant_floats(graph, input);
+  return scales && std::all_of(scales->begin(), scales->end(), is_one);
+}
+
 bool resizes_nothing(const Graph& graph, NodeId id) {
   const ValueId x = graph.node(id).inputs.at(0);
-  // Equal sizes are not enough: tf_crop_and_resize reads a region of interest.
-  return same_shape(graph, x, output_of(graph, id)) &&
+  // Equal sizes are not enough: 5 scaled by 1.1 is 5 again, of other positions, and
+  // tf_crop_and_resize reads a region of interest.
+  return same_shape(graph, x, output_of(graph, id)) && scales_are_one(graph, id) &&
          string_attr(graph, id, "coordinate_transformation_mode", "half_pixel") !=
              "tf_crop_and_resize" &&
          string_attr(graph, id, "mode", "nearest") != "cubic";
@@ -116,14 +131,26 @@ int neutral_operand(const Graph& graph, NodeId id) {
   return -1;
 }
 
+bool has_ends(const Node& node) {
+  return !node.inputs.empty() && !node.outputs.empty() && node.inputs[0] && node.outputs[0];
+}
+
+// Slot of the input that an Identity, an idle Dropout or arithmetic with a neutral constant gives
+// on, or -1.
+int identical_input(const Graph& graph, NodeId id) {
+  if (!has_ends(graph.node(id))) return -1;
+  if (is_op(graph, id, "Identity") || (is_op(graph, id, "Dropout") && drops_nothing(graph, id)))
+    return 0;
+  return neutral_operand(graph, id);
+}
+
 // Slot of the input that is the output, or -1.
 int unchanged_input(const Graph& graph, NodeId id) {
   const auto is = [&](std::string_view op) { return is_op(graph, id, op); };
   const Node& node = graph.node(id);
-  if (node.inputs.empty() || node.outputs.empty() || !node.inputs[0] || !node.outputs[0]) return -1;
+  if (!has_ends(node)) return -1;
   const ValueId x = node.inputs[0], y = node.outputs[0];
   const bool nothing =
-      is("Identity") || (is("Dropout") && drops_nothing(graph, id)) ||
       (is("Cast") && same_type(graph, x, y)) ||
       ((is("Reshape") || is("Expand") || is("Flatten")) && same_shape(graph, x, y)) ||
       (is("Transpose") && transposes_nothing(graph, id)) ||
@@ -137,11 +164,11 @@ int unchanged_input(const Graph& graph, NodeId id) {
       ((is("MaxPool") || is("AveragePool")) && pools_nothing(graph, id)) ||
       (is("Clip") && clips_nothing(graph, id)) ||
       (is("LeakyRelu") && float_attr(graph, id, "alpha", 0.01f) == 1.0f);
-  return nothing ? 0 : neutral_operand(graph, id);
+  return nothing ? 0 : identical_input(graph, id);
 }
 
-bool remove(Graph& graph, NodeId id) {
-  const int slot = unchanged_input(graph, id);
+// Bypasses a node whose input `slot` is its output; slot < 0: it has none.
+bool remove(Graph& graph, NodeId id, int slot) {
   if (slot < 0) return false;
   const ValueId x = graph.node(id).inputs[static_cast<size_t>(slot)];
   const ValueId y = output_of(graph, id);
@@ -157,6 +184,13 @@ bool remove(Graph& graph, NodeId id) {
 
 }  // namespace
 
-PassResult remove_noops(Graph& graph, const PassOptions&) { return {rewrite(graph, remove), {}}; }
+PassResult remove_noops(Graph& graph, const PassOptions&) {
+  return {rewrite(graph, [](Graph& g, NodeId id) { return remove(g, id, unchanged_input(g, id)); }),
+          {}};
+}
+
+int64_t remove_identities(Graph& graph) {
+  return rewrite(graph, [](Graph& g, NodeId id) { return remove(g, id, identical_input(g, id)); });
+}
 
 }  // namespace lapidary

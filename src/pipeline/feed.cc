@@ -28,16 +28,6 @@ Layout layout_of(const TensorType& type) {
   return is_channels(s[3]) && !is_channels(s[1]) ? Layout::kNhwc : Layout::kNchw;
 }
 
-/// Classes of a graph whose first output is [N, C] or [N, C, 1, 1]; 0: no classifier.
-int64_t classes_of(const Graph& graph) {
-  if (graph.outputs().empty()) return 0;
-  const TensorType& type = graph.value(graph.outputs()[0]).type;
-  if (!type.shape || type.shape->size() < 2) return 0;
-  for (size_t i = 2; i < type.shape->size(); ++i)
-    if ((*type.shape)[i].value != 1) return 0;
-  return std::max<int64_t>(0, (*type.shape)[1].value);
-}
-
 int64_t fixed_batch(const Graph& graph) {
   for (ValueId id : fed_inputs(graph)) {
     const TensorType& type = graph.value(id).type;
@@ -77,6 +67,15 @@ Dataset open_for(const DataRecord& record, const Graph& graph, uint64_t seed) {
     if (inputs.size() == 1) options.requests[""] = request;
   }
   return open_dataset(record.spec, options);
+}
+
+int64_t classes_of(const Graph& graph) {
+  if (graph.outputs().empty()) return 0;
+  const TensorType& type = graph.value(graph.outputs()[0]).type;
+  if (!type.shape || type.shape->size() < 2) return 0;
+  for (size_t i = 2; i < type.shape->size(); ++i)
+    if ((*type.shape)[i].value != 1) return 0;
+  return std::max<int64_t>(0, (*type.shape)[1].value);
 }
 
 int64_t batch_size(const Graph& graph, const Dataset& data, int64_t wanted) {

@@ -13,6 +13,9 @@ namespace lapidary {
 /// classes.
 Dataset open_for(const DataRecord& record, const Graph& graph, uint64_t seed);
 
+/// Classes of a graph whose first output is [N, C] or [N, C, 1, 1]; 0: no classifier, or unknown.
+int64_t classes_of(const Graph& graph);
+
 /// The graph's batch size where it is fixed, otherwise `wanted`, otherwise one that keeps a batch
 /// of inputs near 8 MB.
 int64_t batch_size(const Graph& graph, const Dataset& data, int64_t wanted);
