@@ -72,7 +72,8 @@ class CommandLine(Fixture):
         self.assertGreater(seen["macs"], 10_000_000)
 
     def test_every_list(self):
-        for kind in ("steps", "ops", "passes", "calibrators", "targets", "kernels", "metrics"):
+        for kind in ("steps", "ops", "passes", "calibrators", "targets", "kernels", "losses", "schedules",
+                     "metrics"):
             done = run("list", kind, "--json")
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertTrue(json.loads(done.stdout)[kind], kind)
