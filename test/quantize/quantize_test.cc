@@ -37,7 +37,7 @@ TEST(QdqForm, NodesHaveNamesOfTheirOwn) {
   const ValueId y = net.conv(x, 3, 4, "y");
   ASSERT_EQ(net.graph.value(y).name, "y");
   const Graph graph = net.finish({y});
-  const Dataset data = tiny_data(8);
+  const Dataset data = dataset_of({{"x", tiny_samples(8, 0, {3, 8, 8})}});
   const Graph made = quantize(graph, calibrate(graph, data), data, {});
   std::set<std::string> names;
   for (const NodeId id : made.nodes())
