@@ -131,26 +131,14 @@ int neutral_operand(const Graph& graph, NodeId id) {
   return -1;
 }
 
-bool has_ends(const Node& node) {
-  return !node.inputs.empty() && !node.outputs.empty() && node.inputs[0] && node.outputs[0];
-}
-
-// Slot of the input that an Identity, an idle Dropout or arithmetic with a neutral constant gives
-// on, or -1.
-int identical_input(const Graph& graph, NodeId id) {
-  if (!has_ends(graph.node(id))) return -1;
-  if (is_op(graph, id, "Identity") || (is_op(graph, id, "Dropout") && drops_nothing(graph, id)))
-    return 0;
-  return neutral_operand(graph, id);
-}
-
 // Slot of the input that is the output, or -1.
 int unchanged_input(const Graph& graph, NodeId id) {
   const auto is = [&](std::string_view op) { return is_op(graph, id, op); };
   const Node& node = graph.node(id);
-  if (!has_ends(node)) return -1;
+  if (node.inputs.empty() || node.outputs.empty() || !node.inputs[0] || !node.outputs[0]) return -1;
   const ValueId x = node.inputs[0], y = node.outputs[0];
   const bool nothing =
+      is("Identity") || (is("Dropout") && drops_nothing(graph, id)) ||
       (is("Cast") && same_type(graph, x, y)) ||
       ((is("Reshape") || is("Expand") || is("Flatten")) && same_shape(graph, x, y)) ||
       (is("Transpose") && transposes_nothing(graph, id)) ||
@@ -164,11 +152,11 @@ int unchanged_input(const Graph& graph, NodeId id) {
       ((is("MaxPool") || is("AveragePool")) && pools_nothing(graph, id)) ||
       (is("Clip") && clips_nothing(graph, id)) ||
       (is("LeakyRelu") && float_attr(graph, id, "alpha", 0.01f) == 1.0f);
-  return nothing ? 0 : identical_input(graph, id);
+  return nothing ? 0 : neutral_operand(graph, id);
 }
 
-// Bypasses a node whose input `slot` is its output; slot < 0: it has none.
-bool remove(Graph& graph, NodeId id, int slot) {
+bool remove(Graph& graph, NodeId id) {
+  const int slot = unchanged_input(graph, id);
   if (slot < 0) return false;
   const ValueId x = graph.node(id).inputs[static_cast<size_t>(slot)];
   const ValueId y = output_of(graph, id);
@@ -184,13 +172,6 @@ bool remove(Graph& graph, NodeId id, int slot) {
 
 }  // namespace
 
-PassResult remove_noops(Graph& graph, const PassOptions&) {
-  return {rewrite(graph, [](Graph& g, NodeId id) { return remove(g, id, unchanged_input(g, id)); }),
-          {}};
-}
-
-int64_t remove_identities(Graph& graph) {
-  return rewrite(graph, [](Graph& g, NodeId id) { return remove(g, id, identical_input(g, id)); });
-}
+PassResult remove_noops(Graph& graph, const PassOptions&) { return {rewrite(graph, remove), {}}; }
 
 }  // namespace lapidary

@@ -2,17 +2,15 @@
 """The table of docs/performance.md: Lapidary beside ONNX Runtime, OpenVINO and LiteRT, in turn in one run.
 
 usage: peers_table.py LAPIDARY ASSETS OUT [--resnets FOLDER] [--tflite-dir FOLDER] [--only NAME,...]
-                      [--precisions INT8,FP32,BF16,FP16,S8] [--threads 1,2] [--batches 1,8,32] [--seconds 1]
+                      [--precisions INT8,FP32,BF16,FP16,S8] [--threads 1,2] [--batches 1,8,32] [--seconds 2]
 
 Every model of models.py is quantized by Lapidary (OUT/int8/NAME.onnx, made once); that same file goes to every
 engine that reads ONNX. FP32 and BF16 are the float file in either arithmetic, FP16 is the file with FP16 weights
-(OUT/fp16/NAME.onnx), S8 the quantized one with int8 activations (OUT/s8/NAME.onnx). LiteRT runs
-FOLDER/NAME.int8.tflite and NAME.f32.tflite where they are (to_tflite.py), at batch 1. OUT/peers.json holds all that was
-ever measured into it, so models may be run one at a time; OUT/peers.md is written from those rows that this build of
-Lapidary gave on this machine. The engines are the Python packages of $LAPIDARY_PYTHON or of this Python.
+(OUT/fp16/NAME.onnx), S8 the quantized one with int8 activations (OUT/s8/NAME.onnx). LiteRT runs FOLDER/NAME.int8.tflite and NAME.f32.tflite where they are (to_tflite.py), at
+batch 1. OUT/peers.json holds all that was ever measured into it, so models may be run one at a time; OUT/peers.md
+is written from it. The engines are the Python packages of $LAPIDARY_PYTHON or of this Python.
 """
 import argparse
-import hashlib
 import json
 import os
 import re
@@ -48,19 +46,9 @@ PRECISIONS = {
 }
 
 
-def build_of(lapidary):
-    """Tells builds apart: a digest of the program and its library."""
-    digest = hashlib.sha256()
-    program = Path(lapidary).resolve()
-    for file in [program, *sorted(program.parent.parent.glob("liblapidary.so.*.*.*"))]:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:12]
-
-
 class Bench:
     def __init__(self, args):
         self.args = args
-        self.build = build_of(args.lapidary)
         self.environment = dict(os.environ)
         self.environment.setdefault("LAPIDARY_PYTHON", sys.executable)
 
@@ -103,15 +91,9 @@ class Bench:
                     continue
             raise RuntimeError(done.stderr.strip()[-300:])
 
-    def machine(self):
-        return json.loads(self.lapidary("doctor", "--json").stdout)
-
-    def has_bf16(self):
-        return self.machine()["isa"] == "avx512bf16"
-
     def peers(self, name, model, precision, batch):
         what = PRECISIONS[precision]
-        out = [p for p in what.peers if p != "openvino-bf16" or self.has_bf16()]
+        out = list(what.peers)
         tflite = Path(self.args.tflite_dir or "/nonexistent") / f"{name}.{what.litert}.tflite"
         if batch == 1 and tflite.exists():
             out.append(f"litert={tflite}")
@@ -128,7 +110,7 @@ def measured(bench, name, model, precision, batch):
         engines = {e["engine"]: {"ms": e["median"], "speedup": e["speedup"], "version": e["version"]}
                    for e in row.get("versus", [])}
         out.append({"model": name, "precision": precision, "batch": batch, "threads": row["threads"],
-                    "isa": row["isa"], "build": bench.build, "ms": row["median"],
+                    "isa": row["isa"], "ms": row["median"],
                     "images_per_second": 1e3 * batch / row["median"], "engines": engines,
                     "left_out": left_out})
     return out
@@ -160,21 +142,15 @@ def markdown(data):
              f"Lapidary {machine['lapidary']}, "
              + ", ".join(f"{ENGINES[e]} {v}" for e, v in sorted(data["versions"].items())) + ".",
              "Median milliseconds of one inference; in brackets how many times faster than ONNX Runtime in the same "
-             "rounds. Bold: Lapidary is ahead of every other engine by those ratios, which medians of different rounds "
-             "may contradict where two are close."]
-    current = [r for r in data["rows"] if r.get("build") == data["build"] and r["isa"] == machine["isa"]]
-    if len(current) < len(data["rows"]):
-        lines.append(f"Left out: {len(data['rows']) - len(current)} rows of other builds or machines.")
+             "rounds. Bold: Lapidary is ahead of every other engine of its row."]
     for precision, what in PRECISIONS.items():
-        rows = [r for r in current if r["precision"] == precision]
+        rows = [r for r in data["rows"] if r["precision"] == precision]
         if not rows:
             continue
         engines = [e for e in ENGINES if any(e in r["engines"] for r in rows)]
         titles = ["Lapidary, uint8 activations" if e == "lapidary" and what.own == "INT8" else ENGINES[e]
                   for e in engines]
-        emulated = precision == "BF16" and machine["isa"] != "avx512bf16"
         lines += ["", f"### {what.title}", "",
-                  *(["This CPU has no BF16 instructions: Lapidary's are computed in steps.", ""] if emulated else []),
                   "| model | batch | threads | Lapidary | " + " | ".join(titles) + " |",
                   "| --- | ---: | ---: | " + " | ".join("---:" for _ in range(len(engines) + 1)) + " |"]
         for r in rows:
@@ -199,7 +175,7 @@ def main():
     parser.add_argument("--precisions", default=",".join(PRECISIONS))
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--batches", default="1,8,32")
-    parser.add_argument("--seconds", default="1", help="of each engine on each number of threads")
+    parser.add_argument("--seconds", default="2", help="of each engine on each number of threads")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     store = args.out / "peers.json"
@@ -211,7 +187,7 @@ def main():
     unknown = set(wanted) - set(table)
     if unknown:
         parser.error(f"no model is called {', '.join(sorted(unknown))}; there are {', '.join(table)}")
-    data["machine"], data["build"] = bench.machine(), bench.build
+    data["machine"] = json.loads(bench.lapidary("doctor", "--json").stdout)
     for name in wanted:
         for precision in args.precisions.split(","):
             for batch in map(int, args.batches.split(",")):

@@ -10,9 +10,6 @@ namespace lapidary {
 // Rewrites of a QDQ graph before integer ops are selected, in this order. Each says how many places
 // it changed; what a node was absorbed into goes to `notes`.
 
-/// Identity, Dropout and arithmetic with a neutral constant go: no others that change nothing, for
-/// pairs with such between them are two roundings in ONNX Runtime too.
-int64_t remove_identities(Graph& graph);
 /// QuantizeLinear of a constant becomes the constant.
 int64_t fold_quantized_constants(Graph& graph);
 /// Q1 -> DQ1 -> Q2 -> DQ2 becomes Q -> DQ over the range that both leave.
