@@ -11,9 +11,9 @@ namespace {
 
 using Ints = std::vector<int64_t>;
 
-const std::vector<float> kOneRounding = {
-    -3.7516468f, -2.9908233f, -2.2562351f, -1.4954116f, -0.7608235f, 0.0f,
-    0.7608235f,  1.4954116f,  2.2562351f,  2.3611763f,  2.3611763f,  2.3611763f};
+const std::vector<float> kOneRounding = {-3.7516468f, -2.9908233f, -2.2562351f, -1.4954116f,
+                                         -0.7608235f, 0.0f,        0.7608235f,  1.4954116f,
+                                         2.2562351f,  2.3611763f,  2.3611763f,  2.3611763f};
 const std::vector<float> kTwoRoundings = {-3.76f, -3.0f, -2.24f, -1.52f, -0.76f, 0.0f,
                                           0.76f,  1.52f, 2.24f,  2.36f,  2.36f,  2.36f};
 
@@ -42,8 +42,9 @@ Noop with_ints(const std::string& op, bool merges, const Ints& values) {
   return {op, merges, [=](GraphBuilder& b, ValueId x) { return b.op(op, {x, ints(b, values)}); }};
 }
 Noop neutral(const std::string& op, bool merges, const Shape& shape, float value) {
-  return {op + (shape.empty() ? "" : "PerChannel"), merges,
-          [=](GraphBuilder& b, ValueId x) { return b.op(op, {x, filled(b, shape, value)}); }};
+  return {op + (shape.empty() ? "" : "PerChannel"), merges, [=](GraphBuilder& b, ValueId x) {
+            return b.op(op, {x, filled(b, shape, value)});
+          }};
 }
 Noop slice(const std::string& name, bool merges, int64_t end) {
   return {name, merges, [=](GraphBuilder& b, ValueId x) {
@@ -88,7 +89,8 @@ TEST_P(DoublePairs, RoundAsOftenAsInOnnxRuntime) {
   Graph graph = new_graph();
   GraphBuilder b(graph);
   const auto pair = [&](ValueId x, float scale, uint8_t zero) {
-    const ValueId s = b.constant("s", Tensor::scalar(scale)), z = b.constant("z", Tensor::scalar(zero));
+    const ValueId s = b.constant("s", Tensor::scalar(scale)),
+                  z = b.constant("z", Tensor::scalar(zero));
     return b.op("DequantizeLinear", {b.op("QuantizeLinear", {x, s, z}), s, z});
   };
   const ValueId x = pair(b.input("x", DType::kF32, {1, 1, 3, 4}), 0.03f, 176);
