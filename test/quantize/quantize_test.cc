@@ -29,6 +29,18 @@ Graph quantized(const QuantizeOptions& options, QuantizeLog* log = nullptr) {
 
 // -- what the file looks like
 
+/// A Cast between DequantizeLinear and a layer, and engines compute floats.
+TEST(QdqForm, IntegerLayersStayAsTheyAreInFp16) {
+  const Graph quantized = quantize(prepared().graph, prepared().stats, prepared().data, {});
+  for (const bool weights_only : {false, true}) {
+    std::vector<KeptFloat> kept;
+    const Graph half = convert_to_fp16(quantized, {.weights_only = weights_only}, &kept);
+    std::string difference;
+    EXPECT_TRUE(same_graph(half, quantized, &difference)) << difference;
+    EXPECT_TRUE(kept.empty());
+  }
+}
+
 /// Exporters call a node after what it makes; the pair behind a graph output takes the output's
 /// name.
 TEST(QdqForm, NodesHaveNamesOfTheirOwn) {
