@@ -78,10 +78,16 @@ struct LayerError {
   std::string tensor, node, op;
   double sqnr_db = 0, cosine = 0;
 };
-/// Every float tensor of `model` that `reference` has by name too, in `model`'s order.
-LAPIDARY_API std::vector<LayerError> compare_layers(const Graph& model, const Graph& reference,
-                                                    const Dataset& data,
-                                                    const CompareOptions& options = {});
+struct LayerComparison {
+  std::vector<LayerError> layers;  ///< in the model's order
+  int64_t equalized = 0;  ///< tensors left out: equalization scaled their channels (kEqualizedKey)
+  int64_t unlike = 0;     ///< tensors left out: their shapes differ, or their type has no values
+};
+/// Every float tensor of `model` that `reference` has by name too. Throws Error{kUsage} where
+/// `options.samples` is below 1 or the data are empty.
+LAPIDARY_API LayerComparison compare_layers(const Graph& model, const Graph& reference,
+                                            const Dataset& data,
+                                            const CompareOptions& options = {});
 
 struct BenchOptions {
   std::vector<int> threads = {1};

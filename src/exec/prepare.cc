@@ -71,8 +71,9 @@ Prepared prepare(const Graph& graph, const PrepareOptions& options) {
   // A file that computes in FP16 says itself what is rounded; one that only stores it does not.
   const bool rounds = options.float_arithmetic == FloatArithmetic::kF16;
   const bool rounds_all = rounds && !has_half_results(out.graph);
-  if (has_half(out.graph) && !options.as_written) widen_half(out.graph, rounds);
+  // In this order: engines do not see integer layers through Casts either.
   if (!options.as_written && is_quantized(out.graph)) lower_qdq(out.graph);
+  if (has_half(out.graph) && !options.as_written) widen_half(out.graph, rounds);
   if (options.keep_all_values) {
     add_outputs(out.graph, every_value(out.graph));
     out.outputs = out.graph.outputs().size();

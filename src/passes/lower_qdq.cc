@@ -55,7 +55,7 @@ const LoweringNote* LoweringReport::find(std::string_view node) const {
 
 LoweringReport lower_qdq(Graph& graph, const LoweringOptions& options) {
   LoweringReport report;
-  remove_identities(graph);
+  remove_noops_before_merging(graph);
   fold_quantized_constants(graph);
   merge_double_pairs(graph);
   remove_noops(graph, {});

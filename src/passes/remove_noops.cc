@@ -8,6 +8,7 @@
 
 #include "src/passes/edit.h"
 #include "src/passes/pass.h"
+#include "src/passes/qdq/prepare.h"
 #include "src/passes/qdq/qdq.h"
 
 namespace lapidary {
@@ -109,6 +110,11 @@ bool resizes_nothing(const Graph& graph, NodeId id) {
          string_attr(graph, id, "mode", "nearest") != "cubic";
 }
 
+bool is_single(const Graph& graph, ValueId value) {
+  const Tensor* constant = graph.constant(value);
+  return constant != nullptr && constant->size() == 1;
+}
+
 // Slot of the input that comes out unchanged because the other is neutral: -1 where neither is.
 int neutral_operand(const Graph& graph, NodeId id) {
   const bool adds = is_op(graph, id, "Add"), multiplies = is_op(graph, id, "Mul");
@@ -131,27 +137,42 @@ int neutral_operand(const Graph& graph, NodeId id) {
   return -1;
 }
 
+// starts 0, ends INT64_MAX, steps 1, whatever the shape.
+bool slices_all(const Graph& graph, NodeId id) {
+  const auto& inputs = graph.node(id).inputs;
+  const ValueId steps = input_of(graph, id, 4);
+  return inputs.size() >= 3 && all_are(constant_ints(graph, inputs[1]), 0) &&
+         all_are(constant_ints(graph, inputs[2]), std::numeric_limits<int64_t>::max()) &&
+         (!steps || all_are(constant_ints(graph, steps), 1));
+}
+
+// Slot of the input that is the output, or -1.
+using Unchanged = int(const Graph& graph, NodeId id);
+
 bool has_ends(const Node& node) {
   return !node.inputs.empty() && !node.outputs.empty() && node.inputs[0] && node.outputs[0];
 }
 
-// Slot of the input that an Identity, an idle Dropout or arithmetic with a neutral constant gives
-// on, or -1.
-int identical_input(const Graph& graph, NodeId id) {
-  if (!has_ends(graph.node(id))) return -1;
-  if (is_op(graph, id, "Identity") || (is_op(graph, id, "Dropout") && drops_nothing(graph, id)))
+int unchanged_before_merging(const Graph& graph, NodeId id) {
+  const auto is = [&](std::string_view op) { return is_op(graph, id, op); };
+  const Node& node = graph.node(id);
+  if (!has_ends(node)) return -1;
+  const ValueId x = node.inputs[0], y = node.outputs[0];
+  if (is("Identity") || (is("Dropout") && drops_nothing(graph, id)) ||
+      (is("Cast") && same_type(graph, x, y)) ||
+      (is("Expand") && static_shape(graph, x) && same_shape(graph, x, y)) ||
+      (is("Slice") && slices_all(graph, id)))
     return 0;
-  return neutral_operand(graph, id);
+  const int slot = is("Pow") ? -1 : neutral_operand(graph, id);
+  return slot >= 0 && is_single(graph, node.inputs[static_cast<size_t>(1 - slot)]) ? slot : -1;
 }
 
-// Slot of the input that is the output, or -1.
 int unchanged_input(const Graph& graph, NodeId id) {
   const auto is = [&](std::string_view op) { return is_op(graph, id, op); };
   const Node& node = graph.node(id);
   if (!has_ends(node)) return -1;
   const ValueId x = node.inputs[0], y = node.outputs[0];
   const bool nothing =
-      (is("Cast") && same_type(graph, x, y)) ||
       ((is("Reshape") || is("Expand") || is("Flatten")) && same_shape(graph, x, y)) ||
       (is("Transpose") && transposes_nothing(graph, id)) ||
       ((is("Squeeze") || is("Unsqueeze")) && same_shape(graph, x, y)) ||
@@ -164,33 +185,35 @@ int unchanged_input(const Graph& graph, NodeId id) {
       ((is("MaxPool") || is("AveragePool")) && pools_nothing(graph, id)) ||
       (is("Clip") && clips_nothing(graph, id)) ||
       (is("LeakyRelu") && float_attr(graph, id, "alpha", 0.01f) == 1.0f);
-  return nothing ? 0 : identical_input(graph, id);
+  if (nothing) return 0;
+  const int slot = unchanged_before_merging(graph, id);
+  return slot >= 0 ? slot : neutral_operand(graph, id);
 }
 
-// Bypasses a node whose input `slot` is its output; slot < 0: it has none.
-bool remove(Graph& graph, NodeId id, int slot) {
-  if (slot < 0) return false;
-  const ValueId x = graph.node(id).inputs[static_cast<size_t>(slot)];
-  const ValueId y = output_of(graph, id);
-  // Between a QuantizeLinear and its reader a node may stand for a placement decision: types agree,
-  // and a graph output that is also an input or a constant needs a node that makes it.
-  if (!can_replace(graph, y, x)) return false;
-  const auto& outputs = graph.node(id).outputs;
-  for (size_t i = 1; i < outputs.size(); ++i)
-    if (outputs[i] && graph.use_count(outputs[i]) > 0) return false;
-  bypass(graph, id, x);
-  return true;
+int64_t remove_unchanged(Graph& graph, Unchanged* unchanged) {
+  return rewrite(graph, [unchanged](Graph& g, NodeId id) {
+    const int slot = unchanged(g, id);
+    if (slot < 0) return false;
+    const ValueId x = g.node(id).inputs[static_cast<size_t>(slot)];
+    // Between a QuantizeLinear and its reader a node may stand for a placement decision: types
+    // agree, and a graph output that is also an input or a constant needs a node that makes it.
+    if (!can_replace(g, output_of(g, id), x)) return false;
+    const auto& outputs = g.node(id).outputs;
+    for (size_t i = 1; i < outputs.size(); ++i)
+      if (outputs[i] && g.use_count(outputs[i]) > 0) return false;
+    bypass(g, id, x);
+    return true;
+  });
 }
 
 }  // namespace
 
 PassResult remove_noops(Graph& graph, const PassOptions&) {
-  return {rewrite(graph, [](Graph& g, NodeId id) { return remove(g, id, unchanged_input(g, id)); }),
-          {}};
+  return {remove_unchanged(graph, unchanged_input), {}};
 }
 
-int64_t remove_identities(Graph& graph) {
-  return rewrite(graph, [](Graph& g, NodeId id) { return remove(g, id, identical_input(g, id)); });
+int64_t remove_noops_before_merging(Graph& graph) {
+  return remove_unchanged(graph, unchanged_before_merging);
 }
 
 }  // namespace lapidary

@@ -7,11 +7,11 @@
 #include <chrono>
 #include <fstream>
 
+#include "calibrate/feeder.h"
 #include "calibrate/run.h"
 #include "lapidary/calibrate.h"
 #include "lapidary/exec.h"
 #include "quantize/checks.h"
-#include "src/pipeline/feed.h"
 #include "src/pipeline/peaks.h"
 
 namespace lapidary {
@@ -46,17 +46,17 @@ struct Inference {
 
 Inference try_inference(const Graph& model, const Dataset& data, int threads) {
   Inference out;
-  out.batch = std::min(batch_size(model, data, 0), std::max<int64_t>(1, data.size()));
+  out.batch = std::min(suitable_batch(model, data), std::max<int64_t>(1, data.size()));
   Batch batch;
   const double decode = timed([&] { batch = data.batch(0, trial_size(data.size(), out.batch)); });
   if (batch.size() == 0) return out;
   Executor executor(model, {.threads = threads});
-  const Executor::Values inputs = feed(model, batch);
+  const Feeder feeder(model, data);
+  const Executor::Values inputs = feeder.inputs(batch);
   executor.run(inputs);  // plans, packs weights
   const double forward = timed([&] { executor.run(inputs); });
   // A graph of a fixed batch size runs all of it, whatever the samples.
-  const auto ran = static_cast<double>(
-      inputs.empty() || inputs.begin()->second.rank() == 0 ? 1 : inputs.begin()->second.dim(0));
+  const auto ran = static_cast<double>(feeder.rows(batch).ran);
   out.decode_seconds = decode / static_cast<double>(batch.size());
   out.forward_seconds = forward / ran;
   out.arena_bytes = static_cast<double>(executor.arena_bytes()) / ran;

@@ -413,7 +413,8 @@ class Run {
     report_.layers = layer_records(
         result,
         compare_layers(result, stage_graphs_[0], *data,
-                       {.samples = samples, .threads = options_.threads, .log = options_.log}),
+                       {.samples = samples, .threads = options_.threads, .log = options_.log})
+            .layers,
         *data, options_.threads);
     if (impl_.params.evaluate.bench)
       report_.peaks = measure_peaks(options_.threads > 0 ? options_.threads : thread_count());

@@ -570,6 +570,58 @@ class CommandLine(Fixture):
         self.assertGreaterEqual(len(layers), 11)
         self.assertTrue(all(l["sqnr_db"] > 15 for l in layers), layers)
 
+    def of_batch(self, size):
+        """The model with its batch fixed: a dim's 'N' becomes a number below 128 of as many bytes."""
+        path = self.tmp / f"batch_{size}.onnx"
+        whole = self.model.read_bytes()
+        self.assertEqual(whole.count(b"\x0a\x03\x12\x01N"), 2)  # of the input and of the output
+        path.write_bytes(whole.replace(b"\x0a\x03\x12\x01N", bytes([0x0a, 3, 8, size | 0x80, 0])))
+        self.assertIn(f"[{size},", json.loads(run("inspect", path, "--json").stdout)["inputs"][0])
+        return path
+
+    def test_eval_and_compare_models_of_different_batches(self):
+        one, four = self.of_batch(1), self.of_batch(4)
+        for model, against in ((one, four), (four, one), (four, self.model)):
+            done = run("eval", model, "--against", against, "--data", self.eval, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            seen = json.loads(done.stdout)
+            self.assertEqual((seen["samples"], seen["metrics"]["agreement_with_fp32"]), (64, 1))
+            done = run("compare", model, against, "--data", self.eval, "--samples", 5, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            layers = json.loads(done.stdout)["layers"]
+            self.assertGreaterEqual(len(layers), 11)
+            self.assertTrue(all(l["sqnr_db"] > 80 for l in layers), layers)  # one model, float32
+
+    def test_compare_fails_where_nothing_is_compared(self):
+        for samples in (0, -1, -16):
+            done = run("compare", self.model, self.model, "--data", self.eval, "--samples", samples)
+            self.assertEqual(done.returncode, 2, done.stdout)
+            self.assertIn("--samples", done.stderr)
+        # Nodes of the other model make values of other names.
+        other = self.tmp / "names.onnx"
+        graph = json.loads(run("inspect", self.model, "--json").stdout)
+        self.assertGreater(graph["ops"]["Conv"], 0)
+        done = run("compare", self.model, self.model, "--data", self.eval, "--json")
+        names = sorted({l["tensor"] for l in json.loads(done.stdout)["layers"]}, key=len, reverse=True)
+        whole = self.model.read_bytes()
+        for name in names:
+            tagged = bytes([len(name)]) + name.encode()
+            whole = whole.replace(tagged, bytes([len(name)]) + b"~" + name[1:].encode())
+        other.write_bytes(whole)
+        done = run("compare", other, self.model, "--data", self.eval)
+        self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+        self.assertIn("no tensor of the first model", done.stderr)
+
+    def test_compare_counts_what_equalization_scaled(self):
+        out = self.tmp / "equalized.onnx"
+        self.assertEqual(self.quantize(out).returncode, 0)
+        found = re.search(rb"lapidary[.]equalized", out.read_bytes())
+        done = run("compare", out, self.model, "--data", self.eval, "--json")
+        count = json.loads(done.stdout)["equalized"]
+        self.assertEqual(count > 0, found is not None)
+        text = run("compare", out, self.model, "--data", self.eval).stdout
+        self.assertEqual(f"{count} left out: their channels were scaled" in text, count > 0)
+
     def test_eval_as_on_a_cpu_without_vnni(self):
         out = self.tmp / "vnni.onnx"
         self.assertEqual(self.quantize(out).returncode, 0)

@@ -467,29 +467,6 @@ TEST(LowerPairs, DoublePairBecomesOneOverTheCommonRange) {
   EXPECT_EQ(g.graph.constant(q.inputs[2])->data<uint8_t>()[0], 7);
 }
 
-/// ONNX Runtime merges across an Identity, which it removes first, and not across others that
-/// change nothing: `ort.pairs` compares.
-TEST(LowerPairs, MergeOnlyAcrossIdentities) {
-  using Ints = std::vector<int64_t>;
-  struct Case {
-    const char* op;
-    GraphBuilder::Attrs attrs;
-    bool merges;
-  };
-  for (const Case& c : {Case{"Identity", {}, true}, Case{"Dropout", {}, true},
-                        Case{"Concat", {{"axis", int64_t{1}}}, false},
-                        Case{"Transpose", {{"perm", Ints{0, 1, 2, 3}}}, false},
-                        Case{"MaxPool", {{"kernel_shape", Ints{1, 1}}}, false},
-                        Case{"LeakyRelu", {{"alpha", 1.0f}}, false}}) {
-    QdqBuilder g;
-    const ValueId same = g.op(c.op, {g.input("x", {1, 1, 2, 2}, kIn)}, c.attrs);
-    g.build.output(g.op("Erf", {g.dq(g.q(same, kOut, "q2"), kOut, "dq2")}));
-    g.lower();
-    const Node& q = g.graph.node(find_node(g.graph, "QuantizeLinear"));
-    EXPECT_EQ(g.graph.constant(q.inputs[1])->data<float>()[0] != kIn.scale, c.merges) << c.op;
-  }
-}
-
 TEST(LowerPropagation, DequantizeMovesForwardToWhatNeedsIt) {
   QdqBuilder g;
   const ValueId flat = g.op("Reshape", {g.input("x", {1, 3, 1}, kIn),

@@ -229,6 +229,34 @@ TEST(HeldSamples, AreAsManyAsTheBytesAllow) {
   }
 }
 
+/// x [N,2,8,8] -> three padded convolutions -> global average; `open`: x is [N,2,H,W].
+Graph open_net(bool open) {
+  Net net;
+  const auto size = [&](const char* name) { return open ? Dim::named(name) : Dim(8); };
+  ValueId x = net.input("x", {Dim::named("N"), 2, size("H"), size("W")});
+  x = net.op("Relu", {net.conv(x, 2, 4, "a")}, "ra");
+  x = net.op("Relu", {net.conv(x, 4, 4, "b")}, "rb");
+  x = net.op("Relu", {net.conv(x, 4, 4, "c")}, "rc");
+  return net.finish({net.op("GlobalAveragePool", {x}, "y")});
+}
+
+TEST(HeldSamples, OpenSizesAreTheSamples) {
+  const Dataset data = dataset_of({{"x", tiny_samples(40, 0, {2, 8, 8})}});
+  const Statistics stats = calibrate(open_net(false), data);
+  // The frontier per sample: x, 2*8*8 bytes, then 4*8*8 behind each convolution.
+  for (const auto& [bytes, held] :
+       std::vector<std::pair<double, int64_t>>{{1.0, 1}, {1300, 5}, {1e6, 40}}) {
+    QuantizeOptions options = plain(true);
+    options.hold_mb = bytes / 1e6;
+    for (const bool open : {false, true}) {
+      QuantizeLog log;
+      const Graph graph = open_net(open);
+      quantize(graph, open ? calibrate(graph, data) : stats, data, options, &log);
+      EXPECT_EQ(log.correction_samples, held) << bytes << (open ? " open" : " fixed");
+    }
+  }
+}
+
 TEST(HeldSamples, StayWithinTheirBytes) {
   const Dataset data = tiny_data(40);
   const Graph form = calibrated_form(tiny_net());

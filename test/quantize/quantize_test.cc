@@ -29,6 +29,18 @@ Graph quantized(const QuantizeOptions& options, QuantizeLog* log = nullptr) {
 
 // -- what the file looks like
 
+/// A Cast between DequantizeLinear and a layer, and engines compute floats.
+TEST(QdqForm, IntegerLayersStayAsTheyAreInFp16) {
+  const Graph quantized = quantize(prepared().graph, prepared().stats, prepared().data, {});
+  for (const bool weights_only : {false, true}) {
+    std::vector<KeptFloat> kept;
+    const Graph half = convert_to_fp16(quantized, {.weights_only = weights_only}, &kept);
+    std::string difference;
+    EXPECT_TRUE(same_graph(half, quantized, &difference)) << difference;
+    EXPECT_TRUE(kept.empty());
+  }
+}
+
 /// Exporters call a node after what it makes; the pair behind a graph output takes the output's
 /// name.
 TEST(QdqForm, NodesHaveNamesOfTheirOwn) {
@@ -37,7 +49,7 @@ TEST(QdqForm, NodesHaveNamesOfTheirOwn) {
   const ValueId y = net.conv(x, 3, 4, "y");
   ASSERT_EQ(net.graph.value(y).name, "y");
   const Graph graph = net.finish({y});
-  const Dataset data = tiny_data(8);
+  const Dataset data = dataset_of({{"x", tiny_samples(8, 0, {3, 8, 8})}});
   const Graph made = quantize(graph, calibrate(graph, data), data, {});
   std::set<std::string> names;
   for (const NodeId id : made.nodes())
