@@ -1,5 +1,9 @@
 include(CMakePackageConfigHelpers)
 install(TARGETS lapidary EXPORT LapidaryTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET lapidary_train)  # loaded by liblapidary.so, linked by nobody
+  install(TARGETS lapidary_train LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} NAMELINK_SKIP)
+  set_target_properties(lapidary_train PROPERTIES INSTALL_RPATH "$ORIGIN")
+endif()
 install(DIRECTORY include/lapidary DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT LapidaryTargets NAMESPACE Lapidary::
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Lapidary)

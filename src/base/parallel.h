@@ -9,7 +9,7 @@ namespace lapidary {
 
 /// While it lives, thread_count() of the thread that made it is `threads` (0: unchanged):
 /// everything that an Executor calls keeps to the Executor's number.
-class ThreadScope {
+class LAPIDARY_API ThreadScope {
  public:
   explicit ThreadScope(int threads);
   ~ThreadScope();

@@ -14,7 +14,7 @@ struct ConvTransposeAxis {
 
 /// The spatial axes of a node over x [N, C, in...] and w [C, M/group, kernel...]. Throws
 /// Error{kInvalid} where attributes contradict each other.
-std::vector<ConvTransposeAxis> conv_transpose_axes(const AttrView& attrs, const Shape& x,
+LAPIDARY_API std::vector<ConvTransposeAxis> conv_transpose_axes(const AttrView& attrs, const Shape& x,
                                                    const Shape& w);
 
 }  // namespace lapidary

@@ -110,6 +110,6 @@ struct InferOptions {
 /// op that is not understood, Error{kUsage} for `input_shapes` that do not fit; nodes of unknown
 /// ops leave their outputs as they are. Nodes must be in topological order. Returns labels of nodes
 /// whose output types stay unknown.
-std::vector<std::string> infer_types(Graph& graph, const InferOptions& options = {});
+LAPIDARY_API std::vector<std::string> infer_types(Graph& graph, const InferOptions& options = {});
 
 }  // namespace lapidary

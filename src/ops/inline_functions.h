@@ -17,6 +17,6 @@ struct InlineOptions {
 /// values and nodes are named "<call>/<name>". Throws Error: kInvalid where a call does not fit its
 /// function or functions call each other in a circle, kUnsupported where a body means another
 /// version of an op than the graph imports, kResource beyond `max_nodes`.
-void inline_functions(Graph& graph, const InlineOptions& options = {});
+LAPIDARY_API void inline_functions(Graph& graph, const InlineOptions& options = {});
 
 }  // namespace lapidary

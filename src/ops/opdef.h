@@ -133,7 +133,7 @@ struct ResolvedOp {
     return def->role != QuantRole::kInteger && version >= def->half_since;
   }
 };
-ResolvedOp resolve_op(const Graph& graph, NodeId id);
+LAPIDARY_API ResolvedOp resolve_op(const Graph& graph, NodeId id);
 /// The same, or throws: Error{kUnsupported} for an op that is not in the table and for a version
 /// that is not understood, Error{kInvalid} for a domain that the graph does not import.
 ResolvedOp require_op(const Graph& graph, NodeId id);

@@ -26,7 +26,7 @@ struct ResizeRules {
 };
 
 /// Throws Error{kInvalid} for words that the version does not have.
-ResizeRules read_resize_rules(const AttrView& attrs);
+LAPIDARY_API ResizeRules read_resize_rules(const AttrView& attrs);
 
 /// One axis of `in` elements that becomes `out`; `scale` may be no exact quotient of the two.
 struct ResizeAxis {
@@ -42,7 +42,7 @@ struct ResizeAxis {
 struct ResizeSlots {
   size_t roi = 0, scales = 0, sizes = 0;
 };
-ResizeSlots resize_slots(const AttrView& attrs);
+LAPIDARY_API ResizeSlots resize_slots(const AttrView& attrs);
 
 struct ResizeTap {
   int64_t at = 0;
@@ -52,7 +52,7 @@ struct ResizeTap {
 using ResizeTaps = std::vector<ResizeTap>;
 
 /// Taps of every output position of one axis.
-std::vector<ResizeTaps> resize_taps(const ResizeRules& rules, const ResizeAxis& axis);
+LAPIDARY_API std::vector<ResizeTaps> resize_taps(const ResizeRules& rules, const ResizeAxis& axis);
 
 /// An axis that becomes floor(in * scale). Throws Error{kInvalid} for a scale not above 0.
 ResizeAxis scaled_axis(int64_t in, float scale);
@@ -62,7 +62,7 @@ std::vector<int64_t> touched_axes(const AttrView& attrs, int64_t rank);
 
 /// All axes of a Resize or Upsample on an input of `shape`; scales, sizes and roi as the
 /// node gives them (empty: absent). Throws Error{kInvalid} where they do not fit.
-std::vector<ResizeAxis> resize_axes(const AttrView& attrs, std::span<const int64_t> shape,
+LAPIDARY_API std::vector<ResizeAxis> resize_axes(const AttrView& attrs, std::span<const int64_t> shape,
                                     std::span<const float> scales, std::span<const int64_t> sizes,
                                     std::span<const float> roi);
 

@@ -23,7 +23,7 @@ struct WindowAttrs {
   int64_t span(size_t axis) const;
 };
 /// Throws Error{kInvalid}; `kernel` as weights or `kernel_shape` say it.
-WindowAttrs read_window(const AttrView& attrs, std::vector<int64_t> kernel);
+LAPIDARY_API WindowAttrs read_window(const AttrView& attrs, std::vector<int64_t> kernel);
 
 /// Output size along an axis. Throws Error{kInvalid} where no window fits.
 Dim window_output(const WindowAttrs& window, size_t axis, const Dim& in);
@@ -32,7 +32,7 @@ Dim window_output(const WindowAttrs& window, size_t axis, const Dim& in);
 struct WindowAxis {
   int64_t in = 1, out = 1, kernel = 1, stride = 1, dilation = 1, pad_begin = 0, pad_end = 0;
 };
-WindowAxis resolve_axis(const WindowAttrs& window, size_t axis, int64_t in);
+LAPIDARY_API WindowAxis resolve_axis(const WindowAttrs& window, size_t axis, int64_t in);
 
 /// Depth, height, width; leading axes that the tensor lacks are of size 1. `spatial`: input sizes.
 /// Throws Error{kUnsupported} for more than three spatial axes.

@@ -51,7 +51,7 @@ FENCES = {
     r"dlfcn\.h$": ["src/fit/open_trainer.cc"],
     r"(immintrin|arm_neon)\.h$": ["kernels/simd.h", "kernels/simd_neon.h", "src/base/sha256.cc"],
     r"(gtest|gmock)/": ["test/"],
-    r"(fcntl|fnmatch|poll|sched|signal|spawn|unistd)\.h$|(sys|linux)/": [
+    r"(fcntl|fnmatch|poll|sched|signal|spawn|unistd)\.h$|(sys|linux|arpa)/": [
         "src/base/", "src/data/", "src/onnx/", "src/ops/evaluate.cc", "src/pipeline/", "tools/", "test/"],
 }
 OPENMP = ["src/base/parallel.cc"]  # whose threads everything uses

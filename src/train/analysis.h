@@ -1,0 +1,54 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/ops/opdef.h"
+
+// What each value of a graph depends on, and with it how each node is computed.
+
+namespace lapidary::train {
+
+class LowerContext;
+
+using Outputs = std::vector<at::Tensor>;
+using LowerFn = Outputs (*)(LowerContext&);
+/// Why a node has no trainable form although its op has; empty: it has.
+using RefuseFn = std::string (*)(const AttrView&);
+
+struct Lowering {
+  std::string_view domain, op;
+  LowerFn run = nullptr;
+  RefuseFn refuse = nullptr;
+  /// The result is new memory that no gradient reads: whoever alone reads it may overwrite it.
+  bool fresh = false;
+};
+
+/// The strongest of what a value depends on.
+enum class Dependence {
+  kFixed,     ///< constants that no run changes: computed once
+  kRun,       ///< shapes of inputs, running statistics: no gradient, other elements in each run
+  kData,      ///< elements of inputs
+  kGradient,  ///< parameters: a gradient flows through it
+};
+
+struct Analysis {
+  struct Node {
+    const Lowering* lowering = nullptr;  ///< null: the reference evaluation computes it
+    int version = 0;
+    bool shape_only = false;  ///< reads sizes, no elements
+  };
+  std::vector<Dependence> values;  ///< by value index
+  std::vector<Node> nodes;         ///< by node index
+  /// Nodes between parameters and loss that cannot be trained, with the reason.
+  std::vector<std::string> refused;
+};
+
+/// `trained`: constants that are trained. Types of values are known where they can be.
+Analysis analyse(const Graph& graph, const std::set<ValueId>& trained, ValueId loss);
+
+}  // namespace lapidary::train

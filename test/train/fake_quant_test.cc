@@ -1,0 +1,105 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "test/train/net.h"
+
+// FakeQuantize: values derived by hand from its formula, with loss = sum(y g).
+
+namespace lapidary {
+namespace {
+
+using testing::ElementsAre;
+using testing::FloatEq;
+
+struct Found {
+  std::vector<float> y, dx, ds, dz;
+};
+
+std::vector<float> floats(const Tensor& t) {
+  return {t.data<float>().begin(), t.data<float>().end()};
+}
+
+Found run(const Tensor& x, const Tensor& scale, const Tensor& zero, const Tensor& g,
+          GraphBuilder::Attrs attrs) {
+  Net net;
+  const ValueId at = net.param(x), s = net.param(scale), z = net.param(zero);
+  const ValueId y = net.op("FakeQuantize", {at, s, z}, std::move(attrs), "ai.lapidary");
+  net.finish(y);
+  const ValueId loss =
+      net.op("ReduceSum", {net.op("Mul", {y, net.fixed(g)})}, {{"keepdims", int64_t{0}}});
+  net.graph.rename_value(loss, "loss");
+  const auto trainer = open_trainer(net.graph, net.options());
+  const Gradients found = trainer->gradients({}, {});
+  return {floats(trainer->forward({}, {"y"}, false).at("y")), floats(found.at("p0")),
+          floats(found.at("p1")), floats(found.at("p2"))};
+}
+
+const Tensor kX =
+    Tensor::of<float>({5}, {-1, .25f, .75f, 1.25f, 4});  // s = .5: u = -2 .5 1.5 2.5 8
+const Tensor kScale = Tensor::scalar(.5f), kZero = Tensor::scalar(1.f);
+const Tensor kG = Tensor::of<float>({5}, {1, 2, 3, 4, 5});
+
+GraphBuilder::Attrs attrs(const char* gradient, float scale = 1) {
+  return {{"qmin", int64_t{0}},
+          {"qmax", int64_t{3}},
+          {"gradient", std::string(gradient)},
+          {"gradient_scale", scale}};
+}
+
+// j = rint(u) + 1 = -1 1 3 3 9: halves go to even; the first is below 0, the last above 3.
+TEST(FakeQuantize, LearnedScale) {
+  const Found found = run(kX, kScale, kZero, kG, attrs("lsq", .5f));
+  EXPECT_THAT(found.y, ElementsAre(-.5f, 0, 1, 1, 1));
+  EXPECT_THAT(found.dx, ElementsAre(0, 2, 3, 4, 0));
+  // .5 (1 (0 - 1) + 2 (0 - .5) + 3 (2 - 1.5) + 4 (2 - 2.5) + 5 (3 - 1))
+  EXPECT_THAT(found.ds, ElementsAre(FloatEq(.5f * (-1 - 1 + 1.5f - 2 + 10))));
+  EXPECT_THAT(found.dz, ElementsAre(FloatEq(.5f * (-.5f * 1 - .5f * 5))));
+}
+
+TEST(FakeQuantize, Pact) {
+  const Found found = run(kX, kScale, kZero, kG, attrs("pact"));
+  EXPECT_THAT(found.dx, ElementsAre(0, 2, 3, 4, 0));
+  EXPECT_THAT(found.ds, ElementsAre(FloatEq(5 * (3 - 1))));
+  EXPECT_THAT(found.dz, ElementsAre(0));
+}
+
+TEST(FakeQuantize, StraightThrough) {
+  const Found found = run(kX, kScale, kZero, kG, attrs("ste"));
+  EXPECT_THAT(found.y, ElementsAre(-.5f, 0, 1, 1, 1));
+  EXPECT_THAT(found.dx, ElementsAre(0, 2, 3, 4, 0));
+  EXPECT_THAT(found.ds, ElementsAre(0));
+  EXPECT_THAT(found.dz, ElementsAre(0));
+}
+
+/// Two channels along axis 1 of [2,2,1,2], a weight that lies channels innermost beside a Conv.
+TEST(FakeQuantize, PerChannelInChannelsLast) {
+  Net net;
+  const Tensor w = Tensor::of<float>({2, 2, 1, 2}, {.2f, .9f, 3, 5, -.2f, 8, 1, 2});
+  const ValueId at = net.param(w), s = net.param(Tensor::of<float>({2}, {.5f, 2}));
+  const ValueId z = net.param(Tensor::of<float>({2}, {0, 0}));
+  const ValueId q = net.op("FakeQuantize", {at, s, z},
+                           {{"axis", int64_t{1}},
+                            {"qmin", int64_t{-2}},
+                            {"qmax", int64_t{2}},
+                            {"gradient", std::string("lsq")}},
+                           "ai.lapidary");
+  net.graph.mutable_value(q).type = tensor_type(DType::kF32, w.shape());
+  // A Conv over ones sums each output channel's weights: y = [1,2,1,1].
+  const ValueId x = net.fixed(Tensor::of<float>({1, 2, 1, 2}, {1, 1, 1, 1}));
+  net.finish(net.op("Conv", {x, q}));
+  const ValueId loss = net.op("ReduceSum", {net.graph.find_value("y")}, {{"keepdims", int64_t{0}}});
+  net.graph.rename_value(loss, "loss");
+  const auto trainer = open_trainer(net.graph, net.options());
+  // channel 0 (s = .5): .2 .9 -.2 8 -> 0 1 0 1;   channel 1 (s = 2): 3 5 1 2 -> 4 4 0 2
+  const auto values = trainer->forward({}, {"FakeQuantize_out", "y"}, false);
+  EXPECT_THAT(floats(values.at("FakeQuantize_out")), ElementsAre(0, 1, 4, 4, 0, 1, 0, 2));
+  EXPECT_THAT(floats(values.at("y")), ElementsAre(9, 3));
+  const Gradients found = trainer->gradients({}, {});
+  // u: .4 1.8 -.4 16 and 1.5 2.5 .5 1: halves to even, 2.5 to 2
+  EXPECT_THAT(floats(found.at("p0")), ElementsAre(1, 1, 1, 1, 1, 0, 1, 1));
+  EXPECT_THAT(floats(found.at("p1")),
+              ElementsAre(FloatEq(-.4f + .2f + .4f + 2), FloatEq(.5f - .5f - .5f + 0)));
+}
+
+}  // namespace
+}  // namespace lapidary
