@@ -7,6 +7,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "calibrate/feeder.h"
 #include "calibrate/scan.h"
 #include "calibrate/statistics.h"
 #include "calibrate/tensors.h"
@@ -339,7 +340,7 @@ class Run {
   void execute(const Batch& batch, bool only_check) {
     place_.indices = batch.indices;
     place_.sources = batch.sources;
-    place_.rows = feeder_.fixed_batch() > 0 ? feeder_.fixed_batch() : batch.size();
+    place_.rows = feeder_.rows(batch).ran;
     only_check_ = only_check;
     executor_.run(feeder_.inputs(batch));
   }
@@ -442,6 +443,10 @@ Statistics calibrate_partly(const Graph& graph, const Dataset& data,
   if (options.samples < 0) fail_usage("samples: {} is negative", options.samples);
   if (options.batch < 0) fail_usage("batch: {} is negative", options.batch);
   if (data.size() == 0) fail_usage("the calibration data hold no sample");
+  // A file says which samples it has seen, not of which tensors.
+  if (!options.checkpoint.empty() && !options.tensors.empty())
+    fail_usage("tensors: a checkpoint is of all of them; leave one of the two out");
+  LAPIDARY_CHECK(options.checkpoint.empty() || (collect.histograms && collect.windows));
   Graph form = calibrated_form(graph);
   Statistics out;
   Statistics::Impl& stats = out.impl();
@@ -455,10 +460,9 @@ Statistics calibrate_partly(const Graph& graph, const Dataset& data,
     samples = std::min(samples, options.samples);
   }
   if (samples == 1) options.log.warn("calibrating on a single sample: ranges will be too narrow");
-  const int64_t batch = options.batch > 0 ? options.batch : suitable_batch(form, data);
-  const int64_t fixed = Feeder(form, data).fixed_batch();
+  const int64_t batch = suitable_batch(form, data, options.batch);
   Run run(std::move(form), data, options, collect, stats);
-  run.go(samples, fixed > 0 ? fixed : batch);
+  run.go(samples, batch);
   if (stats.samples() == 0) fail_usage("no calibration sample could be used");
   stats.refresh_data_hash();
   if (!options.checkpoint.empty()) run.write_checkpoint();

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -10,28 +9,6 @@
 #include "lapidary/graph.h"
 
 namespace lapidary {
-
-/// Turns a dataset's batches into a graph's inputs: names, the type of floats, and a batch size
-/// that the graph may fix.
-class Feeder {
- public:
-  /// Throws Error{kUsage} where the names do not meet, Error{kInvalid} where sample shapes or types
-  /// do not (with the sample's shape and the graph's).
-  Feeder(const Graph& graph, const Dataset& data);
-
-  /// The batch size that the graph fixes, or 0.
-  int64_t fixed_batch() const { return fixed_batch_; }
-  /// Graph inputs of a batch; where the graph fixes the batch size, the last sample is repeated.
-  std::map<std::string, Tensor> inputs(const Batch& batch) const;
-
- private:
-  struct Name {
-    std::string in_data, in_graph;
-    DType dtype;  ///< that the graph takes
-  };
-  std::vector<Name> names_;
-  int64_t fixed_batch_ = 0;
-};
 
 /// What statistics hold besides ranges and channels.
 struct Collect {
@@ -53,8 +30,5 @@ Statistics collect_means(const Graph& form, const Dataset& data, int64_t samples
 /// Statistics of the named tensors alone, without window sums.
 Statistics collect_tensors(const Graph& form, const Dataset& data, int64_t samples,
                            const std::vector<std::string>& tensors, int threads);
-
-/// A batch size at which the largest of `graph`'s activations stays within some 16 MB.
-int64_t suitable_batch(const Graph& graph, const Dataset& data);
 
 }  // namespace lapidary

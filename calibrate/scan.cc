@@ -60,7 +60,7 @@ SampleLayout sample_layout(const TapView& view, int64_t samples, int64_t axis) {
   layout.inner = 1;
   if (!view.channels_last)
     for (int64_t i = axis + 1; i < rank; ++i) layout.inner *= shape[static_cast<size_t>(i)];
-  if (layout.inner == 0) return {};
+  if (layout.inner == 0) return {.outer = 0, .channels = layout.channels, .inner = 0};
   layout.outer = size / samples / layout.channels / layout.inner;
   return layout;
 }

@@ -101,7 +101,7 @@ ValueId saturation_clip(Graph& graph, const QdqNode& q, NodeId before) {
   if (only_user(graph, q.data) == q.node)
     graph.rename_value(q.data, graph.unique_name(name + "_unclipped"));
   const ValueId out = graph.add_value(graph.unique_name(name), graph.value(q.data).type);
-  Node clip{.op = "Clip", .name = graph.unique_name(name + "_clip")};
+  Node clip{.op = "Clip", .name = graph.unique_node_name(name + "_clip")};
   clip.inputs = {q.data};
   clip.outputs = {out};
   if (graph.opset() < 11) {
@@ -114,7 +114,7 @@ ValueId saturation_clip(Graph& graph, const QdqNode& q, NodeId before) {
   return out;
 }
 
-/// Q -> DQ of one scale without its rounding.
+/// Q -> DQ of one scale and zero point without its rounding.
 void clip_instead(Graph& graph, const QdqNode& q, const QdqNode& dq, Clips& clips) {
   const auto [found, first] = clips.try_emplace(q.node.index);
   if (first) found->second = saturation_clip(graph, q, dq.node);
@@ -137,7 +137,9 @@ void remove_qdq(Graph& graph) {
                          add_constant(graph, graph.value(dq->output).name, std::move(made.at(0))));
       drop_node(graph, id);
     } else if (const NodeId maker = graph.value(dq->data).producer; is_quantize(graph, maker)) {
-      if (const auto q = read_qdq(graph, maker)) clip_instead(graph, *q, *dq, clips);
+      // A DQ of other parameters than its Q's rescales: it stays, and is refused.
+      const auto q = read_qdq(graph, maker);
+      if (q && same_params(*q, *dq)) clip_instead(graph, *q, *dq, clips);
     }
   }
 }

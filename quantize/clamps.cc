@@ -35,4 +35,13 @@ void keep_clamps(Graph& graph, Placement& placement) {
   });
 }
 
+void absorb_clamp(Graph& graph, NodeId clamp) {
+  const ValueId before = graph.node(clamp).inputs[0], after = graph.node(clamp).outputs[0];
+  const NodeId producer = graph.value(before).producer;
+  const uint32_t slot = graph.value(before).producer_slot;
+  graph.remove_node(clamp);
+  graph.set_output(producer, slot, after);
+  graph.remove_value(before);
+}
+
 }  // namespace lapidary

@@ -14,4 +14,7 @@ bool saturation_clamps(const Graph& graph, NodeId clamp, const QuantParams& para
 /// pairs of the same parameters, and is listed as float.
 void keep_clamps(Graph& graph, Placement& placement);
 
+/// Takes a clamp out: what makes its input takes over name and type of what it made.
+void absorb_clamp(Graph& graph, NodeId clamp);
+
 }  // namespace lapidary

@@ -10,6 +10,7 @@
 #include "src/ir/patterns.h"
 #include "src/ops/input_constants.h"
 #include "src/ops/opdef.h"
+#include "src/passes/lower_qdq.h"
 #include "src/passes/regions.h"
 
 namespace lapidary {
@@ -39,6 +40,19 @@ bool is_integer_op(const Graph& g, NodeId id) {
 }
 
 bool is_f32(const Graph& g, ValueId v) { return v && g.value(v).type.dtype == DType::kF32; }
+
+/// Nodes between DequantizeLinear and QuantizeLinear that run on integers, and bear float types
+/// alone: a Cast among them, and engines compute floats.
+NodeSet integer_layers(const Graph& g) {
+  Graph lowered = g;
+  std::set<std::string> keys;
+  for (const LoweringNote& note : lower_qdq(lowered).notes)
+    if (!note.lowered_to.empty()) keys.insert(note.node);
+  NodeSet out;
+  for (const NodeId id : g.nodes())
+    if (keys.contains(node_key(g, id))) out.insert(id.index);
+  return out;
+}
 
 /// Rewrites a graph so that the nodes chosen compute in FP16; Casts stand where the two meet.
 class HalfGraph {
@@ -81,11 +95,12 @@ class HalfGraph {
     for (const Region& region : find_regions(g_))
       if (region.kind == RegionKind::kLayerNorm || region.kind == RegionKind::kRmsNorm)
         in_region.insert(region.nodes.begin(), region.nodes.end());
-    const NodeSet skipped = match_nodes(g_, options_.skip);
+    const NodeSet skipped = match_nodes(g_, options_.skip), integer = integer_layers(g_);
     for (NodeId id : g_.nodes()) {
       const Node& n = g_.node(id);
       const auto f32 = [&](ValueId v) { return is_f32(g_, v); };
-      if (std::none_of(n.inputs.begin(), n.inputs.end(), f32)) continue;
+      if (integer.contains(id.index) || std::none_of(n.inputs.begin(), n.inputs.end(), f32))
+        continue;
       const std::string reason = reason_to_stay(id, skipped, in_region);
       if (reason.empty())
         chosen_.insert(id);
@@ -113,7 +128,7 @@ class HalfGraph {
   void add_cast(ValueId from, ValueId to, NodeId before) {
     Node cast;
     cast.op = "Cast";
-    cast.name = g_.value(to).name + "_cast";
+    cast.name = g_.unique_node_name(g_.value(to).name + "_cast");
     cast.inputs = {from};
     cast.outputs = {to};
     cast.attrs = {{"to", static_cast<int64_t>(g_.value(to).type.dtype)}};
@@ -215,10 +230,14 @@ std::string reason_to_stay(const Graph& g, ValueId v, const NodeSet& skipped) {
 
 /// FP16 initializers, each behind a Cast.
 Graph halve_weights(Graph g, const Fp16Options& options, std::vector<KeptFloat>* kept) {
-  const NodeSet skipped = match_nodes(g, options.skip);
+  const NodeSet skipped = match_nodes(g, options.skip), integer = integer_layers(g);
   for (ValueId v : g.values()) {
     const Tensor* t = g.constant(v);
     if (t == nullptr || !is_f32(g, v) || g.value(v).uses.empty() || t->size() < 2) continue;
+    const auto& uses = g.value(v).uses;
+    if (std::any_of(uses.begin(), uses.end(),
+                    [&](const Use& use) { return integer.contains(use.node.index); }))
+      continue;
     if (std::string reason = reason_to_stay(g, v, skipped); !reason.empty()) {
       const NodeId first = g.value(v).uses.front().node;
       if (kept && !is_integer_op(g, first))
@@ -230,7 +249,7 @@ Graph halve_weights(Graph g, const Fp16Options& options, std::vector<KeptFloat>*
     const ValueId full = g.add_value(g.unique_name(name + "_fp32"), g.value(v).type);
     Node cast;
     cast.op = "Cast";
-    cast.name = name + "_cast";
+    cast.name = g.unique_node_name(name + "_cast");
     cast.inputs = {stored};
     cast.outputs = {full};
     cast.attrs = {{"to", static_cast<int64_t>(DType::kF32)}};

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <unordered_map>
 
+#include "quantize/clamps.h"
 #include "quantize/weights.h"
 #include "src/base/fail.h"
 
@@ -45,7 +47,7 @@ class Inserter {
       : graph_(std::move(graph)), placement_(placement), target_(target) {}
 
   QdqGraph run() {
-    for (const auto& [clamp, before] : placement_.absorbed) absorb(clamp, before);
+    for (const auto& [clamp, before] : placement_.absorbed) absorb_clamp(graph_, clamp);
     for (const ValueId id : placement_.quantized)
       if (!graph_.constant(id)) insert_pair(id);
     for (const ValueId id : placement_.quantized)
@@ -75,7 +77,7 @@ class Inserter {
                    const QuantParams& params, const std::string& name, DType dtype, NodeId before) {
     Node node;
     node.op = op;
-    node.name = graph_.unique_name(name);
+    node.name = graph_.unique_node_name(name);
     const ValueId out =
         graph_.add_value(graph_.unique_name(name), {dtype, graph_.value(from).type.shape});
     node.inputs = {from, how.first, how.second};
@@ -85,14 +87,37 @@ class Inserter {
     return out;
   }
 
-  /// Its producer takes over the name and type of what the clamp made.
-  void absorb(NodeId clamp, ValueId before) {
-    const ValueId after = graph_.node(clamp).outputs[0];
-    const NodeId producer = graph_.value(before).producer;
-    const uint32_t slot = graph_.value(before).producer_slot;
-    graph_.remove_node(clamp);
-    graph_.set_output(producer, slot, after);
-    graph_.remove_value(before);
+  /// Fewer levels than QuantizeLinear saturates at. One at the lower end, of a narrow range, is not
+  /// worth a node.
+  static bool is_narrow(const QuantParams& params) {
+    const int32_t most = params.storage == DType::kU8   ? 255
+                         : params.storage == DType::kI8 ? 127
+                                                        : params.qmax;
+    return params.qmax < most;
+  }
+
+  /// Q -> Clip -> DQ still fuses with the integer op before Q.
+  ValueId clip(ValueId q, const QuantParams& params, const std::string& name, NodeId before) {
+    Node node;
+    node.op = "Clip";
+    node.name = graph_.unique_name(name);
+    const ValueId out = graph_.add_value(graph_.unique_name(name), graph_.value(q).type);
+    node.inputs = {q, bound(params.storage, params.qmin), bound(params.storage, params.qmax)};
+    node.outputs = {out};
+    graph_.add_node(std::move(node), before);
+    return out;
+  }
+
+  /// The constant integer, one for all that need it.
+  ValueId bound(DType dtype, int32_t level) {
+    const auto at = bounds_.find({dtype, level});
+    if (at != bounds_.end()) return at->second;
+    const Tensor value = dtype == DType::kU8 ? Tensor::scalar(static_cast<uint8_t>(level))
+                                             : Tensor::scalar(static_cast<int8_t>(level));
+    const ValueId made =
+        graph_.add_constant(graph_.unique_name(fmt::format("level_{}", level)), value);
+    bounds_.emplace(std::pair(dtype, level), made);
+    return made;
   }
 
   bool reads_rounded(NodeId reader) const {
@@ -110,8 +135,9 @@ class Inserter {
     const bool output = graph_.is_output(id) && !placement_.layers_only;
     if (output && producer.valid()) rename_inner(id, name);
     const auto how = constants(params, name, placement_.scales.root(id).index);
-    const ValueId q =
+    ValueId q =
         add_node("QuantizeLinear", id, how, params, name + "_quantized", params.storage, first);
+    if (is_narrow(params)) q = clip(q, params, name + "_clipped", first);
     const ValueId dq =
         add_node("DequantizeLinear", q, how, params,
                  output && producer.valid() ? name : name + "_dequantized", DType::kF32, first);
@@ -194,6 +220,7 @@ class Inserter {
   const Placement& placement_;
   const TargetRecord& target_;
   std::unordered_map<uint32_t, std::pair<ValueId, ValueId>> shared_;
+  std::map<std::pair<DType, int32_t>, ValueId> bounds_;
   std::unordered_map<uint32_t, std::pair<ValueId, QuantParams>> integers_;
 };
 
@@ -245,7 +272,7 @@ std::optional<int64_t> set_layer_bias(Graph& graph, QdqLayer& layer,
       graph.add_constant(graph.unique_name(name + "_zero_point"), zero_tensor(params));
   Node dequantize;
   dequantize.op = "DequantizeLinear";
-  dequantize.name = graph.unique_name(name + "_dequantized");
+  dequantize.name = graph.unique_node_name(name + "_dequantized");
   dequantize.inputs = {layer.bias, scale, zero};
   if (!params.per_tensor()) dequantize.attrs = {{"axis", int64_t{0}}};
   const ValueId out = graph.add_value(graph.unique_name(name + "_dequantized"),

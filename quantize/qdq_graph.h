@@ -31,8 +31,9 @@ struct QdqGraph {
 
 /// Turns QuantParams on values into nodes, once: one Q -> DQ pair per activation, shared by its
 /// readers (a graph output becomes x -> Q -> DQ -> its name); weights stored as integers behind DQ,
-/// biases as int32 with scale s_x * s_w (or float, by the target); absorbed clamps removed. The
-/// graph must import opset 13 or later.
+/// biases as int32 with scale s_x * s_w (or float, by the target); absorbed clamps removed. Fewer
+/// levels than a byte has are a Clip of the integers between Q and DQ. The graph must import opset
+/// 13 or later.
 QdqGraph insert_qdq(Graph graph, const Placement& placement, const TargetRecord& target);
 
 /// Stores a bias, made if need be. How many of its channels int32 could not hold, so that they were

@@ -66,7 +66,7 @@ struct CalibrateOptions {
   std::vector<std::string> tensors;  ///< empty: every float tensor that quantization may ask for
   bool allow_nonfinite = false;      ///< skip samples that make NaN, Inf or sums beyond 2^48
   /// A statistics file to continue from (its samples are not seen again) and to write to now and
-  /// then.
+  /// then; of all tensors.
   std::filesystem::path checkpoint = {};
   LogSink log = {};
 };

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,8 +37,10 @@ struct Letterbox {
   std::string align = "top_left";  ///< or "centre" (the odd pixel goes below and right)
 };
 
-/// One step of training-time augmentation: "flip" (probability), "shift_crop" (pixels), "cutout"
-/// (side in pixels), "mixup" (alpha of the Beta distribution).
+/// One step of training-time augmentation, in the order of the list: "flip" (probability),
+/// "shift_crop" (pixels; as torchvision's RandomCrop with that padding: stored pixels of 0),
+/// "cutout" (side in pixels; the square is 0, the mean after normalisation), "mixup" (alpha of the
+/// Beta distribution; last).
 struct Augment {
   std::string kind;
   double amount = 0;
@@ -112,8 +115,21 @@ struct Batch {
   Tensor targets;  ///< tokens: int64 [N, T]
   std::vector<std::string> sources;
   int64_t next = 0;  ///< in the dataset: where the batch after this one begins
+  /// Of training batches with mixup: the label of the sample that was mixed in, and the share of
+  /// the first one, x = share x1 + (1 - share) x2.
+  std::vector<int64_t> labels2;
+  std::vector<float> shares;
 
   int64_t size() const { return static_cast<int64_t>(indices.size()); }
+};
+
+/// What a training batch is made of. `indices` are those of the whole step; this process wants
+/// `count` of them from `first` on.
+struct TrainingRequest {
+  std::span<const int64_t> indices;
+  int64_t first = 0, count = 0;
+  uint64_t seed = 0;
+  int64_t epoch = 0;
 };
 
 struct SkippedSample {
@@ -148,6 +164,11 @@ class LAPIDARY_API Dataset {
   /// does not depend on their number. Empty where none of them is usable. Tokens: ends before a
   /// sample of another length than the first (see Batch::next).
   Batch batch(int64_t begin, int64_t count) const;
+  /// Samples as the record's `augment` changes them, in the order asked for, unusable ones left
+  /// out. Every draw depends on (seed, epoch, sample) alone, and on the step's indices which sample
+  /// is mixed in: the result is the same on any number of threads and however a step is cut into
+  /// parts. Throws Error{kUsage} where samples are none that can be augmented so.
+  Batch training_batch(const TrainingRequest& request) const;
   /// What the first usable sample brings.
   std::vector<DatasetInput> inputs() const;
   /// Classes that the data themselves name (CIFAR-10, folders); 0: unknown.

@@ -47,8 +47,8 @@ struct Validation {
   double seconds = 0;             ///< inference of the candidate, without decoding
   double images_per_second = 0;
   Tensor outputs;               ///< first graph output, samples along axis 0; where asked
-  std::vector<StepInfo> steps;  ///< what ran
-  int64_t arena_bytes = 0;      ///< of the plan for one sample
+  std::vector<StepInfo> steps;  ///< what ran, of the last batch
+  int64_t arena_bytes = 0;      ///< of the last batch's plan
   int64_t packed_bytes = 0;     ///< of its packed weights
   std::vector<LayerSaturation> saturation;  ///< over all samples; empty where integers are exact
 };
@@ -78,10 +78,16 @@ struct LayerError {
   std::string tensor, node, op;
   double sqnr_db = 0, cosine = 0;
 };
-/// Every float tensor of `model` that `reference` has by name too, in `model`'s order.
-LAPIDARY_API std::vector<LayerError> compare_layers(const Graph& model, const Graph& reference,
-                                                    const Dataset& data,
-                                                    const CompareOptions& options = {});
+struct LayerComparison {
+  std::vector<LayerError> layers;  ///< in the model's order
+  int64_t equalized = 0;  ///< tensors left out: equalization scaled their channels (kEqualizedKey)
+  int64_t unlike = 0;     ///< tensors left out: their shapes differ, or their type has no values
+};
+/// Every float tensor of `model` that `reference` has by name too. Throws Error{kUsage} where
+/// `options.samples` is below 1 or the data are empty.
+LAPIDARY_API LayerComparison compare_layers(const Graph& model, const Graph& reference,
+                                            const Dataset& data,
+                                            const CompareOptions& options = {});
 
 struct BenchOptions {
   std::vector<int> threads = {1};
@@ -152,10 +158,10 @@ struct ExecutionPlan {
   int64_t arena_bytes = 0;      ///< of activations
   int64_t packed_bytes = 0;     ///< of weights as the kernels read them
 };
-/// Empty where sizes are open; throws as Executor does.
+/// For one sample where the batch is open. Empty where other sizes are; throws as Executor does.
 LAPIDARY_API ExecutionPlan plan_execution(const Graph& model,
                                           const std::map<std::string, Shape>& input_shapes = {},
-                                          int threads = 0);
+                                          const ExecOptions& options = {});
 
 struct SelftestResult {
   struct Op {

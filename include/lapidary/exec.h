@@ -51,6 +51,8 @@ enum class IntegerArithmetic {
 LAPIDARY_API std::string_view execution_profile(IntegerArithmetic arithmetic);
 /// By profile, or by what it does: "exact", "avx2-saturating". Throws Error{kUsage}.
 LAPIDARY_API IntegerArithmetic integer_arithmetic(std::string_view name);
+/// All that `integer_arithmetic` takes.
+LAPIDARY_API std::vector<std::string> integer_arithmetic_names();
 
 /// The values of ExecOptions::winograd.
 inline constexpr std::array kWinogradTiles{0, 2, 4};

@@ -220,6 +220,9 @@ class LAPIDARY_API Graph {
   void set_outputs(std::vector<ValueId> ids);
 
   // -- nodes
+  /// `wanted` with a number appended where another node is called so. Engines refuse graphs with
+  /// two nodes of one name, but files may have them.
+  std::string unique_node_name(std::string_view wanted) const;
   /// Appends, or inserts before `before`. Its outputs must have no producer yet.
   NodeId add_node(Node node, NodeId before = {});
   const Node& node(NodeId id) const;
@@ -276,6 +279,7 @@ class LAPIDARY_API Graph {
   void unlink(NodeId id);
   uint32_t& use_position(const Use& use);
   void add_use(ValueId value, Use use);
+  void count_node_name(const std::string& name, bool added);
   void drop_use(ValueId value, Use use);
   std::string cycle_text(const std::vector<size_t>& waits) const;
 
@@ -286,6 +290,7 @@ class LAPIDARY_API Graph {
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
   };
   std::unordered_map<std::string, ValueId, NameHash, std::equal_to<>> by_name_;
+  std::unordered_map<std::string, uint32_t> node_names_;  ///< nodes of each name
   std::vector<ValueId> inputs_, outputs_;
   NodeId first_, last_;
   size_t live_nodes_ = 0;

@@ -1,10 +1,18 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "lapidary/data.h"
 #include "lapidary/export.h"
 #include "lapidary/graph.h"
+#include "lapidary/log.h"
 #include "lapidary/trainer.h"
 
 namespace lapidary {
@@ -17,5 +25,126 @@ LAPIDARY_API std::unique_ptr<Trainer> open_trainer(const Graph& graph,
                                                    const TrainerOptions& options);
 /// Empty where `open_trainer` has a library to load, else the reason.
 LAPIDARY_API std::string training_unavailable();
+
+/// Parameters of a loss or schedule by name: one number each, or a list.
+using Numbers = std::map<std::string, std::vector<double>>;
+struct NamedHelp {
+  std::string name, help;
+};
+
+// -- schedules
+
+/// The learning rate of step 0..total - 1.
+using Schedule = std::function<double(int64_t step, int64_t total)>;
+/// constant | step | cosine | one_cycle, with what `list_schedules` tells of; shares of a run as
+/// parameters, so that they hold for any number of steps.
+struct ScheduleSpec {
+  std::string kind = "cosine";
+  Numbers params = {};
+};
+/// A schedule whose highest rate is `lr`. Throws Error{kUsage} for unknown names and values out of
+/// range.
+LAPIDARY_API Schedule make_schedule(const ScheduleSpec& spec, double lr);
+LAPIDARY_API std::vector<NamedHelp> list_schedules();
+
+// -- losses
+
+/// Graph inputs that `add_loss` declares and `fit` feeds: class numbers int64, [N] or with a
+/// further axis for each of the output's but that of classes; with mixup the second sample's, and
+/// the first one's share, float32 [N].
+inline constexpr std::string_view kLabelInput = "lapidary.label";
+inline constexpr std::string_view kSecondLabelInput = "lapidary.label2";
+inline constexpr std::string_view kShareInput = "lapidary.share";
+
+/// One term of a loss.
+struct LossSpec {
+  std::string kind = "cross_entropy";  ///< cross_entropy | mse | bce (of logits)
+  double weight = 1;
+  std::string output;   ///< the value that it judges; empty: the graph's first output
+  std::string target;   ///< value or graph input that it is compared with; empty: the labels
+  Numbers params = {};  ///< cross_entropy: label_smoothing, axis
+};
+/// Appends the weighted sum of losses to the graph (upgraded to opset 13 where it is older) and
+/// gives the name of that scalar. Every term is a mean over samples of means over their elements;
+/// `mixup`: terms on labels are share L(label) + (1 - share) L(label2) per sample. Inputs that are
+/// missing are added: labels, and targets as float32 of their output's shape. Throws Error{kUsage}.
+LAPIDARY_API std::string add_loss(Graph& graph, const std::vector<LossSpec>& losses,
+                                  bool mixup = false);
+LAPIDARY_API std::vector<NamedHelp> list_losses();
+
+// -- the loop
+
+inline constexpr double kNotKnown = std::numeric_limits<double>::quiet_NaN();
+
+/// Means over the steps since the record before.
+struct FitInterval {
+  int64_t epoch = 0, step = 0;  ///< epochs before this one, steps so far
+  double lr = 0, loss = 0;
+  double accuracy = kNotKnown;  ///< share of samples whose highest score is their label's
+  double images_per_second = 0;
+};
+struct FitEpoch : FitInterval {
+  std::map<std::string, double> metrics;  ///< what `evaluate` returned
+  bool best = false;                      ///< so far
+  double seconds = 0;                     ///< of training, without evaluation
+};
+struct FitLog {
+  std::vector<FitInterval> intervals;
+  std::vector<FitEpoch> epochs;
+};
+
+struct FitOptions {
+  int64_t epochs = 1;
+  int64_t steps = 0;    ///< > 0: that many steps instead of `epochs`
+  int64_t batch = 128;  ///< samples of one step, over all ranks together
+  uint64_t seed = 0;    ///< of the samples' order and augmentation, with the epoch
+  Rank rank = {};
+  Schedule lr;
+  /// Share of the steps after which BatchNormalization keeps its running statistics; 1: never.
+  double freeze_statistics = 1;
+  std::string scores;      ///< a value of TrainerOptions::outputs, [N, ..., C]: training accuracy
+  int64_t log_every = 50;  ///< steps between FitInterval records
+
+  /// Called on the graph after every epoch, on every rank.
+  std::function<std::map<std::string, double>(const Graph&)> evaluate;
+  bool averaged = false;        ///< graphs are those of the EMA
+  std::string metric = "top1";  ///< of `evaluate`: what is best
+  bool higher_is_better = true;
+  int64_t patience = 0;  ///< stop after so many epochs without a better one; 0: never
+  double min_delta = 0;  ///< by how much better it must be
+
+  std::string checkpoint;        ///< file, written by rank 0; ".prev": the one before; empty: none
+  int64_t checkpoint_every = 0;  ///< steps; 0: after each epoch only
+  bool resume = false;           ///< from `checkpoint` where it is there
+  /// Digests of all else that the run depends on; a checkpoint of others is refused.
+  std::string recipe_digest, model_digest;
+
+  /// Asked before every step: true ends the run after a checkpoint. On several ranks it must answer
+  /// all of them alike: one that goes on would wait for the others' gradients.
+  std::function<bool()> stop;
+  /// Called before each step; may change constants, depending on nothing but them and the step.
+  std::function<void(Trainer&, int64_t step, int64_t total)> before_step;
+  /// Adds graph inputs that are computed from others: what a teacher says of the batch.
+  std::function<void(Trainer::Values& inputs)> complete;
+  LogSink log;
+};
+
+struct FitResult {
+  FitLog log;
+  int64_t steps = 0;  ///< in all, those before a resumption included
+  Graph last, best;   ///< the same where nothing is evaluated
+  int64_t best_epoch = -1;
+  double best_metric = kNotKnown;
+  bool interrupted = false;    ///< by `stop`
+  bool stopped_early = false;  ///< by `patience`
+};
+
+/// Trains over the data's samples in an order of its own for each epoch, a permutation by (seed,
+/// epoch); every step takes the next `batch` of them, each rank its part. What does not fill a last
+/// batch is left out of the epoch. Resumed from a checkpoint it ends as it would have ended without
+/// the interruption, bit for bit. Throws Error{kUsage} for options that contradict each other or
+/// the data, Error{kInvalid} naming the step where the loss is not finite, after a checkpoint of
+/// the state before it.
+LAPIDARY_API FitResult fit(Trainer& trainer, const Dataset& data, const FitOptions& options);
 
 }  // namespace lapidary

@@ -160,7 +160,7 @@ int64_t fastest_winograd(const ConvShape& s, int64_t most) {
   };
   double least = 9 * (static_cast<double>(s.out_h * s.out_w) + 8);
   int64_t fastest = 0;
-  for (const auto& [m, transform, weight] : {Tile{2, 15, 20}, Tile{4, 18, 33}}) {
+  for (const auto& [m, transform, weight] : {Tile{2, 15, 20}, Tile{4, 18, 32}}) {
     if (m > most) break;
     const auto points = static_cast<double>((m + 2) * (m + 2));
     const auto tiles = static_cast<double>(ceil_div(s.out_h, m) * ceil_div(s.out_w, m));

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include "calibrate/run.h"
 #include "lapidary/exec.h"
 #include "quantize/ptq/subgraph.h"
 #include "src/base/fail.h"
@@ -11,15 +10,8 @@
 
 namespace lapidary {
 
-namespace {
-
-constexpr double kBatchBytes = 8 << 20;
-constexpr int64_t kMaxBatch = 32;
-
-}  // namespace
-
 Lockstep::Lockstep(QdqGraph& qdq, const Dataset& data, int threads)
-    : qdq_(qdq), data_(data), threads_(threads) {
+    : qdq_(qdq), data_(data), threads_(threads), sizes_(qdq.graph, data) {
   plan();
 }
 
@@ -104,25 +96,16 @@ void Lockstep::hold(const std::unordered_map<uint32_t, size_t>& first,
   }
 }
 
-double Lockstep::sample_bytes(ValueId id) const {
-  const TensorType& type = qdq_.graph.value(id).type;
-  double bytes = static_cast<double>(std::max<size_t>(dtype_size(type.dtype), 1));
-  if (type.shape)
-    for (size_t i = 1; i < type.shape->size(); ++i)
-      bytes *= static_cast<double>(std::max<int64_t>((*type.shape)[i].value, 1));
-  return bytes;
-}
-
 int64_t Lockstep::fitting_samples(double bytes, int64_t samples) const {
   std::unordered_set<uint32_t> live;
   double now = 0, peak = 1;
   for (const ValueId id : held_inputs_)
-    if (live.insert(id.index).second) now += sample_bytes(id);
+    if (live.insert(id.index).second) now += sizes_.bytes(id);
   for (size_t i = 0; i < segments_.size(); ++i) {
     for (const ValueId id : released_[i])  // freed batch by batch as the segment runs
-      if (live.erase(id.index)) now -= sample_bytes(id);
+      if (live.erase(id.index)) now -= sizes_.bytes(id);
     for (const ValueId id : segments_[i].outputs)
-      if (live.insert(id.index).second) now += sample_bytes(id);
+      if (live.insert(id.index).second) now += sizes_.bytes(id);
     peak = std::max(peak, now);
   }
   const int64_t batch = std::max<int64_t>(Feeder(qdq_.graph, data_).fixed_batch(), 1);
@@ -150,13 +133,7 @@ Graph Lockstep::part(const Segment& segment) const {
 void Lockstep::load(int64_t samples, const Segment& first) {
   const Graph& graph = qdq_.graph;
   const Feeder feeder(graph, data_);
-  double largest = 1;
-  for (const ValueId id : graph.values())
-    if (!graph.constant(id)) largest = std::max(largest, sample_bytes(id));
-  const int64_t batch =
-      feeder.fixed_batch() > 0
-          ? feeder.fixed_batch()
-          : std::clamp<int64_t>(static_cast<int64_t>(kBatchBytes / largest), 1, kMaxBatch);
+  const int64_t batch = suitable_batch(graph, data_);
   Executor executor(part(first), {.threads = threads_});
   for_batches(data_, 0, samples, batch, [&](const Batch& held, int64_t) {
     const auto fed = feeder.inputs(held);
@@ -167,7 +144,7 @@ void Lockstep::load(int64_t samples, const Segment& first) {
     for (const ValueId id : first.outputs)
       frontier_[id].push_back(std::move(made.at(graph.value(id).name)));
     for (const ValueId id : held_inputs_) frontier_[id].push_back(fed.at(graph.value(id).name));
-    rows_.push_back({feeder.fixed_batch() > 0 ? batch : held.size(), held.size()});
+    rows_.push_back(feeder.rows(held));
   });
   if (rows_.empty()) fail_usage("no sample could be held for bias correction");
 }

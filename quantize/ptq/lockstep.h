@@ -6,15 +6,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "calibrate/feeder.h"
 #include "lapidary/data.h"
 #include "quantize/qdq_graph.h"
 
 namespace lapidary {
-
-/// How many samples a batch ran, and how many of them, from the first on, are not padding.
-struct BatchRows {
-  int64_t ran = 0, counted = 0;
-};
 
 /// Runs a QDQ graph over held samples layer after layer, so that a layer can still be changed when
 /// its input, made by all corrected layers before it, is known; the layer then runs once as it was
@@ -56,7 +52,6 @@ class Lockstep {
   void hold(const std::unordered_map<uint32_t, size_t>& first,
             const std::map<ValueId, size_t>& end);
   bool free_node(NodeId id) const;
-  double sample_bytes(ValueId id) const;
   /// The segment's nodes as a graph, biases included that layers got since it was planned.
   Graph part(const Segment& segment) const;
   void execute(const Segment& segment, const std::vector<ValueId>& released);
@@ -65,6 +60,7 @@ class Lockstep {
   QdqGraph& qdq_;
   const Dataset& data_;
   int threads_;
+  SampleSizes sizes_;
   std::vector<Segment> segments_;  ///< segments_[i] makes the input of layer i
   std::vector<std::vector<ValueId>>
       released_;                      ///< frontier values no longer needed after layer i's segment

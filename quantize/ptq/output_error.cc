@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "calibrate/run.h"
+#include "calibrate/feeder.h"
 #include "lapidary/exec.h"
 #include "src/base/signal.h"
 #include "src/data/batches.h"
@@ -48,7 +48,7 @@ std::vector<double> output_sqnr(const Graph& reference, std::span<const Graph* c
   const int64_t batch = std::min({suitable_batch(reference, data), std::max<int64_t>(samples, 1),
                                   feeder.fixed_batch() > 0 ? feeder.fixed_batch() : kChunk});
   for_spread_batches(data, samples, batch, [&](const Batch& held) {
-    const int64_t ran = feeder.fixed_batch() > 0 ? feeder.fixed_batch() : held.size();
+    const int64_t ran = feeder.rows(held).ran;
     const auto inputs = feeder.inputs(held);
     const auto wanted = expected.run(inputs);
     for (size_t i = 0; i < models.size(); ++i) {

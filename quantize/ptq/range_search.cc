@@ -5,7 +5,7 @@
 #include <memory>
 #include <numeric>
 
-#include "calibrate/run.h"
+#include "calibrate/feeder.h"
 #include "calibrate/scan.h"
 #include "lapidary/exec.h"
 #include "src/base/fail.h"

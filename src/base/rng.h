@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <numeric>
 #include <vector>
 
@@ -12,6 +13,11 @@ class Rng {
 
  public:
   explicit Rng(uint64_t seed) : state_(seed) {}
+  /// A stream of its own for every list of numbers under a seed: (epoch), (epoch, sample), ...
+  static Rng of(uint64_t seed, std::initializer_list<uint64_t> keys) {
+    for (const uint64_t key : keys) seed = Rng(Rng(seed).next() ^ key).next();
+    return Rng(seed);
+  }
 
   uint64_t next() {
     uint64_t z = (state_ += 0x9E3779B97F4A7C15ull);

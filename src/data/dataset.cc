@@ -11,6 +11,7 @@
 #include "src/base/path.h"
 #include "src/base/rng.h"
 #include "src/base/sha256.h"
+#include "src/data/augment.h"
 #include "src/data/csv.h"
 #include "src/data/source.h"
 #include "src/data/spec.h"
@@ -31,6 +32,7 @@ struct Channel {
   std::unique_ptr<Source> source;
   std::optional<Transform> transform;  // absent: handed over as stored
   bool skip_nonfinite = false;
+  std::vector<Augment> augment;
 };
 
 /// A sample, or why there is none.
@@ -41,7 +43,7 @@ struct Outcome {
 };
 
 /// "key: value" of every key but the paths, which say where the data lie and not what they are;
-/// `whole`: and but those that pick a part of them.
+/// `augment`, which changes training batches only; `whole`: and but those that pick a part of them.
 void append_settings(std::string& out, const DatasetSpec& spec, bool whole) {
   auto flat = [](auto& self, const Setting& s) -> std::string {
     std::string text = s.text;
@@ -50,7 +52,7 @@ void append_settings(std::string& out, const DatasetSpec& spec, bool whole) {
     return text;
   };
   for (const auto& [key, value] : unbind(dataset_fields(), &spec).entries)
-    if (key != "path" && key != "labels" && key != "inputs" && key != "batch" &&
+    if (key != "path" && key != "labels" && key != "inputs" && key != "batch" && key != "augment" &&
         !(whole && (key == "skip" || key == "limit")) && value.kind != Setting::Kind::kNull)
       out += key + ": " + flat(flat, value) + "\n";
   for (const DatasetSpec& one : spec.inputs) append_settings(out, one, whole);
@@ -138,6 +140,13 @@ class Dataset::Impl {
     return out;
   }
 
+  Batch training_batch(const TrainingRequest& request) const {
+    const MixPlan plan = plan_mix(request, mixup_alpha(channels[0].augment));
+    std::vector<Outcome> outcomes = load_augmented(plan.samples, request);
+    if (note_skipped(outcomes)) refuse_all();
+    return stack_mixed(outcomes, request.count, plan);
+  }
+
   std::vector<SkippedSample> skipped() const {
     const std::lock_guard lock(mutex_);
     std::vector<SkippedSample> out;
@@ -171,6 +180,71 @@ class Dataset::Impl {
       for (int64_t i = from; i < to; ++i) out[static_cast<size_t>(i)] = load(begin + i);
     });
     return out;
+  }
+
+  std::vector<Outcome> load_augmented(std::span<const int64_t> indices,
+                                      const TrainingRequest& request) const {
+    std::vector<Outcome> out(indices.size());
+    const auto one = [&](size_t i) {
+      out[i] = load(indices[i]);
+      if (out[i].unusable) return;
+      for (const Channel& channel : channels) {
+        if (channel.augment.empty()) continue;
+        Tensor& tensor = out[i].sample.inputs.at(channel.input);
+        const Layout layout = channel.transform ? channel.transform->layout() : Layout::kNchw;
+        const int64_t c = tensor.rank() == 3 ? tensor.dim(layout == Layout::kNchw ? 0 : 2) : 0;
+        const auto border = channel.transform ? channel.transform->zeros(c)
+                                              : std::vector<float>(static_cast<size_t>(c));
+        tensor = augment(std::move(tensor), layout, border, channel.augment,
+                         sample_rng(request, indices[i]));
+      }
+    };
+    parallel_for(static_cast<int64_t>(out.size()), 1, [&](int64_t from, int64_t to, int) {
+      for (int64_t i = from; i < to; ++i) one(static_cast<size_t>(i));
+    });
+    return out;
+  }
+
+  /// A sample whose partner cannot be used stays as it is.
+  static Batch stack_mixed(const std::vector<Outcome>& outcomes, int64_t own, const MixPlan& plan) {
+    std::vector<Sample> samples;
+    for (int64_t i = 0; i < own; ++i)
+      if (const Outcome& outcome = outcomes[static_cast<size_t>(i)]; !outcome.unusable)
+        samples.push_back(outcome.sample);  // tensors are shared: partners read them still
+    Batch out = stack(samples);
+    size_t row = 0;
+    for (size_t i = 0; i < plan.mixes.size(); ++i) {
+      if (outcomes[i].unusable) continue;
+      const Outcome& other = outcomes[static_cast<size_t>(plan.mixes[i].partner)];
+      const float share = other.unusable ? 1 : plan.mixes[i].share;
+      out.labels2.push_back(other.unusable ? out.labels[row] : other.sample.label);
+      out.shares.push_back(share);
+      if (!other.unusable) mix_inputs(out, row, other.sample, share);
+      ++row;
+    }
+    return out;
+  }
+
+  static void mix_inputs(Batch& batch, size_t row, const Sample& other, float share) {
+    for (auto& [name, all] : batch.inputs) {
+      const Tensor& from = other.inputs.at(name);
+      if (all.dtype() != DType::kF32)
+        fail_usage("'mixup' mixes float32 samples, input '{}' is {}", name,
+                   dtype_name(all.dtype()));
+      if (from.size() * all.dim(0) != all.size())
+        fail_invalid("{} (sample {}): {} does not mix with a batch of {}", other.source,
+                     other.index, shape_text(from.shape()), shape_text(all.shape()));
+      const auto size = static_cast<size_t>(from.size());
+      mix_into(all.mutable_data<float>().subspan(row * size, size), from.data<float>(), share);
+    }
+  }
+
+  /// Ends the run: unusable samples of training batches, which lie all over the data.
+  [[noreturn]] void refuse_all() const {
+    const std::lock_guard lock(mutex_);
+    fail(first_code_, "{} of {} samples cannot be used, more than {:g} %: {}{}", counted_, size(),
+         100 * kMostSkipped, fmt::join(refused_, "; "),
+         counted_ > static_cast<int64_t>(refused_.size()) ? "; ..." : "");
   }
 
   void take(const Channel& channel, const Stored& stored, Outcome& out) const {
@@ -349,6 +423,9 @@ class Dataset::Impl {
 int64_t Dataset::size() const { return impl_->size(); }
 const DatasetSpec& Dataset::spec() const { return impl_->spec; }
 Batch Dataset::batch(int64_t begin, int64_t count) const { return impl_->batch(begin, count); }
+Batch Dataset::training_batch(const TrainingRequest& request) const {
+  return impl_->training_batch(request);
+}
 std::vector<SkippedSample> Dataset::skipped() const { return impl_->skipped(); }
 std::vector<std::string> Dataset::files() const {
   std::vector<std::string> out = impl_->source_files();
@@ -453,6 +530,7 @@ Channel open_channel(const DatasetSpec& spec, const OpenOptions& options) {
   if (picture && request.dtype == DType::kUndefined) request.dtype = DType::kF32;
   channel.transform.emplace(spec, request, picture);
   channel.skip_nonfinite = spec.nonfinite == "skip";
+  channel.augment = spec.augment;
   return channel;
 }
 
@@ -493,8 +571,6 @@ Dataset open_dataset(const DatasetSpec& spec, const OpenOptions& options) {
   impl->class_count = options.num_classes;
   const std::vector<DatasetSpec> one = {spec};
   for (const DatasetSpec& record : spec.inputs.empty() ? one : spec.inputs) {
-    if (!record.augment.empty())
-      fail_unsupported("'augment' changes samples in training only, which is not built in");
     impl->channels.push_back(open_channel(record, options));
   }
   check_sizes(impl->channels);

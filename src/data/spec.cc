@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "src/base/text.h"
+#include "src/data/augment.h"
 
 namespace lapidary {
 
@@ -274,6 +275,9 @@ void check_inputs(const DatasetSpec& spec) {
     if (std::find(names.begin(), names.end(), one.input) != names.end())
       fail_usage("'inputs' names '{}' twice", one.input);
     if (!one.inputs.empty()) fail_usage("record '{}' has 'inputs' of its own", one.input);
+    if (mixup_alpha(one.augment) != mixup_alpha(spec.inputs[0].augment))
+      fail_usage("records '{}' and '{}' ask for different 'mixup'; a sample is mixed as a whole",
+                 spec.inputs[0].input, one.input);
     if (one.limit != 0 || one.skip != 0 || one.shuffle)
       fail_usage("record '{}': 'limit', 'skip' and 'shuffle' stand beside 'inputs'", one.input);
     with_context([&] { return "input '" + one.input + "'"; }, [&] { check_dataset(one); });
@@ -302,6 +306,7 @@ void check_dataset(const DatasetSpec& spec) {
   check_keys_of_kind(spec);
   check_geometry(spec);
   check_values(spec);
+  check_augment(spec.augment);
 }
 
 }  // namespace lapidary

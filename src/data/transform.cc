@@ -158,6 +158,13 @@ Transform::Transform(const DatasetSpec& spec, const InputRequest& request, bool 
       mean_(as_floats(spec.mean)),
       std_(as_floats(spec.std)) {}
 
+std::vector<float> Transform::zeros(int64_t channels) const {
+  std::vector<float> out;
+  for (int64_t c = 0; c < channels; ++c)
+    out.push_back((0 * scale_ - value_of(mean_, c, 0)) / value_of(std_, c, 1));
+  return out;
+}
+
 Image Transform::arrange(const Image& image) const {
   if (!geometry_) return image;
   if (image.channels != 1 && image.channels != 3)

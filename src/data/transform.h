@@ -41,6 +41,9 @@ class Transform {
   Tensor operator()(const Stored& stored) const;
   /// True where scale, mean or std is given.
   bool normalises() const { return normalised_; }
+  Layout layout() const { return request_.layout; }
+  /// What a stored 0 becomes in each of `channels` channels.
+  std::vector<float> zeros(int64_t channels) const;
 
  private:
   Image arrange(const Image& image) const;

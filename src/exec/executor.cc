@@ -275,13 +275,18 @@ std::string_view execution_profile(IntegerArithmetic arithmetic) {
   return "";
 }
 
-IntegerArithmetic integer_arithmetic(std::string_view name) {
+std::vector<std::string> integer_arithmetic_names() {
   std::vector<std::string> names;
-  for (const Profile& p : kProfiles) {
+  for (const Profile& p : kProfiles)
+    names.insert(names.end(), {std::string(p.semantics), std::string(p.name)});
+  return names;
+}
+
+IntegerArithmetic integer_arithmetic(std::string_view name) {
+  for (const Profile& p : kProfiles)
     if (name == p.name || name == p.semantics) return p.arithmetic;
-    names.insert(names.end(), {std::string(p.name), std::string(p.semantics)});
-  }
-  fail_usage("no integer arithmetic is called '{}'{}", printable(name), did_you_mean(name, names));
+  fail_usage("no integer arithmetic is called '{}'{}", printable(name),
+             did_you_mean(name, integer_arithmetic_names()));
 }
 
 Executor::Executor(Graph graph, ExecOptions options)

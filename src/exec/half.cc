@@ -73,7 +73,7 @@ bool can_widen(const Graph& g) {
 NodeId add_cast(Graph& g, ValueId from, ValueId to, NodeId before) {
   Node cast;
   cast.op = "Cast";
-  cast.name = g.unique_name(g.value(to).name + "_cast");
+  cast.name = g.unique_node_name(g.value(to).name + "_cast");
   cast.inputs = {from};
   cast.outputs = {to};
   cast.attrs = {{"to", static_cast<int64_t>(g.value(to).type.dtype)}};
@@ -161,6 +161,17 @@ bool has_half(const Graph& g) {
     if (g.value(v).type.dtype == DType::kF16) return true;
   const auto nodes = g.nodes();
   return std::any_of(nodes.begin(), nodes.end(),
+                     [&](NodeId id) { return casts_to_half(g.node(id)); });
+}
+
+bool has_half_results(const Graph& g) {
+  const auto values = g.values();
+  const auto nodes = g.nodes();
+  return std::any_of(values.begin(), values.end(),
+                     [&](ValueId v) {
+                       return g.value(v).type.dtype == DType::kF16 && !g.value(v).constant;
+                     }) ||
+         std::any_of(nodes.begin(), nodes.end(),
                      [&](NodeId id) { return casts_to_half(g.node(id)); });
 }
 

@@ -68,16 +68,17 @@ std::vector<ValueId> tapped_values(const Graph& graph, const std::vector<std::st
 Prepared prepare(const Graph& graph, const PrepareOptions& options) {
   Prepared out{graph, graph.outputs().size()};
   settle_inputs(out.graph, options.overridden);
-  const bool half = has_half(out.graph);
+  // A file that computes in FP16 says itself what is rounded; one that only stores it does not.
   const bool rounds = options.float_arithmetic == FloatArithmetic::kF16;
-  if (half && !options.as_written) widen_half(out.graph, rounds);
+  const bool rounds_all = rounds && !has_half_results(out.graph);
+  // In this order: engines do not see integer layers through Casts either.
   if (!options.as_written && is_quantized(out.graph)) lower_qdq(out.graph);
+  if (has_half(out.graph) && !options.as_written) widen_half(out.graph, rounds);
   if (options.keep_all_values) {
     add_outputs(out.graph, every_value(out.graph));
     out.outputs = out.graph.outputs().size();
   }
   add_outputs(out.graph, tapped_values(out.graph, options.taps));
-  const bool rounds_all = rounds && !half;
   if (!options.as_written || rounds_all) optimize(out.graph);
   if (rounds_all) round_to_half(out.graph);
   return out;

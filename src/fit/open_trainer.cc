@@ -32,8 +32,8 @@ struct Library {
     if (handle) open = reinterpret_cast<OpenFn>(dlsym(handle, "lapidary_open_trainer"));
     if (open) return;
     const char* why = dlerror();
-    problem = fmt::format(
-        "built without training; install libtorch-dev and build again ({})", why ? why : "");
+    problem = fmt::format("built without training; install libtorch-dev and build again ({})",
+                          why ? why : "");
   }
 };
 

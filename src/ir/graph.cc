@@ -45,21 +45,29 @@ const Graph::ValueSlot& Graph::slot(ValueId id) const {
   return values_[id.index];
 }
 
+namespace {
+
+/// `base`, with a number where `names` has it. Doubling, then halving: a free number after a taken
+/// one, in few looks even where a thousand are taken.
+template <class Names>
+std::string unique_among(const Names& names, const std::string& base) {
+  if (!names.contains(base)) return base;
+  const auto numbered = [&](uint64_t i) { return fmt::format("{}_{}", base, i); };
+  uint64_t taken = 0, free = 1;
+  while (names.contains(numbered(free))) taken = std::exchange(free, 2 * free);
+  while (free - taken > 1) {
+    const uint64_t middle = taken + (free - taken) / 2;
+    (names.contains(numbered(middle)) ? taken : free) = middle;
+  }
+  return numbered(free);
+}
+
+}  // namespace
+
 // -- values
 
 std::string Graph::unique_name(std::string_view wanted) const {
-  const std::string base = wanted.empty() ? "value" : std::string(wanted);
-  if (!by_name_.contains(base)) return base;
-  const auto numbered = [&](uint64_t i) { return fmt::format("{}_{}", base, i); };
-  // Doubling, then halving: a free number after a taken one, in few looks even where a thousand are
-  // taken.
-  uint64_t taken = 0, free = 1;
-  while (by_name_.contains(numbered(free))) taken = std::exchange(free, 2 * free);
-  while (free - taken > 1) {
-    const uint64_t middle = taken + (free - taken) / 2;
-    (by_name_.contains(numbered(middle)) ? taken : free) = middle;
-  }
-  return numbered(free);
+  return unique_among(by_name_, wanted.empty() ? "value" : std::string(wanted));
 }
 
 ValueId Graph::add_value(std::string value_name, TensorType type) {
@@ -217,8 +225,20 @@ NodeId Graph::add_node(Node node, NodeId before) {
     mutable_value(n.outputs[i]).producer_slot = i;
   }
   link(id, before);
+  count_node_name(n.name, true);
   ++live_nodes_;
   return id;
+}
+
+std::string Graph::unique_node_name(std::string_view wanted) const {
+  return unique_among(node_names_, wanted.empty() ? "node" : std::string(wanted));
+}
+
+void Graph::count_node_name(const std::string& node_name, bool added) {
+  if (node_name.empty()) return;
+  uint32_t& count = node_names_[node_name];
+  count += added ? 1 : -1;
+  if (count == 0) node_names_.erase(node_name);
 }
 
 const Node& Graph::node(NodeId id) const {
@@ -247,6 +267,7 @@ void Graph::remove_node(NodeId id) {
   for (ValueId out : n.outputs)
     if (out) mutable_value(out).producer = {};
   unlink(id);
+  count_node_name(n.name, false);
   slot(id) = NodeSlot{};
   --live_nodes_;
 }
@@ -302,7 +323,10 @@ void Graph::set_op(NodeId id, std::string domain, std::string op) {
 }
 
 void Graph::rename_node(NodeId id, std::string node_name) {
-  slot(id).node.name = std::move(node_name);
+  std::string& mine = slot(id).node.name;
+  count_node_name(mine, false);
+  mine = std::move(node_name);
+  count_node_name(mine, true);
 }
 
 void Graph::set_captures(NodeId id, std::vector<Capture> captures) {

@@ -314,6 +314,7 @@ LAPIDARY_ROW(GreaterOrEqual, comparison<std::greater_equal<>{}>("GreaterOrEqual"
 const OpDef& op_Mod() {
   static const OpDef def = [] {
     OpDef row = binary("Mod", {10, 13}, infer_mod, evaluate_mod);
+    row.later = {28};  // the integer modulus of floats
     row.attrs = {{"fmod", AttrKind::kInt}};
     return row;
   }();
@@ -323,6 +324,7 @@ const OpDef& op_Mod() {
 const OpDef& op_BitShift() {
   static const OpDef def = [] {
     OpDef row = binary("BitShift", {11}, infer_shift, evaluate_shift);
+    row.later = {28};  // signed types
     row.attrs = {{"direction", AttrKind::kString, true}};
     return row;
   }();

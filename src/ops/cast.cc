@@ -199,7 +199,7 @@ void evaluate_cast_like(EvalContext& context) {
 
 const OpDef& op_Cast() {
   static const OpDef def{.name = "Cast",
-                         .versions = {6, 9, 13, 19, 21, 23, 24, 25},
+                         .versions = {6, 9, 13, 19, 21, 23, 24, 25, 28},
                          .inputs = {1, 1},
                          .outputs = {1, 1},
                          .attrs = {{"to", AttrKind::kInt, true},

@@ -46,6 +46,7 @@ void evaluate(EvalContext& ctx) {
 const OpDef& op_Compress() {
   static const OpDef def{.name = "Compress",
                          .versions = {9, 11},
+                         .later = {28},  // bfloat16
                          .inputs = {2, 2},
                          .outputs = {1, 1},
                          .attrs = {{"axis", AttrKind::kInt}},

@@ -75,7 +75,7 @@ void evaluate_space_to_depth(EvalContext& ctx) {
 const OpDef& op_DepthToSpace() {
   static const OpDef def{
       .name = "DepthToSpace",
-      .versions = {1, 11, 13},
+      .versions = {1, 11, 13, 28},
       .inputs = {1, 1},
       .outputs = {1, 1},
       .attrs = {{"blocksize", AttrKind::kInt, true}, {"mode", AttrKind::kString, false, 11}},
@@ -89,6 +89,7 @@ const OpDef& op_SpaceToDepth() {
   static const OpDef def{
       .name = "SpaceToDepth",
       .versions = {1, 13},
+      .later = {28},  // orders of blocks
       .inputs = {1, 1},
       .outputs = {1, 1},
       .attrs = {{"blocksize", AttrKind::kInt, true}},

@@ -54,7 +54,7 @@ void evaluate_dequantize(EvalContext& context) {
 
 const OpDef& op_DequantizeLinear() {
   static const OpDef def{.name = "DequantizeLinear",
-                         .versions = {10, 13, 19, 21, 23, 24, 25},
+                         .versions = {10, 13, 19, 21, 23, 24, 25, 28},
                          .inputs = {2, 3},
                          .outputs = {1, 1},
                          .attrs = {{.name = "axis", .kind = AttrKind::kInt, .since = 13},

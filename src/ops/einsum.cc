@@ -211,6 +211,7 @@ const OpDef& op_Einsum() {
   static const OpDef def{
       .name = "Einsum",
       .versions = {12},
+      .later = {28},  // bfloat16
       .inputs = {1, -1},
       .outputs = {1, 1},
       .attrs = {{"equation", AttrKind::kString, true}},

@@ -63,6 +63,7 @@ void evaluate(EvalContext& ctx) {
 const OpDef& op_OneHot() {
   static const OpDef def{.name = "OneHot",
                          .versions = {9, 11},
+                         .later = {28},  // bfloat16
                          .inputs = {3, 3},
                          .outputs = {1, 1},
                          .attrs = {{"axis", AttrKind::kInt}},

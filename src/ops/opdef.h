@@ -12,7 +12,7 @@
 namespace lapidary {
 
 /// The newest ai.onnx opset whose list of changed ops is in the table.
-inline constexpr int kNewestOpset = 25;
+inline constexpr int kNewestOpset = 28;
 /// Graphs import no older one: models of opset 1 to 6 are upgraded to it when they are read.
 inline constexpr int kOldestWorkingOpset = 7;
 /// The newest version that models are written for and upgraded to.
@@ -107,6 +107,12 @@ struct OpDef {
 /// The row, of an op without a float16 form.
 inline OpDef without_half_form(OpDef row) {
   row.half_since = kNoHalfForm;
+  return row;
+}
+
+/// The row, with since-versions that are not understood.
+inline OpDef with_later(std::vector<int> versions, OpDef row) {
+  row.later = std::move(versions);
   return row;
 }
 

@@ -103,6 +103,14 @@ int64_t column_major(const PoolGeometry& g, int64_t at) {
   return (iw * h.in + ih) * d.in + id;
 }
 
+/// The first NaN is the largest.
+template <class T>
+bool exceeds(T value, T best) {
+  if constexpr (std::is_floating_point_v<T>)
+    if (std::isnan(best) || std::isnan(value)) return !std::isnan(best);
+  return value > best;
+}
+
 void evaluate_max_pool(EvalContext& context) {
   const Tensor& x = context.input(0);
   const PoolGeometry g = pool_geometry(context.attrs(), x.shape());
@@ -117,7 +125,8 @@ void evaluate_max_pool(EvalContext& context) {
       if (window.empty()) fail_invalid("a window lies in the padding alone");
       int64_t best = window[0];
       for (int64_t i : window)
-        if (load(from[static_cast<size_t>(i)]) > load(from[static_cast<size_t>(best)])) best = i;
+        if (exceeds(load(from[static_cast<size_t>(i)]), load(from[static_cast<size_t>(best)])))
+          best = i;
       const auto at = static_cast<size_t>(plane * g.out_area() + o);
       to[at] = from[static_cast<size_t>(best)];
       index_of[at] = plane * g.in_area() + (columns ? column_major(g, best) : best);
@@ -196,7 +205,7 @@ void evaluate_global_average(EvalContext& context) {
 void evaluate_global_max(EvalContext& context) {
   evaluate_global(context, [](std::span<const double> plane) {
     double best = plane[0];
-    for (double v : plane) best = v > best || std::isnan(v) ? v : best;
+    for (double v : plane) best = exceeds(v, best) ? v : best;
     return best;
   });
 }

@@ -81,6 +81,7 @@ const OpDef& op_Range() {
   static const OpDef def{
       .name = "Range",
       .versions = {11},
+      .later = {27},  // float16, bfloat16, stash_type
       .inputs = {3, 3},
       .outputs = {1, 1},
       .infer = infer,

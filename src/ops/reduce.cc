@@ -239,8 +239,8 @@ OpDef extreme(std::string_view name) {
 
 LAPIDARY_ROW(ReduceL1, reduction<L1Of>("ReduceL1", {1, 11, 13, 18}, 18))
 LAPIDARY_ROW(ReduceL2, without_half_form(reduction<L2Of>("ReduceL2", {1, 11, 13, 18}, 18)))
-LAPIDARY_ROW(ReduceLogSum, reduction<LogSumOf>("ReduceLogSum", {1, 11, 13, 18}, 18))
-LAPIDARY_ROW(ReduceLogSumExp, reduction<LogSumExpOf>("ReduceLogSumExp", {1, 11, 13, 18}, 18))
+LAPIDARY_ROW(ReduceLogSum, reduction<LogSumOf>("ReduceLogSum", {1, 11, 13, 18, 28}, 18))
+LAPIDARY_ROW(ReduceLogSumExp, reduction<LogSumExpOf>("ReduceLogSumExp", {1, 11, 13, 18, 28}, 18))
 LAPIDARY_ROW(ReduceMax, extreme<true>("ReduceMax"))
 LAPIDARY_ROW(ReduceMean, reduction<MeanOf>("ReduceMean", {1, 11, 13, 18}, 18))
 LAPIDARY_ROW(ReduceMin, extreme<false>("ReduceMin"))

@@ -47,6 +47,7 @@ void evaluate(EvalContext& ctx) {
 const OpDef& op_ReverseSequence() {
   static const OpDef def{.name = "ReverseSequence",
                          .versions = {10},
+                         .later = {28},  // bfloat16
                          .inputs = {2, 2},
                          .outputs = {1, 1},
                          .attrs = {{"batch_axis", AttrKind::kInt}, {"time_axis", AttrKind::kInt}},

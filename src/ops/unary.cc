@@ -177,13 +177,14 @@ LAPIDARY_ROW(Selu, activation<[](const AttrView& a) {
                };
              }>("Selu", {6, 22}, {kAlpha, kGamma}))
 // max(0, x) + min(0, alpha (exp(x / alpha) - 1))
-LAPIDARY_ROW(Celu, without_half_form(activation<[](const AttrView& a) {
-               return [alpha = a.get_float("alpha", 1.0f)](auto x) {
-                 using R = decltype(x);
-                 const R scale = static_cast<R>(alpha);
-                 return std::max(R(0), x) + std::min(R(0), scale * std::expm1(x / scale));
-               };
-             }>("Celu", {12}, {kAlpha})))
+LAPIDARY_ROW(Celu, with_later({28}, without_half_form(activation<[](const AttrView& a) {
+                                return [alpha = a.get_float("alpha", 1.0f)](auto x) {
+                                  using R = decltype(x);
+                                  const R scale = static_cast<R>(alpha);
+                                  return std::max(R(0), x) +
+                                         std::min(R(0), scale * std::expm1(x / scale));
+                                };
+                              }>("Celu", {12}, {kAlpha}))))
 LAPIDARY_ROW(ThresholdedRelu, activation<[](const AttrView& a) {
                return [alpha = a.get_float("alpha", 1.0f)](auto x) {
                  return static_cast<decltype(x)>(alpha) < x ? x : decltype(x)(0);

@@ -89,6 +89,7 @@ void evaluate(EvalContext& ctx) {
 const OpDef& op_Unique() {
   static const OpDef def{.name = "Unique",
                          .versions = {11},
+                         .later = {28},  // bfloat16
                          .inputs = {1, 1},
                          .outputs = {1, 4},
                          .attrs = {{"axis", AttrKind::kInt}, {"sorted", AttrKind::kInt}},

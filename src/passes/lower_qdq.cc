@@ -55,11 +55,12 @@ const LoweringNote* LoweringReport::find(std::string_view node) const {
 
 LoweringReport lower_qdq(Graph& graph, const LoweringOptions& options) {
   LoweringReport report;
+  remove_noops_before_merging(graph);
+  fold_quantized_constants(graph);
+  merge_double_pairs(graph);
   remove_noops(graph, {});
   merge_clips(graph, {});
   fold_padding(graph, {});
-  fold_quantized_constants(graph);
-  merge_double_pairs(graph);
   matmul_add_to_gemm(graph, report.notes);
   propagate_pairs(graph);
   quantize_parameters(graph);

@@ -8,6 +8,7 @@
 
 #include "src/passes/edit.h"
 #include "src/passes/pass.h"
+#include "src/passes/qdq/prepare.h"
 #include "src/passes/qdq/qdq.h"
 
 namespace lapidary {
@@ -85,13 +86,33 @@ bool pools_nothing(const Graph& graph, NodeId id) {
          graph.node(id).outputs.size() == 1;
 }
 
+/// Scales of 1 on every axis, as an attribute (Upsample-7) or the input before `sizes`; true where
+/// sizes are given instead.
+bool scales_are_one(const Graph& graph, NodeId id) {
+  const auto is_one = [](float scale) { return scale == 1; };
+  const Node& node = graph.node(id);
+  if (const Attr* attr = node.attr("scales"))
+    if (const auto* scales = std::get_if<std::vector<float>>(attr))
+      return std::all_of(scales->begin(), scales->end(), is_one);
+  const ValueId input = input_of(graph, id, node.inputs.size() > 2 ? 2 : 1);
+  if (!input) return true;
+  const auto scales = constant_floats(graph, input);
+  return scales && std::all_of(scales->begin(), scales->end(), is_one);
+}
+
 bool resizes_nothing(const Graph& graph, NodeId id) {
   const ValueId x = graph.node(id).inputs.at(0);
-  // Equal sizes are not enough: tf_crop_and_resize reads a region of interest.
-  return same_shape(graph, x, output_of(graph, id)) &&
+  // Equal sizes are not enough: 5 scaled by 1.1 is 5 again, of other positions, and
+  // tf_crop_and_resize reads a region of interest.
+  return same_shape(graph, x, output_of(graph, id)) && scales_are_one(graph, id) &&
          string_attr(graph, id, "coordinate_transformation_mode", "half_pixel") !=
              "tf_crop_and_resize" &&
          string_attr(graph, id, "mode", "nearest") != "cubic";
+}
+
+bool is_single(const Graph& graph, ValueId value) {
+  const Tensor* constant = graph.constant(value);
+  return constant != nullptr && constant->size() == 1;
 }
 
 // Slot of the input that comes out unchanged because the other is neutral: -1 where neither is.
@@ -116,15 +137,42 @@ int neutral_operand(const Graph& graph, NodeId id) {
   return -1;
 }
 
+// starts 0, ends INT64_MAX, steps 1, whatever the shape.
+bool slices_all(const Graph& graph, NodeId id) {
+  const auto& inputs = graph.node(id).inputs;
+  const ValueId steps = input_of(graph, id, 4);
+  return inputs.size() >= 3 && all_are(constant_ints(graph, inputs[1]), 0) &&
+         all_are(constant_ints(graph, inputs[2]), std::numeric_limits<int64_t>::max()) &&
+         (!steps || all_are(constant_ints(graph, steps), 1));
+}
+
 // Slot of the input that is the output, or -1.
+using Unchanged = int(const Graph& graph, NodeId id);
+
+bool has_ends(const Node& node) {
+  return !node.inputs.empty() && !node.outputs.empty() && node.inputs[0] && node.outputs[0];
+}
+
+int unchanged_before_merging(const Graph& graph, NodeId id) {
+  const auto is = [&](std::string_view op) { return is_op(graph, id, op); };
+  const Node& node = graph.node(id);
+  if (!has_ends(node)) return -1;
+  const ValueId x = node.inputs[0], y = node.outputs[0];
+  if (is("Identity") || (is("Dropout") && drops_nothing(graph, id)) ||
+      (is("Cast") && same_type(graph, x, y)) ||
+      (is("Expand") && static_shape(graph, x) && same_shape(graph, x, y)) ||
+      (is("Slice") && slices_all(graph, id)))
+    return 0;
+  const int slot = is("Pow") ? -1 : neutral_operand(graph, id);
+  return slot >= 0 && is_single(graph, node.inputs[static_cast<size_t>(1 - slot)]) ? slot : -1;
+}
+
 int unchanged_input(const Graph& graph, NodeId id) {
   const auto is = [&](std::string_view op) { return is_op(graph, id, op); };
   const Node& node = graph.node(id);
-  if (node.inputs.empty() || node.outputs.empty() || !node.inputs[0] || !node.outputs[0]) return -1;
+  if (!has_ends(node)) return -1;
   const ValueId x = node.inputs[0], y = node.outputs[0];
   const bool nothing =
-      is("Identity") || (is("Dropout") && drops_nothing(graph, id)) ||
-      (is("Cast") && same_type(graph, x, y)) ||
       ((is("Reshape") || is("Expand") || is("Flatten")) && same_shape(graph, x, y)) ||
       (is("Transpose") && transposes_nothing(graph, id)) ||
       ((is("Squeeze") || is("Unsqueeze")) && same_shape(graph, x, y)) ||
@@ -137,26 +185,35 @@ int unchanged_input(const Graph& graph, NodeId id) {
       ((is("MaxPool") || is("AveragePool")) && pools_nothing(graph, id)) ||
       (is("Clip") && clips_nothing(graph, id)) ||
       (is("LeakyRelu") && float_attr(graph, id, "alpha", 0.01f) == 1.0f);
-  return nothing ? 0 : neutral_operand(graph, id);
+  if (nothing) return 0;
+  const int slot = unchanged_before_merging(graph, id);
+  return slot >= 0 ? slot : neutral_operand(graph, id);
 }
 
-bool remove(Graph& graph, NodeId id) {
-  const int slot = unchanged_input(graph, id);
-  if (slot < 0) return false;
-  const ValueId x = graph.node(id).inputs[static_cast<size_t>(slot)];
-  const ValueId y = output_of(graph, id);
-  // Between a QuantizeLinear and its reader a node may stand for a placement decision: types agree,
-  // and a graph output that is also an input or a constant needs a node that makes it.
-  if (!can_replace(graph, y, x)) return false;
-  const auto& outputs = graph.node(id).outputs;
-  for (size_t i = 1; i < outputs.size(); ++i)
-    if (outputs[i] && graph.use_count(outputs[i]) > 0) return false;
-  bypass(graph, id, x);
-  return true;
+int64_t remove_unchanged(Graph& graph, Unchanged* unchanged) {
+  return rewrite(graph, [unchanged](Graph& g, NodeId id) {
+    const int slot = unchanged(g, id);
+    if (slot < 0) return false;
+    const ValueId x = g.node(id).inputs[static_cast<size_t>(slot)];
+    // Between a QuantizeLinear and its reader a node may stand for a placement decision: types
+    // agree, and a graph output that is also an input or a constant needs a node that makes it.
+    if (!can_replace(g, output_of(g, id), x)) return false;
+    const auto& outputs = g.node(id).outputs;
+    for (size_t i = 1; i < outputs.size(); ++i)
+      if (outputs[i] && g.use_count(outputs[i]) > 0) return false;
+    bypass(g, id, x);
+    return true;
+  });
 }
 
 }  // namespace
 
-PassResult remove_noops(Graph& graph, const PassOptions&) { return {rewrite(graph, remove), {}}; }
+PassResult remove_noops(Graph& graph, const PassOptions&) {
+  return {remove_unchanged(graph, unchanged_input), {}};
+}
+
+int64_t remove_noops_before_merging(Graph& graph) {
+  return remove_unchanged(graph, unchanged_before_merging);
+}
 
 }  // namespace lapidary

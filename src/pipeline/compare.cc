@@ -6,6 +6,7 @@
 #include <sstream>
 #include <utility>
 
+#include "calibrate/feeder.h"
 #include "lapidary/compress.h"
 #include "lapidary/evaluate.h"
 #include "src/base/fail.h"
@@ -17,7 +18,6 @@
 #include "src/ops/opdef.h"
 #include "src/passes/lower_qdq.h"
 #include "src/pipeline/bench.h"
-#include "src/pipeline/feed.h"
 #include "src/pipeline/limits.h"
 
 namespace lapidary {
@@ -140,16 +140,26 @@ std::set<std::string> equalized(const Graph& graph) {
   return names;
 }
 
-/// Tensors of both graphs that exist when both run and mean the same, in the model's order.
-std::vector<Probe> find_probes(const Graph& model, const Graph& reference) {
+struct Probes {
+  std::vector<Probe> taken;         ///< in the model's order
+  std::set<std::string> equalized;  ///< tensors of both graphs that do not mean the same
+};
+
+/// Tensors of both graphs that exist when both run.
+Probes find_probes(const Graph& model, const Graph& reference) {
   const std::map<std::string, Tap> ours = find_taps(model), theirs = find_taps(reference);
-  std::set<std::string> done = equalized(model);
-  done.merge(equalized(reference));
-  std::vector<Probe> out;
+  std::set<std::string> scaled = equalized(model), done;
+  scaled.merge(equalized(reference));
+  Probes out;
   const auto take = [&](const std::string& tensor, const Node& node, const std::string& key) {
     const auto a = ours.find(tensor), b = theirs.find(tensor);
-    if (a == ours.end() || b == theirs.end() || !done.insert(tensor).second) return false;
-    out.push_back({tensor, key, node.op, a->second, b->second});
+    if (a == ours.end() || b == theirs.end()) return false;
+    if (scaled.contains(tensor)) {
+      out.equalized.insert(tensor);
+      return false;
+    }
+    if (!done.insert(tensor).second) return false;
+    out.taken.push_back({tensor, key, node.op, a->second, b->second});
     return true;
   };
   std::multimap<std::string, std::string>
@@ -170,12 +180,27 @@ std::vector<Probe> find_probes(const Graph& model, const Graph& reference) {
   return out;
 }
 
+/// A tapped tensor while its graph runs.
+struct Seen {
+  const TapView& tap;
+  const Tap& how;
+  Shape shape;  ///< without padding: of the samples that count
+
+  Seen(const TapView& view, const Tap& tap_how, BatchRows rows)
+      : tap(view), how(tap_how), shape(view.tensor.shape.begin(), view.tensor.shape.end()) {
+    if (!shape.empty() && shape[0] == rows.ran) shape[0] = rows.counted;
+  }
+  bool channels_last() const { return tap.channels_last && shape.size() >= 3; }
+};
+
 /// visit(first, values): the elements of a tapped tensor as floats, in stored order, a chunk at a
 /// time; nothing for other types than quantized tensors and their float forms have.
 template <class Visit>
-void each_chunk(const TapView& tap, const Tap& how, Visit&& visit) {
+void each_chunk(const Seen& seen, Visit&& visit) {
   constexpr size_t kChunk = 1024;
-  const auto count = static_cast<size_t>(element_count(tap.tensor.shape));
+  const TapView& tap = seen.tap;
+  const Tap& how = seen.how;
+  const auto count = static_cast<size_t>(element_count(seen.shape));
   std::array<float, kChunk> values;
   const auto convert = [&](const auto* from, auto&& as_float) {
     for (size_t first = 0; first < count; first += kChunk) {
@@ -209,19 +234,21 @@ void each_chunk(const TapView& tap, const Tap& how, Visit&& visit) {
 /// A tapped tensor kept as floats.
 struct Kept {
   std::vector<float> values;  ///< in stored order; empty: of a type that is not compared
+  Shape shape;
   bool channels_last = false;
   bool fresh = false;  ///< of the batch that runs now
 
-  void take(const TapView& tap, const Tap& how) {
+  void take(const Seen& seen) {
     values.clear();
-    each_chunk(tap, how, [&](size_t, std::span<const float> chunk) {
+    each_chunk(seen, [&](size_t, std::span<const float> chunk) {
       values.insert(values.end(), chunk.begin(), chunk.end());
     });
-    channels_last = tap.channels_last && tap.tensor.shape.size() >= 3;
+    shape = seen.shape;
+    channels_last = seen.channels_last();
     fresh = true;
   }
   /// [N, positions, C] -> [N, C, positions]
-  void put_in_order(std::span<const int64_t> shape) {
+  void put_in_order() {
     if (!channels_last) return;
     const std::vector<float> raw = std::exchange(values, std::vector<float>(values.size()));
     const auto samples = static_cast<size_t>(shape[0]), channels = static_cast<size_t>(shape[1]);
@@ -235,23 +262,25 @@ struct Kept {
 };
 
 /// What a tensor of one graph is against that of the other; nothing where they are not alike.
-std::optional<PairSums> compared(Kept& expected, const TapView& tap, const Tap& how) {
-  const auto count = static_cast<size_t>(element_count(tap.tensor.shape));
+std::optional<PairSums> compared(Kept& expected, const Seen& ours) {
+  const auto count = static_cast<size_t>(element_count(ours.shape));
   if (!expected.fresh || expected.values.size() != count) return std::nullopt;
+  // Equal counts of other samples, where one of the two is padded along another axis.
+  if (!ours.shape.empty() && !expected.shape.empty() && ours.shape[0] != expected.shape[0])
+    return std::nullopt;
   PairSums sums;
   size_t seen = 0;
   const auto add = [&](size_t first, std::span<const float> got) {
     sums.add(std::span(expected.values).subspan(first, got.size()), got);
     seen += got.size();
   };
-  const bool channels_last = tap.channels_last && tap.tensor.shape.size() >= 3;
-  if (channels_last == expected.channels_last) {  // the same order, whichever it is
-    each_chunk(tap, how, add);
+  if (ours.channels_last() == expected.channels_last) {  // the same order, whichever it is
+    each_chunk(ours, add);
   } else {
     Kept got;
-    got.take(tap, how);
-    got.put_in_order(tap.tensor.shape);
-    expected.put_in_order(tap.tensor.shape);
+    got.take(ours);
+    got.put_in_order();
+    expected.put_in_order();
     add(0, got.values);
   }
   return seen == count ? std::optional(sums) : std::nullopt;
@@ -259,12 +288,17 @@ std::optional<PairSums> compared(Kept& expected, const TapView& tap, const Tap& 
 
 }  // namespace
 
-std::vector<LayerError> compare_layers(const Graph& model, const Graph& reference,
-                                       const Dataset& data, const CompareOptions& options) {
+LayerComparison compare_layers(const Graph& model, const Graph& reference, const Dataset& data,
+                               const CompareOptions& options) {
   const ThreadScope scope(options.threads);
-  const std::vector<Probe> probes = find_probes(model, reference);
-  std::vector<LayerError> out(probes.size());
+  if (options.samples < 1) fail_usage("samples: {} is below 1", options.samples);
+  if (data.size() == 0) fail_usage("the data to compare on are empty");
+  const Probes found = find_probes(model, reference);
+  const std::vector<Probe>& probes = found.taken;
+  LayerComparison out{.layers = {}, .equalized = static_cast<int64_t>(found.equalized.size())};
   if (probes.empty()) return out;
+  const Feeder our_feeder(model, data), their_feeder(reference, data);
+  BatchRows our_rows, their_rows;
   Executor ours(model, {.threads = options.threads});
   Executor theirs(reference, {.threads = options.threads});
   std::map<std::string, Kept> expected;  // by the reference's name
@@ -279,12 +313,12 @@ std::vector<LayerError> compare_layers(const Graph& model, const Graph& referenc
   }
   theirs.tap(their_taps, [&](const TapView& tap) {
     const std::string name(tap.value);
-    expected[name].take(tap, *by_theirs.at(name));
+    expected[name].take({tap, *by_theirs.at(name), their_rows});
   });
   std::vector<double> sqnr(probes.size()), cosines(probes.size());
   std::vector<int64_t> seen(probes.size());
   const auto measure = [&](const TapView& tap, size_t i) {
-    const auto sums = compared(expected[probes[i].theirs.name], tap, probes[i].ours);
+    const auto sums = compared(expected[probes[i].theirs.name], {tap, probes[i].ours, our_rows});
     if (!sums) return;
     sqnr[i] += sums->sqnr_db();
     cosines[i] += sums->cosine();
@@ -293,29 +327,35 @@ std::vector<LayerError> compare_layers(const Graph& model, const Graph& referenc
   ours.tap(our_taps, [&](const TapView& tap) {
     for (const size_t i : by_ours.at(std::string(tap.value))) measure(tap, i);
   });
-  const int64_t batch = batch_size(model, data, 1);
+  const Graph* const both[] = {&model, &reference};
+  const int64_t batch = suitable_batch(both, data, 1);
   const int64_t samples = std::min(options.samples, data.size());
   for_batches(data, 0, samples, batch, [&](const Batch& now, int64_t next) {
     for (auto& [name, kept] : expected) kept.fresh = false;
-    theirs.run(feed(reference, now));
-    ours.run(feed(model, now));
+    their_rows = their_feeder.rows(now);
+    our_rows = our_feeder.rows(now);
+    theirs.run(their_feeder.inputs(now));
+    ours.run(our_feeder.inputs(now));
     options.log.advance("compare layers", next, samples);
   });
-  std::vector<LayerError> measured;
-  for (size_t i = 0; i < probes.size(); ++i)
+  for (size_t i = 0; i < probes.size(); ++i) {
     if (seen[i] > 0)
-      measured.push_back({probes[i].tensor, probes[i].node, probes[i].op,
-                          sqnr[i] / static_cast<double>(seen[i]),
-                          cosines[i] / static_cast<double>(seen[i])});
-  return measured;
+      out.layers.push_back({probes[i].tensor, probes[i].node, probes[i].op,
+                            sqnr[i] / static_cast<double>(seen[i]),
+                            cosines[i] / static_cast<double>(seen[i])});
+    else
+      ++out.unlike;
+  }
+  return out;
 }
 
 std::vector<LayerRecord> layer_records(const Graph& model, const std::vector<LayerError>& errors,
                                        const Dataset& data, int threads) {
   Executor executor(model, {.threads = threads, .profile = true});
-  const Batch one = data.batch(0, batch_size(model, data, 1));
+  if (data.size() == 0) return {};
+  const Batch one = data.batch(0, suitable_batch(model, data, 1));
   if (one.size() == 0) return {};
-  const Executor::Values inputs = feed(model, one);
+  const Executor::Values inputs = Feeder(model, data).inputs(one);
   std::map<std::string, const LayerError*> by_node;
   for (const LayerError& e : errors) by_node.emplace(e.node, &e);
   std::vector<LayerRecord> out;

@@ -7,11 +7,11 @@
 #include <chrono>
 #include <fstream>
 
+#include "calibrate/feeder.h"
 #include "calibrate/run.h"
 #include "lapidary/calibrate.h"
 #include "lapidary/exec.h"
 #include "quantize/checks.h"
-#include "src/pipeline/feed.h"
 #include "src/pipeline/peaks.h"
 
 namespace lapidary {
@@ -39,28 +39,31 @@ int64_t trial_size(int64_t samples, int64_t batch) {
 struct Inference {
   double decode_seconds = 0, forward_seconds = 0;
   double arena_bytes = 0, input_bytes = 0;
+  double value_bytes = 0;  ///< of all activations, were they kept: each is written once, read once
   int64_t packed_bytes = 0;
   int64_t batch = 1;  ///< samples at once
 };
 
 Inference try_inference(const Graph& model, const Dataset& data, int threads) {
   Inference out;
-  out.batch = std::min(batch_size(model, data, 0), std::max<int64_t>(1, data.size()));
+  out.batch = std::min(suitable_batch(model, data), std::max<int64_t>(1, data.size()));
   Batch batch;
   const double decode = timed([&] { batch = data.batch(0, trial_size(data.size(), out.batch)); });
   if (batch.size() == 0) return out;
   Executor executor(model, {.threads = threads});
-  const Executor::Values inputs = feed(model, batch);
+  const Feeder feeder(model, data);
+  const Executor::Values inputs = feeder.inputs(batch);
   executor.run(inputs);  // plans, packs weights
   const double forward = timed([&] { executor.run(inputs); });
   // A graph of a fixed batch size runs all of it, whatever the samples.
-  const auto ran = static_cast<double>(
-      inputs.empty() || inputs.begin()->second.rank() == 0 ? 1 : inputs.begin()->second.dim(0));
+  const auto ran = static_cast<double>(feeder.rows(batch).ran);
   out.decode_seconds = decode / static_cast<double>(batch.size());
   out.forward_seconds = forward / ran;
   out.arena_bytes = static_cast<double>(executor.arena_bytes()) / ran;
   for (const auto& [name, tensor] : inputs)
     out.input_bytes += static_cast<double>(tensor.size_bytes()) / ran;
+  for (const StepInfo& step : executor.steps())
+    out.value_bytes += static_cast<double>(step.bytes_moved) / 2 / ran;
   out.packed_bytes = executor.packed_bytes();
   return out;
 }
@@ -154,9 +157,14 @@ std::optional<Estimate> estimate_run(const RunWork& work) {
         extra, models * (static_cast<double>(one.packed_bytes) + graph_bytes) +
                    static_cast<double>(one.batch) * (models * one.arena_bytes + one.input_bytes));
   }
-  if (stages > 1)
+  if (stages > 1 && work.evaluate.layer_samples > 0) {
     e.seconds += static_cast<double>(std::min(work.evaluate.layer_samples, data->size())) *
                  (one.decode_seconds + 2 * one.forward_seconds);
+    // Both models, and the values of one sample kept for the comparison.
+    extra = std::max(extra, 2 * (static_cast<double>(one.packed_bytes) + graph_bytes +
+                                 one.arena_bytes + one.input_bytes) +
+                                one.value_bytes);
+  }
   if (const auto& bench = work.evaluate.bench) {
     e.seconds += stages * static_cast<double>(bench->threads.size()) * bench->seconds;
     if (stages > 1) extra = std::max(extra, static_cast<double>(kPeaksMemoryBytes));

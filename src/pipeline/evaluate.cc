@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "calibrate/feeder.h"
 #include "src/base/parallel.h"
 #include "src/base/text.h"
 #include "src/pipeline/evaluate_models.h"
@@ -44,6 +45,7 @@ std::vector<Measured> choose_metrics(const std::vector<std::string>& asked, bool
 struct Runner {
   const Graph* graph;
   Executor executor;
+  Feeder feeder;
   std::vector<Measured> metrics;
   std::vector<float> outputs;
   Shape output_shape;
@@ -63,14 +65,11 @@ struct Runner {
 
 Outputs run_batch(Runner& runner, const Batch& batch) {
   if (runner.graph->outputs().empty()) fail_invalid("the model has no output");
-  const Executor::Values inputs = feed(*runner.graph, batch);
+  const Executor::Values inputs = runner.feeder.inputs(batch);
   const auto start = Clock::now();
   Executor::Values values = runner.executor.run(inputs);
   runner.seconds += std::chrono::duration<double>(Clock::now() - start).count();
-  int64_t fed = batch.size();
-  for (const auto& [name, tensor] : inputs)
-    if (tensor.rank() > 0) fed = std::max(fed, tensor.dim(0));
-  return outputs_of(*runner.graph, values, fed, batch);
+  return outputs_of(*runner.graph, values, runner.feeder.rows(batch).ran, batch);
 }
 
 Validation conclude(Runner& runner, int64_t samples, bool keep_outputs) {
@@ -139,7 +138,9 @@ std::vector<Validation> evaluate_models(const std::vector<EvaluatedModel>& model
                                         const Dataset& data, const EvaluateOptions& options) {
   const ThreadScope scope(options.threads);
   check_metrics(options.metrics, data.labelled());
+  if (data.size() == 0) fail_usage("the evaluation data are empty");
   std::vector<Runner> runners;
+  std::vector<const Graph*> graphs;
   for (size_t i = 0; i < models.size(); ++i) {
     const ExecOptions how = {.executor = options.executor,
                              .threads = options.threads,
@@ -148,13 +149,14 @@ std::vector<Validation> evaluate_models(const std::vector<EvaluatedModel>& model
                              .integer_arithmetic = models[i].integer_arithmetic};
     runners.push_back({models[i].graph,
                        Executor(*models[i].graph, how),
+                       Feeder(*models[i].graph, data),
                        choose_metrics(options.metrics, data.labelled(),
                                       reference >= 0 && static_cast<int>(i) != reference),
                        {},
                        {}});
+    graphs.push_back(models[i].graph);
   }
-  int64_t batch = options.batch;
-  for (const EvaluatedModel& model : models) batch = batch_size(*model.graph, data, batch);
+  const int64_t batch = suitable_batch(graphs, data, options.batch);
   int64_t samples = 0;
   int64_t next = 0;
   while (next < data.size()) {

@@ -3,20 +3,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "calibrate/feeder.h"
 #include "src/base/fail.h"
-#include "src/base/float_types.h"
 #include "src/base/half.h"
 
 namespace lapidary {
 
 namespace {
-
-std::vector<ValueId> fed_inputs(const Graph& graph) {
-  std::vector<ValueId> out;
-  for (ValueId id : graph.inputs())
-    if (graph.constant(id) == nullptr) out.push_back(id);
-  return out;
-}
 
 /// [N,H,W,C] only where the last axis alone looks like channels.
 Layout layout_of(const TensorType& type) {
@@ -28,40 +21,6 @@ Layout layout_of(const TensorType& type) {
   return is_channels(s[3]) && !is_channels(s[1]) ? Layout::kNhwc : Layout::kNchw;
 }
 
-/// Classes of a graph whose first output is [N, C] or [N, C, 1, 1]; 0: no classifier.
-int64_t classes_of(const Graph& graph) {
-  if (graph.outputs().empty()) return 0;
-  const TensorType& type = graph.value(graph.outputs()[0]).type;
-  if (!type.shape || type.shape->size() < 2) return 0;
-  for (size_t i = 2; i < type.shape->size(); ++i)
-    if ((*type.shape)[i].value != 1) return 0;
-  return std::max<int64_t>(0, (*type.shape)[1].value);
-}
-
-int64_t fixed_batch(const Graph& graph) {
-  for (ValueId id : fed_inputs(graph)) {
-    const TensorType& type = graph.value(id).type;
-    if (type.shape && !type.shape->empty() && (*type.shape)[0].known())
-      return (*type.shape)[0].value;
-  }
-  return 0;
-}
-
-/// `tensor` with its last row repeated up to `rows`.
-Tensor padded(const Tensor& tensor, int64_t rows) {
-  Shape shape = tensor.shape();
-  const int64_t have = shape[0];
-  shape[0] = rows;
-  Tensor out(tensor.dtype(), shape);
-  const size_t row_bytes = tensor.size_bytes() / static_cast<size_t>(have);
-  auto* to = static_cast<char*>(out.mutable_raw());
-  const auto* from = static_cast<const char*>(tensor.raw());
-  for (int64_t r = 0; r < rows; ++r)
-    std::memcpy(to + static_cast<size_t>(r) * row_bytes,
-                from + static_cast<size_t>(std::min(r, have - 1)) * row_bytes, row_bytes);
-  return out;
-}
-
 }  // namespace
 
 Dataset open_for(const DataRecord& record, const Graph& graph, uint64_t seed) {
@@ -69,7 +28,7 @@ Dataset open_for(const DataRecord& record, const Graph& graph, uint64_t seed) {
   options.seed = seed;
   options.base_dir = record.base_dir;
   options.num_classes = classes_of(graph);
-  const std::vector<ValueId> inputs = fed_inputs(graph);
+  const std::vector<ValueId> inputs = required_inputs(graph);
   for (ValueId id : inputs) {
     const Value& v = graph.value(id);
     const InputRequest request{v.type.dtype, layout_of(v.type)};
@@ -79,31 +38,13 @@ Dataset open_for(const DataRecord& record, const Graph& graph, uint64_t seed) {
   return open_dataset(record.spec, options);
 }
 
-int64_t batch_size(const Graph& graph, const Dataset& data, int64_t wanted) {
-  if (const int64_t fixed = fixed_batch(graph); fixed > 0) return fixed;
-  if (wanted > 0) return wanted;
-  if (data.spec().batch > 0) return data.spec().batch;
-  int64_t bytes = 1;
-  for (const DatasetInput& input : data.inputs())
-    bytes += element_count(input.shape) * static_cast<int64_t>(dtype_size(input.dtype));
-  return std::clamp<int64_t>((int64_t{8} << 20) / bytes, 1, 64);
-}
-
-Executor::Values feed(const Graph& graph, const Batch& batch) {
-  const std::vector<ValueId> inputs = fed_inputs(graph);
-  const int64_t fixed = fixed_batch(graph);
-  Executor::Values out;
-  for (const auto& [name, tensor] : batch.inputs) {
-    if (name.empty() && inputs.size() != 1)
-      fail_usage("the model has {} inputs; name each in the data record (`inputs:`)",
-                 inputs.size());
-    const std::string key = name.empty() ? graph.value(inputs[0]).name : name;
-    const ValueId id = graph.find_value(key);  // the executor refuses names that are no inputs
-    const Tensor wanted = id ? as_wanted(tensor, graph.value(id).type.dtype) : tensor;
-    const bool pad = fixed > 0 && wanted.rank() > 0 && wanted.dim(0) > 0 && wanted.dim(0) < fixed;
-    out.emplace(key, pad ? padded(wanted, fixed) : wanted);
-  }
-  return out;
+int64_t classes_of(const Graph& graph) {
+  if (graph.outputs().empty()) return 0;
+  const TensorType& type = graph.value(graph.outputs()[0]).type;
+  if (!type.shape || type.shape->size() < 2) return 0;
+  for (size_t i = 2; i < type.shape->size(); ++i)
+    if ((*type.shape)[i].value != 1) return 0;
+  return std::max<int64_t>(0, (*type.shape)[1].value);
 }
 
 Tensor first_rows(const Tensor& tensor, int64_t count) {

@@ -3,7 +3,6 @@
 #include <cstdint>
 
 #include "lapidary/data.h"
-#include "lapidary/exec.h"
 #include "lapidary/graph.h"
 #include "src/pipeline/recipe_impl.h"
 
@@ -13,14 +12,8 @@ namespace lapidary {
 /// classes.
 Dataset open_for(const DataRecord& record, const Graph& graph, uint64_t seed);
 
-/// The graph's batch size where it is fixed, otherwise `wanted`, otherwise one that keeps a batch
-/// of inputs near 8 MB.
-int64_t batch_size(const Graph& graph, const Dataset& data, int64_t wanted);
-
-/// A batch as the graph's inputs by name, floats in the type that the graph takes: data opened for
-/// one model feed its FP16 form too. Where the graph's batch is fixed and the batch is
-/// shorter, its last sample is repeated (callers drop the rows beyond `batch.size()`).
-Executor::Values feed(const Graph& graph, const Batch& batch);
+/// Classes of a graph whose first output is [N, C] or [N, C, 1, 1]; 0: no classifier, or unknown.
+int64_t classes_of(const Graph& graph);
 
 /// Rows [0, count) of a tensor that has as many.
 Tensor first_rows(const Tensor& tensor, int64_t count);

@@ -171,8 +171,8 @@ ModelSummary summarize(const Graph& model, const std::map<std::string, Shape>& i
 }
 
 ExecutionPlan plan_execution(const Graph& model, const std::map<std::string, Shape>& input_shapes,
-                             int threads) {
-  const Executor executor(with_static_batch(model, input_shapes), {.threads = threads});
+                             const ExecOptions& options) {
+  const Executor executor(with_static_batch(model, input_shapes), options);
   return {executor.steps(), executor.arena_bytes(), executor.packed_bytes()};
 }
 

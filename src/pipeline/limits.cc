@@ -72,18 +72,20 @@ std::vector<MetricLimit> metric_limits(const LimitsParams& limits) {
   return out;
 }
 
-void check_needs(const LimitsParams& limits, bool labels) {
-  if (labels) return;
+void check_needs(const LimitsParams& limits, bool labels, int64_t classes) {
   for (const MetricLimit& limit : metric_limits(limits)) {
     const MetricTable metrics = all_metrics();
-    const bool measured = limit.metric.empty()
-                              ? std::any_of(metrics.begin(), metrics.end(),
-                                            [](const MetricDef* m) {
-                                              return !m->needs_labels && !m->needs_reference;
-                                            })
-                              : !find_metric(limit.metric)->needs_labels;
+    const MetricDef* metric = limit.metric.empty() ? nullptr : find_metric(limit.metric);
+    const bool measured =
+        labels || (metric ? !metric->needs_labels
+                          : std::any_of(metrics.begin(), metrics.end(), [](const MetricDef* m) {
+                              return !m->needs_labels && !m->needs_reference;
+                            }));
     if (!measured)
       fail_usage("limits: '{}' needs labels; the evaluation data have none", limit.key);
+    if (metric && classes > 0 && classes < metric->least_classes)
+      fail_usage("limits: '{}' needs {} classes or more; the model has {}", limit.key,
+                 metric->least_classes, classes);
   }
 }
 

@@ -20,8 +20,9 @@ struct MetricLimit {
 };
 std::vector<MetricLimit> metric_limits(const LimitsParams& limits);
 
-/// Throws Error{kUsage} for limits on metrics that need labels where the data bring none.
-void check_needs(const LimitsParams& limits, bool labels);
+/// Throws Error{kUsage} for limits on metrics that need labels where the data bring none, or more
+/// classes than the model has (0: unknown).
+void check_needs(const LimitsParams& limits, bool labels, int64_t classes);
 
 /// Each limit of the recipe against what the report's first and last stage say. A figure that was
 /// not measured misses its limit.

@@ -5,6 +5,7 @@
 #include "lapidary/ops.h"
 #include "lapidary/passes.h"
 #include "lapidary/recipe.h"
+#include "lapidary/train.h"
 #include "src/base/fail.h"
 #include "src/base/text.h"
 #include "src/exec/steps/steps.h"
@@ -112,6 +113,8 @@ constexpr std::array kKinds = {
     Kind{"calibrators", [] { return from_infos(list_calibrators()); }},
     Kind{"targets", [] { return from_infos(list_targets()); }},
     Kind{"kernels", kernels},
+    Kind{"losses", [] { return from_infos(list_losses()); }},
+    Kind{"schedules", [] { return from_infos(list_schedules()); }},
     Kind{"metrics", [] { return from_infos(list_metrics()); }},
 };
 

@@ -52,6 +52,7 @@ struct MetricDef {
   bool headline = false;   ///< has a card of its own, and bars where the first stage has it too
   bool higher_is_better = true;
   bool needs_labels = false, needs_reference = false;
+  int64_t least_classes = 0;  ///< with fewer the figure says nothing
   /// Points per unit of value(), for limits and in print: 100 for shares of samples, 1 for figures
   /// with their own unit.
   double points = 1;

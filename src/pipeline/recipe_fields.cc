@@ -28,9 +28,9 @@ const FieldTable& EvaluateParams::fields() {
                "(weights only), fp16-arithmetic")
              .one_of({"bf16", "fp16", "fp16-arithmetic"}),
          field("isa_semantics", &P::isa_semantics,
-               "The last model also computed as other classes of CPU do: avx2-saturating (ONNX "
-               "Runtime on x86 without VNNI), by layers that saturate")
-             .one_of({"avx2-saturating"}),
+               "The last model also computed as other classes of CPU do, by name or profile: "
+               "avx2-saturating (ONNX Runtime on x86 without VNNI), by layers that saturate")
+             .one_of(integer_arithmetic_names()),
          field("every_step", &P::every_step,
                "Measure after each step, not only the first and last model"),
          field("bench", &P::bench, "Time one inference; null: do not"),

@@ -147,7 +147,7 @@ class Run {
       eval_ = open_for(*eval, original_, impl_.params.seed);
       guard_outputs(*eval, *eval_);
       check_metrics(impl_.params.evaluate.metrics, eval_->labelled());
-      check_needs(impl_.params.limits, eval_->labelled());
+      check_needs(impl_.params.limits, eval_->labelled(), classes_of(original_));
       report_.provenance.emplace_back("eval data", eval_->manifest_sha256());
     }
     if (!eval_ && !impl_.params.evaluate.isa_semantics.empty())
@@ -340,8 +340,9 @@ class Run {
       StageRecord& stage = report_.stages[stages[i]];
       stage.metrics = found[i].metrics;
       stage.samples = found[i].samples;
-      stage.activation_bytes = found[i].arena_bytes;
-      stage.packed_bytes = found[i].packed_bytes;
+      const ExecutionPlan plan = plan_of(models[i], options, found[i]);
+      stage.activation_bytes = plan.arena_bytes;
+      stage.packed_bytes = plan.packed_bytes;
       warn(nonfinite_warning(stage.name, found[i]));
     }
     for (size_t i = 0; i < executions_.size(); ++i) {
@@ -349,9 +350,10 @@ class Run {
       const Validation& measured = found[stages.size() + i];
       execution.metrics = measured.metrics;
       execution.samples = measured.samples;
-      execution.activation_bytes = measured.arena_bytes;
-      execution.packed_bytes = measured.packed_bytes;
-      for (const StepInfo& step : measured.steps)
+      const ExecutionPlan plan = plan_of(models[stages.size() + i], options, measured);
+      execution.activation_bytes = plan.arena_bytes;
+      execution.packed_bytes = plan.packed_bytes;
+      for (const StepInfo& step : plan.steps)
         execution.layers.push_back({.node = step.nodes.empty() ? "" : step.nodes.front(),
                                     .op = step.op,
                                     .macs = step.macs,
@@ -370,6 +372,16 @@ class Run {
            .layers = found[i].saturation});
       warn(saturation_warning(found[i].saturation));
     }
+  }
+
+  /// Of one sample; where the model alone leaves sizes open, of the last batch that ran.
+  ExecutionPlan plan_of(const EvaluatedModel& model, const EvaluateOptions& options,
+                        const Validation& ran) const {
+    ExecutionPlan plan = plan_execution(*model.graph, options_.input_shapes,
+                                        {.threads = options.threads,
+                                         .winograd = options.winograd,
+                                         .float_arithmetic = model.float_arithmetic});
+    return plan.steps.empty() ? ExecutionPlan{ran.steps, ran.arena_bytes, ran.packed_bytes} : plan;
   }
 
   void warn(const std::string& warning) {
@@ -401,7 +413,8 @@ class Run {
     report_.layers = layer_records(
         result,
         compare_layers(result, stage_graphs_[0], *data,
-                       {.samples = samples, .threads = options_.threads, .log = options_.log}),
+                       {.samples = samples, .threads = options_.threads, .log = options_.log})
+            .layers,
         *data, options_.threads);
     if (impl_.params.evaluate.bench)
       report_.peaks = measure_peaks(options_.threads > 0 ? options_.threads : thread_count());

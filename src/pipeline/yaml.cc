@@ -173,6 +173,12 @@ std::string yaml_scalar(const Setting& s) {
              : s.text;
 }
 
+std::string yaml_key(const std::string& key) {
+  Setting s = Setting::scalar(key);
+  s.quoted = true;
+  return yaml_scalar(s);
+}
+
 bool is_leaf(const Setting& s) {
   return s.kind == Setting::Kind::kNull || s.kind == Setting::Kind::kScalar;
 }
@@ -181,7 +187,7 @@ std::string flow(const Setting& s) {
   if (is_leaf(s)) return yaml_scalar(s);
   std::vector<std::string> parts;
   for (const Setting& item : s.items) parts.push_back(flow(item));
-  for (const auto& [key, value] : s.entries) parts.push_back(key + ": " + flow(value));
+  for (const auto& [key, value] : s.entries) parts.push_back(yaml_key(key) + ": " + flow(value));
   const bool list = s.kind == Setting::Kind::kList;
   return fmt::format("{}{}{}", list ? "[" : "{", fmt::join(parts, ", "), list ? "]" : "}");
 }
@@ -189,7 +195,7 @@ std::string flow(const Setting& s) {
 void block(const Setting& s, int indent, std::string& out) {
   const std::string pad(static_cast<size_t>(indent), ' ');
   for (const auto& [key, value] : s.entries) {
-    out += pad + key + ":";
+    out += pad + yaml_key(key) + ":";
     const bool nested = value.kind == Setting::Kind::kMap && !value.entries.empty();
     bool maps = false;
     for (const Setting& item : value.items) maps |= item.kind == Setting::Kind::kMap;

@@ -32,6 +32,31 @@ class Checkpoint : public testing::Test {
                                 ("lapidary_" + std::to_string(getpid()) + ".stats");
 };
 
+TEST_F(Checkpoint, IsOfAllTensors) {
+  const Caught caught = error_of(
+      [&] { calibrate(tiny_net(), tiny_data(6), {.tensors = {"relu"}, .checkpoint = path_}); });
+  EXPECT_EQ(caught.code, ErrorCode::kUsage);
+}
+
+/// Nothing is read where a sample has no elements (the sanitizers see what is).
+TEST(Calibrate, TensorsWithoutElementsHaveNoStatistics) {
+  Graph graph = empty_graph(17);
+  GraphBuilder build(graph);
+  const ValueId x = build.input("x", DType::kF32, {Dim::named("N"), 3, 4, 4});
+  const auto ints = [&](const char* name, std::vector<int64_t> values) {
+    return build.constant(name, Tensor::of<int64_t>({std::ssize(values)}, values));
+  };
+  const ValueId none =
+      build.op("Slice", {x, ints("from", {0}), ints("to", {0}), ints("axis", {2})}, {}, "none");
+  const ValueId sum = build.op("Add", {none, none}, {}, "sum");
+  const ValueId all = build.op("Concat", {sum, x}, {{"axis", int64_t{2}}}, "all");
+  build.output(build.op("Sigmoid", {all}, {}, "y"));
+  infer_types(graph);
+  const Statistics stats = calibrate(graph, dataset_of({{"x", tiny_samples(8, 0, {3, 4, 4})}}));
+  EXPECT_THAT(stats.tensors(), Contains("all"));
+  if (stats.impl().tensors.contains("sum")) EXPECT_EQ(stats.impl().tensor("sum").count, 0u);
+}
+
 TEST(Calibrate, SeesWhatTheGraphComputes) {
   const Statistics stats = calibrate(tiny_net(), tiny_data(10));
   EXPECT_THAT(stats.tensors(),

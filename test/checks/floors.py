@@ -41,7 +41,7 @@ FENCES = {
     r"CLI/": ["tools/cli.h"],
     r"(torch|ATen|c10)/": ["src/train/"],
     r"malloc\.h$": ["src/train/engine.cc"],
-    r"nlohmann/": ["src/data/tokens.cc", "calibrate/statistics_file.cc", "src/pipeline/", "tools/",
+    r"nlohmann/": ["src/data/tokens.cc", "calibrate/statistics_file.cc", "src/fit/", "src/pipeline/", "tools/",
                    "test/pipeline/"],
     r"fmt/": ["src/", "calibrate/", "quantize/", "tools/", "test/"],
     r"Eigen/": ["src/factorize/", "quantize/", "prune/"],
@@ -49,6 +49,7 @@ FENCES = {
     r"(jpeglib|jerror)\.h$": ["src/data/jpeg.cc"],
     r"png\.h$": ["src/data/png.cc"],
     r"zlib\.h$": ["src/data/inflate.cc", "src/data/npz.cc", "test/data/"],
+    r"dlfcn\.h$": ["src/fit/open_trainer.cc"],
     r"(immintrin|arm_neon)\.h$": ["kernels/simd.h", "kernels/simd_neon.h", "src/base/sha256.cc"],
     r"(gtest|gmock)/": ["test/"],
     r"(fcntl|fnmatch|poll|sched|signal|spawn|unistd)\.h$|(sys|linux|arpa)/": [

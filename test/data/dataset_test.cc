@@ -382,8 +382,6 @@ TEST_F(DatasetTest, EmptyAndShortDatasets) {
               HasSubstr("no samples (3 found, 3 skipped"));
   EXPECT_THAT(open_dataset({.kind = "idx", .path = "images", .limit = 5}, here()).warnings(),
               ElementsAre("5 samples were asked for, images holds 3"));
-  EXPECT_THAT(open_error({.kind = "idx", .path = "images", .augment = {{"flip", 0.5}}}),
-              StartsWith("4: 'augment'"));
 }
 
 TEST_F(DatasetTest, ShuffleIsSeededAndComesFirst) {

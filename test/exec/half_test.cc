@@ -119,6 +119,23 @@ TEST(HalfWeights, BehindACastRunOnHalfKernels) {
   expect_same(graph, {{"x", random_floats({1, 8, 6, 6}, 1)}}, "conv_f16w");
 }
 
+TEST(HalfWeights, BehindACastDoNotMakeTheArithmeticHalf) {
+  const Tensor x = random_floats({1, 8}, 1), w = random_floats({8, 4}, 2);
+  const auto product = [&](bool stored_half) {
+    Graph graph = new_graph();
+    GraphBuilder b(graph);
+    const ValueId in = b.input("x", DType::kF32, {1, 8});
+    ValueId weight = b.constant("w", stored_half ? as_half(w) : w);
+    if (stored_half) weight = b.op("Cast", {weight}, {{"to", static_cast<int64_t>(DType::kF32)}});
+    b.output(b.op("MatMul", {in, weight}, {}, "y"));
+    Executor executor(graph, {.float_arithmetic = FloatArithmetic::kF16});
+    return executor.run({{"x", x}}).at("y");
+  };
+  const Tensor stored = product(true);
+  for (const float v : stored.data<float>()) EXPECT_EQ(v, from_half(to_half(v)));  // rounded
+  EXPECT_TRUE(stored.equals(product(false)));
+}
+
 TEST(HalfWeights, OfAHalfGraphAreTapped) {
   const HalfNet net(true);
   Executor fast(net.graph);

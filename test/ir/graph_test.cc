@@ -178,6 +178,23 @@ TEST(GraphTest, NamesAreUnique) {
   error_of([&] { graph.rename_value(v, "v_1"); }, ErrorCode::kInvalid);
 }
 
+TEST(GraphTest, NodeNamesAreCountedApartFromValues) {
+  Graph graph;
+  GraphBuilder build(graph);
+  const ValueId x = build.input("x", DType::kF32, {2});
+  const ValueId y = build.op("Relu", {x}, {}, "n");
+  const NodeId first = graph.value(y).producer;
+  EXPECT_EQ(graph.unique_node_name("x"), "x");  // a value's
+  EXPECT_EQ(graph.unique_node_name("n"), "n_1");
+  EXPECT_EQ(graph.unique_node_name(""), "node");
+  const NodeId second = graph.value(build.op("Relu", {x}, {}, "n")).producer;  // as files may
+  graph.rename_node(first, "m");
+  EXPECT_EQ(graph.unique_node_name("n"), "n_1");
+  EXPECT_EQ(graph.unique_node_name("m"), "m_1");
+  graph.remove_node(second);
+  EXPECT_EQ(graph.unique_node_name("n"), "n");
+}
+
 TEST(GraphTest, ManyValuesOfOneNameAreNumberedWithoutGaps) {
   Graph graph;
   for (int i = 0; i < 1000; ++i) graph.add_value(graph.unique_name("n"));

@@ -80,6 +80,23 @@ TEST(MaxPool, PaddedWithIndices) {
   expect_tensor<int64_t>(y[1], {1, 2, 2, 3}, {3, 3, 2, 9, 9, 8, 12, 12, 14, 18, 19, 19});
 }
 
+/// Of a window with a NaN the first NaN is the maximum, wherever it lies.
+TEST(MaxPool, ANanIsTheMaximum) {
+  for (size_t place = 0; place < 9; ++place) {
+    std::vector<float> x{1, 2, 3, 4, 5, 6, 7, 8, 9};
+    x[place] = NAN;
+    const auto y = OpCase("MaxPool", 17)
+                       .in<float>({1, 1, 3, 3}, x)
+                       .ints("kernel_shape", {3, 3})
+                       .outputs(2)
+                       .run_all();
+    EXPECT_TRUE(std::isnan(y[0].data<float>()[0])) << place;
+    EXPECT_EQ(y[1].data<int64_t>()[0], static_cast<int64_t>(place));
+    const auto global = OpCase("GlobalMaxPool", 1).in<float>({1, 1, 3, 3}, x).run_all();
+    EXPECT_TRUE(std::isnan(global[0].data<float>()[0])) << place;
+  }
+}
+
 TEST(MaxPool, ColumnMajorIndices) {
   const auto y = OpCase("MaxPool", 17)
                      .in<float>({1, 1, 3, 4}, {2.47f, -0.54f, -1.42f, -1.46f, -0.62f, 1.51f, -1.63f,

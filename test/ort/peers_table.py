@@ -2,13 +2,13 @@
 """The table of docs/performance.md: Lapidary beside ONNX Runtime, OpenVINO and LiteRT, in turn in one run.
 
 usage: peers_table.py LAPIDARY ASSETS OUT [--resnets FOLDER] [--tflite-dir FOLDER] [--only NAME,...]
-                      [--precisions INT8,FP32,BF16,FP16,S8] [--threads 1,2] [--batches 1,8,32] [--seconds 2]
+                      [--precisions INT8,FP32,BF16,FP16,S8] [--threads 1,2] [--batches 1,8,32] [--seconds 1]
 
 Every model of models.py is quantized by Lapidary (OUT/int8/NAME.onnx, made once); that same file goes to every
 engine that reads ONNX. FP32 and BF16 are the float file in either arithmetic, FP16 is the file with FP16 weights
 (OUT/fp16/NAME.onnx), S8 the quantized one with int8 activations (OUT/s8/NAME.onnx). LiteRT runs FOLDER/NAME.int8.tflite and NAME.f32.tflite where they are (to_tflite.py), at
 batch 1. OUT/peers.json holds all that was ever measured into it, so models may be run one at a time; OUT/peers.md
-is written from it. The engines are the Python packages of $LAPIDARY_PYTHON or of this Python.
+is written from it, unless its rows are of several machines or versions. The engines are the Python packages of $LAPIDARY_PYTHON or of this Python.
 """
 import argparse
 import json
@@ -102,7 +102,7 @@ class Bench:
         return out
 
 
-def measured(bench, name, model, precision, batch):
+def measured(bench, name, model, precision, batch, machine):
     rows, left_out = bench.versus(bench.file(name, model, precision), batch,
                                   bench.peers(name, model, precision, batch), PRECISIONS[precision].options)
     out = []
@@ -112,8 +112,38 @@ def measured(bench, name, model, precision, batch):
         out.append({"model": name, "precision": precision, "batch": batch, "threads": row["threads"],
                     "isa": row["isa"], "ms": row["median"],
                     "images_per_second": 1e3 * batch / row["median"], "engines": engines,
-                    "left_out": left_out})
+                    "left_out": left_out, "machine": machine})
     return out
+
+
+class Mixture(RuntimeError):
+    """Rows that do not belong into one table."""
+
+
+def origin(rows):
+    """What all rows were measured on and with: the machine's fields, and each engine's version."""
+    found = {}
+    for row in rows:
+        for field, value in row.get("machine", {"cpu": "unknown"}).items():
+            found.setdefault(field, set()).add(value)
+        for engine, result in row["engines"].items():
+            found.setdefault(f"version of {ENGINES[engine]}", set()).add(result["version"])
+    several = {field: sorted(values) for field, values in found.items() if len(values) > 1}
+    if several:
+        raise Mixture("measure the older rows anew: " + "; ".join(
+            f"{field} is {' and '.join(values)}" for field, values in several.items()))
+    return {field: values.pop() for field, values in found.items()}
+
+
+def title(engine, what, machine):
+    if engine == "lapidary" and what.own == "INT8":
+        return "Lapidary, uint8 activations"
+    emulated = engine == "openvino-bf16" and not has_bf16(machine)
+    return ENGINES[engine] + (" (emulated)" if emulated else "")
+
+
+def has_bf16(machine):
+    return any("bf16" in isa for isa in machine["isa_usable"].split())
 
 
 def against_ort(row, engine):
@@ -137,20 +167,22 @@ def cell(row, engine):
 
 
 def markdown(data):
-    machine = data["machine"]
+    machine = origin(data["rows"])
+    versions = {e: machine[f"version of {t}"] for e, t in ENGINES.items() if f"version of {t}" in machine}
     lines = [f"Measured on {machine['cpu']}, {machine['threads']} threads, {machine['isa']}, {machine['system']}; "
              f"Lapidary {machine['lapidary']}, "
-             + ", ".join(f"{ENGINES[e]} {v}" for e, v in sorted(data["versions"].items())) + ".",
-             "Median milliseconds of one inference; in brackets how many times faster than ONNX Runtime in the same "
-             "rounds. Bold: Lapidary is ahead of every other engine of its row."]
+             + ", ".join(f"{ENGINES[e]} {v}" for e, v in sorted(versions.items()) if e != "lapidary") + ".",
+             "Median milliseconds of one inference; in brackets how many times faster than ONNX Runtime, the median of "
+             "the ratios in the same rounds. Bold: by these ratios, which may not be those of the medians beside "
+             "them, Lapidary is ahead of every other engine of its row."]
     for precision, what in PRECISIONS.items():
         rows = [r for r in data["rows"] if r["precision"] == precision]
         if not rows:
             continue
         engines = [e for e in ENGINES if any(e in r["engines"] for r in rows)]
-        titles = ["Lapidary, uint8 activations" if e == "lapidary" and what.own == "INT8" else ENGINES[e]
-                  for e in engines]
-        lines += ["", f"### {what.title}", "",
+        titles = [title(e, what, machine) for e in engines]
+        emulated = " (emulated)" if "--bf16" in what.options and not has_bf16(machine) else ""
+        lines += ["", f"### {what.title}{emulated}", "",
                   "| model | batch | threads | Lapidary | " + " | ".join(titles) + " |",
                   "| --- | ---: | ---: | " + " | ".join("---:" for _ in range(len(engines) + 1)) + " |"]
         for r in rows:
@@ -175,26 +207,27 @@ def main():
     parser.add_argument("--precisions", default=",".join(PRECISIONS))
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--batches", default="1,8,32")
-    parser.add_argument("--seconds", default="2", help="of each engine on each number of threads")
+    parser.add_argument("--seconds", default="1", help="of each engine on each number of threads")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     store = args.out / "peers.json"
     data = json.loads(store.read_text()) if store.exists() else {}
-    data = {"machine": {}, "versions": {}, "rows": [], "refused": {}, **data}
+    data = {"rows": [], "refused": {}} | {key: data[key] for key in ("rows", "refused") if key in data}
     bench = Bench(args)
     table = models.table(args.assets, args.resnets)
     wanted = args.only.split(",") if args.only else list(table)
     unknown = set(wanted) - set(table)
     if unknown:
         parser.error(f"no model is called {', '.join(sorted(unknown))}; there are {', '.join(table)}")
-    data["machine"] = json.loads(bench.lapidary("doctor", "--json").stdout)
+    machine = json.loads(bench.lapidary("doctor", "--json").stdout)
+    machine = {field: machine[field] for field in ("lapidary", "cpu", "isa", "isa_usable", "threads", "system")}
     for name in wanted:
         for precision in args.precisions.split(","):
             for batch in map(int, args.batches.split(",")):
                 key = f"{name} {precision} batch {batch}"
                 data["refused"].pop(key, None)
                 try:
-                    rows = measured(bench, name, table[name], precision, batch)
+                    rows = measured(bench, name, table[name], precision, batch, machine)
                 except RuntimeError as error:
                     data["refused"][key] = str(error)
                     print(f"{key}: {error}", file=sys.stderr)
@@ -206,12 +239,14 @@ def main():
                 data["rows"].sort(key=lambda r: (order.index(r["model"]) if r["model"] in order else 99,
                                                  r["precision"], r["batch"], r["threads"]))
                 for row in rows:
-                    data["versions"].update({e: v["version"] for e, v in row["engines"].items()
-                                             if e != "lapidary"})
                     print(f"{key}, {row['threads']} threads: {cell(row, 'own')} ms; " + ", ".join(
                         f"{e} {cell(row, e)}" for e in row["engines"]), flush=True)
                 store.write_text(json.dumps(data, indent=1) + "\n")
-                (args.out / "peers.md").write_text(markdown(data))
+    try:
+        (args.out / "peers.md").write_text(markdown(data))
+    except Mixture as mixture:
+        print(f"peers.md is not written: {mixture}", file=sys.stderr)
+        return 1
     return 0
 
 

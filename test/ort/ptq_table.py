@@ -81,16 +81,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("lapidary")
     parser.add_argument("assets")
-    parser.add_argument("--models", default="")
+    parser.add_argument("--models", default="", help="names as models.py has them; default: all that have labels")
     parser.add_argument("--option", action="append", default=[], help="passed to lapidary quantize")
     args = parser.parse_args()
     wanted = [m for m in args.models.split(",") if m]
+    table = models.table(args.assets, None)
+    if unknown := set(wanted) - set(table):
+        parser.error(f"no model is called {', '.join(sorted(unknown))}; there are {', '.join(table)}")
     print("| model | FP32 top-1 Lapidary / ORT | INT8 top-1 Lapidary / ORT | Lapidary agreement % / SQNR dB | "
           "ORT agreement % / SQNR dB | differing integers in the last tensor | kB FP32 / INT8 | wall s / CPU s / peak MB |")
     print("| --- " * 8 + "|", flush=True)
-    for model in models.table(args.assets, None).values():
+    for key, model in table.items():
         name = model.file.stem
-        if wanted and name not in wanted or not model.evaluation:
+        if wanted and key not in wanted or not model.evaluation:
             continue
         with tempfile.TemporaryDirectory() as folder:
             cells = row(args.lapidary, model.file, model.calib, model.evaluation, args.option, Path(folder))

@@ -50,6 +50,19 @@ TEST(RemoveNoops, KeepsWhatChangesSomething) {
   expect_untouched(m, remove_noops);
 }
 
+/// 1.1 * 5 rounds down to 5 again, but output i lies at i / 1.1.
+TEST(RemoveNoops, ResizeByAScaleThatKeepsTheSizeStays) {
+  for (const float scale : {1.1f, 1.0f}) {
+    Model m;
+    const ValueId scales = m.constant("scales", Tensor::of<float>({4}, {1, 1, scale, scale}));
+    const ValueId y = m.build.op("Resize", {m.input({1, 1, 5, 5}), {}, scales},
+                                 {{"mode", std::string("linear")}});
+    m.finish(m.build.op("Relu", {y}, {}, "y"));
+    m.run(remove_noops);
+    EXPECT_EQ(op_list(m.graph).size(), scale == 1 ? 1u : 2u) << scale;
+  }
+}
+
 TEST(RemoveNoops, DropoutThatTrainsStays) {
   Model m;
   const ValueId train = m.constant("train", Tensor::of<bool>({}, {true}));

@@ -67,6 +67,9 @@ TEST(Execution, OfARecipeStandsInTheReport) {
                          [&](const LayerRecord& l) { return l.precision == precision; });
     };
     EXPECT_TRUE(has(e.precision));
+    int64_t macs = 0;  // of one sample, though 32 were evaluated at once
+    for (const LayerRecord& layer : e.layers) macs += layer.macs;
+    EXPECT_EQ(macs, report.stages[0].macs);
   }
   const auto json = nlohmann::json::parse(report_json(report));
   EXPECT_EQ(json["executions"][0]["precision"], "bfloat16");

@@ -57,6 +57,19 @@ TEST_F(Recipes, EffectiveRecipeMeansTheSameFromAnotherFolder) {
   EXPECT_EQ(load("b", text).effective_yaml(), text);
 }
 
+TEST_F(Recipes, NamesOfInputsMayBeAnyText) {
+  constexpr const char* kText = R"(lapidary: 1
+model: net.onnx
+output: out
+data:
+  eval: {inputs: {"#a: b": {kind: npy, path: p.npy}, "*c": {kind: npy, path: q.npy}, "1": {kind: npy, path: r.npy}}}
+steps: []
+)";
+  const std::string text = load("a", kText).effective_yaml();
+  EXPECT_THAT(text, HasSubstr("\"#a: b\""));
+  EXPECT_EQ(load("b", text).effective_yaml(), text);
+}
+
 TEST_F(Recipes, OneOutputFileIsForOneStep) {
   const Recipe two =
       load("a", "lapidary: 1\nmodel: net.onnx\nsteps: [{optimize: {}}, {fp16: {}}]\n");

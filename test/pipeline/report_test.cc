@@ -218,10 +218,18 @@ TEST(Limits, ApplyToAnyMetric) {
 TEST(Limits, LabelsAreNeededBeforeAnyWork) {
   LimitsParams limits;
   limits.bounds = {{"sqnr_db", 20}};
-  EXPECT_NO_THROW(check_needs(limits, false));
+  EXPECT_NO_THROW(check_needs(limits, false, 10));
   limits.max_accuracy_drop = 1;
-  EXPECT_NO_THROW(check_needs(limits, true));
-  EXPECT_THROW(check_needs(limits, false), Error);
+  EXPECT_NO_THROW(check_needs(limits, true, 10));
+  EXPECT_THROW(check_needs(limits, false, 10), Error);
+}
+
+TEST(Limits, ClassesAreNeededBeforeAnyWork) {
+  LimitsParams limits;
+  limits.bounds = {{"top5", 0.9}};
+  EXPECT_NO_THROW(check_needs(limits, true, 6));
+  EXPECT_NO_THROW(check_needs(limits, true, 0));  // unknown
+  EXPECT_THROW(check_needs(limits, true, 2), Error);
 }
 
 TEST(Report, ADryRunDoesNotPromiseClamps) {

@@ -170,6 +170,21 @@ TEST(BiasCorrection, ALayerWithoutBiasGetsOne) {
   for (size_t c = 0; c < 3; ++c) EXPECT_NEAR(means[c], wanted[c], 1.6e-4);  // half a unit
 }
 
+/// x [N, 8] w [8, 5] + b [1, 1, 5] has an axis that no Gemm makes: the Add stays beside the layer.
+TEST(BiasCorrection, AnAddThatAddsAnAxisIsNoBias) {
+  Net net;
+  const ValueId x = net.input("x", {Dim::named("N"), 8});
+  const ValueId product = net.op("MatMul", {x, net.constant("w", ramp({8, 5}, 3))}, "product");
+  const Graph graph =
+      net.finish({net.op("Add", {product, net.constant("b", ramp({1, 1, 5}, 2))}, "y")});
+  const Dataset data = dataset_of({{"x", tiny_samples(16, 0, {8})}});
+  const Graph made = quantize(graph, calibrate(graph, data), data, {});
+  const Tensor some = tiny_samples(4, 3, {8});
+  const Tensor y = run_graph(graph, {{"x", some}})[0], q = run_graph(made, {{"x", some}})[0];
+  ASSERT_EQ(q.shape(), (Shape{1, 4, 5}));
+  EXPECT_GT(sqnr_db(y, q), 25);
+}
+
 TEST(BiasCorrection, SaysWhereABiasDoesNotFit) {
   // |b| <= 2^31 s_x s_w = 2^31 (1/16) (w / 127): 1e4 for the first channel's w = 0.01, 0.001 for
   // the second one's 1e-9, whose bias is to take back the skip's error of 0.3 / 16.
@@ -211,6 +226,34 @@ TEST(HeldSamples, AreAsManyAsTheBytesAllow) {
     QuantizeLog log;
     quantize(tiny_net(), stats, data, options, &log);
     EXPECT_EQ(log.correction_samples, held) << bytes;
+  }
+}
+
+/// x [N,2,8,8] -> three padded convolutions -> global average; `open`: x is [N,2,H,W].
+Graph open_net(bool open) {
+  Net net;
+  const auto size = [&](const char* name) { return open ? Dim::named(name) : Dim(8); };
+  ValueId x = net.input("x", {Dim::named("N"), 2, size("H"), size("W")});
+  x = net.op("Relu", {net.conv(x, 2, 4, "a")}, "ra");
+  x = net.op("Relu", {net.conv(x, 4, 4, "b")}, "rb");
+  x = net.op("Relu", {net.conv(x, 4, 4, "c")}, "rc");
+  return net.finish({net.op("GlobalAveragePool", {x}, "y")});
+}
+
+TEST(HeldSamples, OpenSizesAreTheSamples) {
+  const Dataset data = dataset_of({{"x", tiny_samples(40, 0, {2, 8, 8})}});
+  const Statistics stats = calibrate(open_net(false), data);
+  // The frontier per sample: x, 2*8*8 bytes, then 4*8*8 behind each convolution.
+  for (const auto& [bytes, held] :
+       std::vector<std::pair<double, int64_t>>{{1.0, 1}, {1300, 5}, {1e6, 40}}) {
+    QuantizeOptions options = plain(true);
+    options.hold_mb = bytes / 1e6;
+    for (const bool open : {false, true}) {
+      QuantizeLog log;
+      const Graph graph = open_net(open);
+      quantize(graph, open ? calibrate(graph, data) : stats, data, options, &log);
+      EXPECT_EQ(log.correction_samples, held) << bytes << (open ? " open" : " fixed");
+    }
   }
 }
 

@@ -167,6 +167,21 @@ TEST(Requantize, ReadersOfOneQuantizeLinearShareItsClip) {
     EXPECT_EQ(source.node(source.value(source.find_value(reader)).producer).inputs[0], clipped);
 }
 
+/// Q by 0.02 read by 0.04 doubles every value: no Clip does that.
+TEST(Requantize, AScaleThatChangesIsNotDropped) {
+  Net net;
+  const ValueId made = net.constant("made", Tensor::scalar(0.02f));
+  const ValueId read = net.constant("read", Tensor::scalar(0.04f));
+  const ValueId zero = net.constant("zero", Tensor::scalar<uint8_t>(0));
+  const ValueId a = net.op("Sigmoid", {net.input("x", {4})}, "a");
+  const ValueId q = net.op("QuantizeLinear", {a, made, zero}, "q");
+  const Graph graph =
+      net.finish({net.op("Neg", {net.op("DequantizeLinear", {q, read, zero}, "dq")}, "b")});
+  QuantizeLog log;
+  message_of(ErrorCode::kUnsupported,
+             [&] { quantization_source(graph, {.requantize = true}, log); });
+}
+
 TEST(QuantizedModel, IsOneWithAnOpOfIntegersAndScales) {
   const auto found = [](const std::string& op, const std::string& domain) {
     Net net;

@@ -29,6 +29,34 @@ Graph quantized(const QuantizeOptions& options, QuantizeLog* log = nullptr) {
 
 // -- what the file looks like
 
+/// A Cast between DequantizeLinear and a layer, and engines compute floats.
+TEST(QdqForm, IntegerLayersStayAsTheyAreInFp16) {
+  const Graph quantized = quantize(prepared().graph, prepared().stats, prepared().data, {});
+  for (const bool weights_only : {false, true}) {
+    std::vector<KeptFloat> kept;
+    const Graph half = convert_to_fp16(quantized, {.weights_only = weights_only}, &kept);
+    std::string difference;
+    EXPECT_TRUE(same_graph(half, quantized, &difference)) << difference;
+    EXPECT_TRUE(kept.empty());
+  }
+}
+
+/// Exporters call a node after what it makes; the pair behind a graph output takes the output's
+/// name.
+TEST(QdqForm, NodesHaveNamesOfTheirOwn) {
+  Net net;
+  const ValueId x = net.input("x", {Dim::named("N"), 3, 8, 8});
+  const ValueId y = net.conv(x, 3, 4, "y");
+  ASSERT_EQ(net.graph.value(y).name, "y");
+  const Graph graph = net.finish({y});
+  const Dataset data = dataset_of({{"x", tiny_samples(8, 0, {3, 8, 8})}});
+  const Graph made = quantize(graph, calibrate(graph, data), data, {});
+  std::set<std::string> names;
+  for (const NodeId id : made.nodes())
+    EXPECT_TRUE(names.insert(made.node(id).name).second) << made.node(id).name;
+  EXPECT_THAT(output_names(made), ElementsAre("y"));
+}
+
 TEST(QdqForm, HasOnePairPerTensorAndIntegersForConstants) {
   const Graph graph = quantized({});
   EXPECT_THAT(op_list(graph),

@@ -148,6 +148,9 @@ void add_bench(CLI::App& app, Common& common, Action& action) {
                     "Instead of a model every kernel row that this CPU has, those of one shape in "
                     "turn; --isa leaves none out")
           ->excludes(model);
+  for (const char* of_models : {"--batch", "--input", "--shape", "--versus", "--winograd",
+                                "--layers", "--bf16", "--fp16", "--fp16-semantics"})
+    sub->get_option(of_models)->excludes(kernels);
   sub->add_option("--family", o->families, "With --kernels: only these families")
       ->delimiter(',')
       ->needs(kernels);

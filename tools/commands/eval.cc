@@ -116,6 +116,8 @@ void add_eval(CLI::App& app, Common& common, Action& action) {
       for (const auto& [name, value] : v.metrics)
         text += fmt::format("{:<22} {:.4f}\n", name, value);
       text += saturation_text(v.saturation);
+      if (options.integer_arithmetic != IntegerArithmetic::kExact && v.saturation.empty())
+        text += "No layer has integer products that could saturate: nothing differs.\n";
       if (!v.labelled)
         text +=
             "The data have no labels, so there is no accuracy: `labels:` in the record names "

@@ -50,7 +50,7 @@ struct Planned {
 Planned plan(const Graph& model, const std::map<std::string, Shape>& shapes) {
   Planned out;
   try {
-    out.plan = plan_execution(model, shapes, thread_count());
+    out.plan = plan_execution(model, shapes);
     if (out.plan.steps.empty()) out.why_not = "sizes are open: --shape binds them";
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kInternal) throw;

@@ -9,6 +9,7 @@
 #include "src/base/parallel.h"
 #include "src/exec/steps/batch.h"
 #include "src/exec/steps/fusions.h"
+#include "src/exec/steps/grain.h"
 #include "src/passes/edit.h"
 
 namespace lapidary::exec {
@@ -219,7 +220,7 @@ const float* to_floats(const AttentionStep& s, const StepRun& run, const Operand
                        char* to) {
   const auto* from = run.data<const uint8_t>(operand);
   auto* floats = reinterpret_cast<float*>(to);
-  run.parallel(operand.count(), 16384, [&](int64_t begin, int64_t end) {
+  run.parallel(operand.count(), kGrainElements, [&](int64_t begin, int64_t end) {
     s.quantize->dequantize(
         {.cols = end - begin, .x = from + begin, .y = floats + begin, .zero = zero});
   });
@@ -245,7 +246,7 @@ void run_attention(const AttentionStep& s, const StepRun& run, char* scratch) {
   f.y = reinterpret_cast<float*>(scratch);
   attend_all(s, run, f, scratch + s.float_bytes(s.y.operand));
   auto* y = run.data<uint8_t>(s.y.operand);
-  run.parallel(s.y.operand.count(), 16384, [&](int64_t begin, int64_t end) {
+  run.parallel(s.y.operand.count(), kGrainElements, [&](int64_t begin, int64_t end) {
     s.quantize->requantize({.count = end - begin,
                             .x = f.y + begin,
                             .y = y + begin,

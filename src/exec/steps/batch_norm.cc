@@ -3,6 +3,7 @@
 
 #include "kernels/eltwise_f32/eltwise_f32.h"
 #include "src/exec/steps/common.h"
+#include "src/exec/steps/grain.h"
 #include "src/exec/steps/rules.h"
 
 namespace lapidary::exec {
@@ -55,10 +56,10 @@ bool build_batch_norm(PlanBuilder& b, NodeId id) {
                             .activation = p});
     };
     if (inner == 1)
-      run.parallel(rows, 1 + 16384 / channels,
+      run.parallel(rows, 1 + kGrainElements / channels,
                    [&](int64_t begin, int64_t end) { affine(begin, end - begin, channels, 0); });
     else
-      run.parallel(rows * channels, 1 + 16384 / inner, [&](int64_t begin, int64_t end) {
+      run.parallel(rows * channels, 1 + kGrainElements / inner, [&](int64_t begin, int64_t end) {
         for (int64_t r = begin; r < end; ++r) affine(r, 1, inner, r % channels);
       });
   };

@@ -2,15 +2,18 @@
 // axis, output o takes x[i] w[k] where o + pad = i s + k d. With o + pad = q s + r, the taps of
 // phase r are those with k d mod s = r: k = k0 + j s/g, g = gcd(s, d), whose input is
 // i = q - (k0 d - r)/s - j d/g. So phase r is a convolution of dilation d/g over its taps in
-// reverse, and its outputs lie s apart.
+// reverse, and its outputs lie s apart. A phase without taps is the bias alone. No tap stands for
+// nothing by a weight of zero: 0 * infinity is NaN.
 #include "src/ops/conv_transpose.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "kernels/conv_f32/conv_f32.h"
 #include "kernels/dw_f32/dw_f32.h"
 #include "src/base/parallel.h"
 #include "src/exec/steps/common.h"
+#include "src/exec/steps/grain.h"
 #include "src/exec/steps/product_f32.h"
 #include "src/exec/steps/rules.h"
 
@@ -24,8 +27,9 @@ namespace {
 
 /// One phase along one axis.
 struct AxisPhase {
-  std::vector<int64_t> taps;  ///< k of the convolution's tap, first to last; -1: a zero
+  std::vector<int64_t> taps;  ///< k of the convolution's tap, first to last
   int64_t dilation = 1, pad = 0;
+  int64_t skip = 0;              ///< inputs before the first that is read
   int64_t first = 0, count = 0;  ///< outputs first, first + s, ...
 };
 
@@ -42,20 +46,29 @@ AxisPhase phase_of(const ConvTransposeAxis& a, int64_t r) {
   for (int64_t k = k0; k < a.kernel; k += a.stride / g) p.taps.insert(p.taps.begin(), k);
   const auto count = static_cast<int64_t>(p.taps.size());
   if (count > 0) p.pad = (k0 * a.dilation - r) / a.stride + (count - 1) * p.dilation - q;
-  // A phase without taps is the bias alone; one whose padding cut all of the first taps away starts
-  // inside the image.
-  if (count == 0) p.taps.push_back(-1);
-  for (; p.pad < 0; p.pad += p.dilation) p.taps.insert(p.taps.begin(), -1);
+  p.skip = std::max<int64_t>(0, -p.pad);  // the padding cut the first taps away
+  p.pad = std::max<int64_t>(0, p.pad);
+  if (p.skip >= a.in) p.taps.clear();
   return p;
 }
 
+/// What of the input some phases read: all but its first lines and columns.
+struct Crop {
+  int64_t lines = 0, columns = 0;
+  bool operator==(const Crop&) const = default;
+};
+
 struct Phase {
   ConvShape shape;
+  Crop crop;
   Tensor packed;
   const ConvF32Kernel* row = nullptr;
   std::string precision;
   int64_t first_y = 0, first_x = 0;  ///< of the output
 };
+
+/// Bytes behind the elements that a convolution may read.
+constexpr int64_t kReadableBehind = 64;
 
 struct Geometry {
   ConvTransposeAxis h, w;
@@ -72,8 +85,7 @@ std::vector<float> phase_weights(const Geometry& g, const AxisPhase& h, const Ax
       const int64_t channel = m / group_out * group_in + i;
       const float* filter = from + (channel * group_out + m % group_out) * g.h.kernel * g.w.kernel;
       for (const int64_t ky : h.taps)
-        for (const int64_t kx : w.taps)
-          to.push_back(ky < 0 || kx < 0 ? 0.0f : filter[ky * g.w.kernel + kx]);
+        for (const int64_t kx : w.taps) to.push_back(filter[ky * g.w.kernel + kx]);
     }
   return to;
 }
@@ -83,19 +95,27 @@ Phase make_phase(PlanBuilder& b, const Geometry& g, const AxisPhase& h, const Ax
   Phase phase;
   ConvShape& s = phase.shape;
   s.batch = g.batch;
-  s.in_h = g.h.in;
-  s.in_w = g.w.in;
   s.in_c = g.in_c;
   s.out_h = h.count;
   s.out_w = w.count;
   s.out_c = g.out_c;
-  s.kernel_h = static_cast<int64_t>(h.taps.size());
-  s.kernel_w = static_cast<int64_t>(w.taps.size());
-  s.dilation_h = h.dilation;
-  s.dilation_w = w.dilation;
-  s.pad_top = h.pad;
-  s.pad_left = w.pad;
   s.groups = g.groups;
+  std::vector<float> own;
+  if (h.taps.empty() || w.taps.empty()) {
+    s.pad_top = s.out_h;  // one tap that never meets the input
+    own.resize(static_cast<size_t>(g.out_c * (g.in_c / g.groups)));
+  } else {
+    phase.crop = {h.skip, w.skip};
+    s.in_h = g.h.in - h.skip;
+    s.in_w = g.w.in - w.skip;
+    s.kernel_h = static_cast<int64_t>(h.taps.size());
+    s.kernel_w = static_cast<int64_t>(w.taps.size());
+    s.dilation_h = h.dilation;
+    s.dilation_w = w.dilation;
+    s.pad_top = h.pad;
+    s.pad_left = w.pad;
+    own = phase_weights(g, h, w, weights.data<float>().data());
+  }
   phase.first_y = h.first;
   phase.first_x = w.first;
   const NarrowProduct narrow = narrow_product(b, s, weights);  // by all weights: one row for all
@@ -103,7 +123,6 @@ Phase make_phase(PlanBuilder& b, const Geometry& g, const AxisPhase& h, const Ax
   phase.row = narrow.row                 ? narrow.row
               : kernels::is_depthwise(s) ? kernels::select_dw_f32(s).kernel
                                          : kernels::select_conv_f32(s).kernel;
-  const std::vector<float> own = phase_weights(g, h, w, weights.data<float>().data());
   phase.packed = b.packed(static_cast<int64_t>(phase.row->call->packed_bytes(s)));
   phase.row->call->pack(s, {.data = own.data(), .bias = bias}, phase.packed.mutable_raw());
   return phase;
@@ -132,12 +151,45 @@ std::vector<Phase> make_phases(PlanBuilder& b, const Geometry& g, const Tensor& 
   return phases;
 }
 
+/// The crops that phases read, the whole input first.
+std::vector<Crop> crops_of(const std::vector<Phase>& phases) {
+  std::vector<Crop> out = {{}};
+  for (const Phase& phase : phases)
+    if (std::find(out.begin(), out.end(), phase.crop) == out.end()) out.push_back(phase.crop);
+  return out;
+}
+
+int64_t crop_bytes(const Geometry& g, const Crop& c) {
+  return g.batch * (g.h.in - c.lines) * (g.w.in - c.columns) * g.in_c *
+         static_cast<int64_t>(sizeof(float));
+}
+
+void copy_crop(const Geometry& g, const Crop& c, const float* x, float* to, int threads) {
+  const int64_t lines = g.h.in - c.lines, width = (g.w.in - c.columns) * g.in_c;
+  parallel_for(
+      g.batch * lines, std::max<int64_t>(1, kGrainElements / width),
+      [&](int64_t begin, int64_t end, int) {
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t line = i / lines * g.h.in + c.lines + i % lines;
+          std::copy_n(x + (line * g.w.in + c.columns) * g.in_c, width, to + i * width);
+        }
+      },
+      threads);
+}
+
 struct Lines {
   const float* x;
   const float* residual;
   float* y;
   kernels::ActivationF32 activation;
 };
+
+/// `base` moved by elements that may lead out of the array: no pointer of C++ may point there, even
+/// where every access made from it is inside.
+float* displaced(const float* base, int64_t elements) {
+  return reinterpret_cast<float*>(reinterpret_cast<uintptr_t>(base) +
+                                  static_cast<uintptr_t>(elements) * sizeof(float));
+}
 
 /// One line of a phase's output, its pixels written `stride` apart.
 void run_line(const Geometry& g, const Phase& phase, const Lines& lines, int64_t line,
@@ -154,9 +206,9 @@ void run_line(const Geometry& g, const Phase& phase, const Lines& lines, int64_t
   args.range = {.row_begin = line * rows, .row_end = (line + 1) * rows};
   args.x = lines.x;
   args.packed = phase.packed.raw();
-  args.y = lines.y + begin;
+  args.y = displaced(lines.y, begin);
   args.y_stride = pixel_step;
-  args.residual = lines.residual ? lines.residual + begin : nullptr;
+  args.residual = lines.residual ? displaced(lines.residual, begin) : nullptr;
   args.residual_stride = pixel_step;
   args.activation = lines.activation;
   args.scratch = scratch;
@@ -186,15 +238,25 @@ bool build_conv_transpose(PlanBuilder& b, NodeId id) {
   for (const Phase& phase : phases)
     each = std::max(each, (phase.row->call->scratch_bytes(phase.shape) + 63) / 64 * 64);
   const int scratch = b.scratch(static_cast<int64_t>(each) * b.threads());
+  const std::vector<Crop> crops = crops_of(phases);
+  std::vector<int> copies;  // of all crops but the first
+  for (size_t i = 1; i < crops.size(); ++i)
+    copies.push_back(b.scratch(crop_bytes(*g, crops[i]) + kReadableBehind));
   spec.reads = {in};
   if (residual.valid()) spec.reads.push_back(residual);
   spec.writes = {out};
   spec.scratch = {scratch};
+  spec.scratch.insert(spec.scratch.end(), copies.begin(), copies.end());
   spec.run = [=, g = *g, activation = tail.activation](const StepRun& run) {
-    const Lines lines = {run.data<const float>(in),
-                         residual.valid() ? run.data<const float>(residual) : nullptr,
-                         run.data<float>(out), activation};
-    for (const Phase& phase : phases)
+    const auto* x = run.data<const float>(in);
+    Lines lines = {x, residual.valid() ? run.data<const float>(residual) : nullptr,
+                   run.data<float>(out), activation};
+    for (size_t i = 0; i < copies.size(); ++i)
+      copy_crop(g, crops[i + 1], x, static_cast<float*>(run.at(copies[i])), run.threads());
+    for (const Phase& phase : phases) {
+      const auto crop = std::find(crops.begin(), crops.end(), phase.crop) - crops.begin();
+      lines.x =
+          crop == 0 ? x : static_cast<const float*>(run.at(copies[static_cast<size_t>(crop - 1)]));
       parallel_for(
           phase.shape.batch * phase.shape.out_h, 1,
           [&](int64_t begin, int64_t end, int thread) {
@@ -202,6 +264,7 @@ bool build_conv_transpose(PlanBuilder& b, NodeId id) {
             for (int64_t line = begin; line < end; ++line) run_line(g, phase, lines, line, own);
           },
           run.threads());
+    }
   };
   b.emit(std::move(spec));
   return true;

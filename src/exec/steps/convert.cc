@@ -49,7 +49,7 @@ StepSpec conversion_step(const Operand& from, const Operand& to, const std::stri
     spec.op = "Rebias of " + value;
     spec.kernel = "rebias";
     spec.run = [from, to](const StepRun& run) {
-      run.parallel(from.count(), 1 << 16, [&](int64_t begin, int64_t end) {
+      run.parallel(from.count(), kGrainCopied, [&](int64_t begin, int64_t end) {
         flip_bias(run.data<uint8_t>(from) + begin, run.data<uint8_t>(to) + begin, end - begin);
       });
     };

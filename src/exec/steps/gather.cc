@@ -1,6 +1,7 @@
 #include <cstring>
 
 #include "src/exec/steps/copy.h"
+#include "src/exec/steps/grain.h"
 #include "src/exec/steps/rules.h"
 #include "src/ops/movement.h"
 
@@ -19,7 +20,7 @@ void gather(const GatherRows& g, const StepRun& run) {
   const auto* indices = run.data<const Index>(g.indices);
   const auto* x = run.data<const char>(g.x);
   auto* y = run.data<char>(g.y);
-  run.parallel(g.outer * g.count, 1 + 32768 / g.inner, [&](int64_t begin, int64_t end) {
+  run.parallel(g.outer * g.count, 1 + kGrainCopied / g.inner, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const int64_t at = normalize_index(indices[r % g.count], g.size, "an index");
       std::memcpy(y + r * g.inner, x + (r / g.count * g.size + at) * g.inner,

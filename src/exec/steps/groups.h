@@ -12,6 +12,11 @@ namespace lapidary::exec {
 /// their output channels share a vector: as many products as apart, fewer tiles. 1: none.
 int64_t groups_to_join(const kernels::ConvShape& shape);
 
+/// False where a float is infinite, NaN, or so large that bfloat16 rounds it to infinity. Of
+/// floats, groups may be computed as one only where this holds: the zeros between them make NaN of
+/// infinity.
+bool all_finite(const float* x, int64_t count, int threads);
+
 /// Weights [OC, IC/G, KH, KW] as [OC, n*IC/G, KH, KW]; `zero(oc)` stands between groups.
 template <class T, class Zero>
 std::vector<T> join_groups(const kernels::ConvShape& s, int64_t n, const T* weights,

@@ -3,6 +3,7 @@
 #include "kernels/norm_f32/norm_f32.h"
 #include "src/exec/steps/common.h"
 #include "src/exec/steps/fusions.h"
+#include "src/exec/steps/grain.h"
 
 namespace lapidary::exec {
 
@@ -66,7 +67,7 @@ bool build_normalization(PlanBuilder& b, const Fusion& fusion, const Region& reg
   args.y_zero = ends.y.zero;
   spec.run = [=, bytes_in = ends.dequantize.valid(), bytes_out = ends.quantize.valid(),
               rows = in.count() / cols](const StepRun& run) {
-    run.parallel(rows, 1 + 4096 / cols, [&](int64_t begin, int64_t end) {
+    run.parallel(rows, 1 + kGrainReduced / cols, [&](int64_t begin, int64_t end) {
       kernels::NormF32Args part = args;
       part.rows = end - begin;
       part.scale = scale ? scale->data<float>().data() : nullptr;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/pool/pool.h"
+#include "src/exec/steps/grain.h"
 #include "src/exec/steps/grid.h"
 #include "src/exec/steps/place.h"
 #include "src/exec/steps/quant.h"
@@ -113,7 +114,7 @@ bool build_table(PlanBuilder& b, NodeId id) {
   spec.reads = {in};
   spec.writes = {out};
   spec.run = [=, table = f->table, count = in.count()](const StepRun& run) {
-    run.parallel(count, 16384, [&](int64_t begin, int64_t end) {
+    run.parallel(count, kGrainElements, [&](int64_t begin, int64_t end) {
       kernel->call->lut({.cols = end - begin,
                          .x = run.data<const uint8_t>(in) + begin,
                          .y = run.data<uint8_t>(out) + begin,
@@ -159,7 +160,7 @@ bool build_qlinear_concat(PlanBuilder& b, NodeId id) {
     part.at *= inner;
   }
   spec.run = [=](const StepRun& run) {
-    run.parallel(rows, 1 + 16384 / row, [&](int64_t begin, int64_t end) {
+    run.parallel(rows, 1 + kGrainElements / row, [&](int64_t begin, int64_t end) {
       for (const Part& part : parts)
         kernel->call->lut({.rows = end - begin,
                            .cols = part.cols,

@@ -1,3 +1,4 @@
+#include "src/exec/steps/grain.h"
 #include "src/exec/steps/quant.h"
 #include "src/exec/steps/rules.h"
 #include "src/ops/qlinear_softmax.h"
@@ -28,7 +29,7 @@ bool build_qlinear_softmax(PlanBuilder& b, NodeId id) {
   spec.writes = {out};
   const SoftmaxTable table(from->scale, to->scale, length);
   spec.run = [=, rows = in.count() / length, zero = to->zero](const StepRun& run) {
-    run.parallel(rows, 1 + 4096 / length, [&](int64_t begin, int64_t end) {
+    run.parallel(rows, 1 + kGrainReduced / length, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         const int64_t first = r / inner * inner * length + r % inner;
         table.row(run.data<const uint8_t>(in) + first, run.data<uint8_t>(out) + first, length,

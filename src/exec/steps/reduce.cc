@@ -3,6 +3,7 @@
 #include "kernels/lane_sum.h"
 #include "kernels/softmax_f32/softmax_f32.h"
 #include "src/exec/steps/common.h"
+#include "src/exec/steps/grain.h"
 #include "src/exec/steps/rules.h"
 
 namespace lapidary::exec {
@@ -19,7 +20,7 @@ void emit_rows(PlanBuilder& b, NodeId id, const Operand& in, const Operand& out,
   spec.reads = {in};
   spec.writes = {out};
   spec.run = [=](const StepRun& run) {
-    run.parallel(rows, 1 + 4096 / cols, [&](int64_t begin, int64_t end) {
+    run.parallel(rows, 1 + kGrainReduced / cols, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r)
         row_of(run.data<const float>(in), run.data<float>(out), r);
     });
@@ -63,7 +64,7 @@ bool build_softmax(PlanBuilder& b, NodeId id) {
   spec.reads = {in};
   spec.writes = {out};
   spec.run = [=, rows = in.count() / cols](const StepRun& run) {
-    run.parallel(rows, 1 + 4096 / cols, [&](int64_t begin, int64_t end) {
+    run.parallel(rows, 1 + kGrainReduced / cols, [&](int64_t begin, int64_t end) {
       kernel->call->softmax({.rows = end - begin,
                              .cols = cols,
                              .x = run.data<const float>(in) + begin * cols,

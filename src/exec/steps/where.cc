@@ -1,6 +1,7 @@
 #include <array>
 
 #include "src/exec/steps/copy.h"
+#include "src/exec/steps/grain.h"
 #include "src/exec/steps/rules.h"
 
 namespace lapidary::exec {
@@ -53,7 +54,7 @@ void select(const WhereStep& s, const StepRun& run) {
   auto* out = run.data<T>(s.result);
   const auto [c_step, x_step, y_step] = s.inner.step;
   const int64_t cols = s.inner.size, rows = s.result.count() / cols;
-  run.parallel(rows, 1 + 16384 / cols, [&](int64_t begin, int64_t end) {
+  run.parallel(rows, 1 + kGrainElements / cols, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       std::array<int64_t, 3> at{};
       int64_t rest = r;

@@ -10,6 +10,11 @@ namespace lapidary {
 // Rewrites of a QDQ graph before integer ops are selected, in this order. Each says how many places
 // it changed; what a node was absorbed into goes to `notes`.
 
+/// Removes what ONNX Runtime removes before it looks for double pairs: Identity, Dropout, Cast to
+/// the same type, Expand to the known shape, Slice of [0, INT64_MAX) and Add, Sub, Mul or Div with
+/// one neutral element. Other nodes that change nothing keep two pairs apart, which then round
+/// twice.
+int64_t remove_noops_before_merging(Graph& graph);
 /// QuantizeLinear of a constant becomes the constant.
 int64_t fold_quantized_constants(Graph& graph);
 /// Q1 -> DQ1 -> Q2 -> DQ2 becomes Q -> DQ over the range that both leave.

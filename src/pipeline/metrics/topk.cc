@@ -62,6 +62,7 @@ const MetricDef& metric_top5() {
       .label = "top-5",
       .unit = "%",
       .needs_labels = true,
+      .least_classes = 6,
       .points = 100,
       .make = []() -> std::unique_ptr<Metric> { return std::make_unique<TopK>(5); }};
   return kDef;

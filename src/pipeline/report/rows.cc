@@ -229,11 +229,14 @@ ReportTable tensor_table(const Report& r) {
                 {},
                 4,
                 true};
-  for (const TensorQuant& q : r.tensors)
+  for (const TensorQuant& q : r.tensors) {
+    const bool activation = q.role == "activation";  // of constants no range is kept
     t.rows.push_back(
-        {q.tensor, q.role, dtype_name(q.params.storage), q.calibrator, range_text(q.seen),
-         range_text(q.chosen), scale_text(q.params),
+        {q.tensor, q.role, dtype_name(q.params.storage), q.calibrator,
+         activation ? range_text(q.seen) : "", activation ? range_text(q.chosen) : "",
+         scale_text(q.params),
          q.params.zero_point.size() == 1 ? std::to_string(q.params.zero_point[0]) : ""});
+  }
   return t;
 }
 

@@ -1,60 +1,21 @@
 #!/usr/bin/env python3
 """The command line as scripts see it: exit codes, one JSON object, messages, files.
 
-usage: cli_test.py LAPIDARY SOURCE_DIR
+usage: commands_test.py LAPIDARY SOURCE_DIR
 """
-import gzip
 import hashlib
 import json
 import os
-import pty
 import re
 import resource
 import signal
 import struct
 import subprocess
 import sys
-import tempfile
 import unittest
 from pathlib import Path
 
-LAPIDARY = SOURCE = None
-FASHION = Path("/usr/share/datasets/fashion-mnist")
-
-
-def run(*args, env=None, cwd=None, **kw):
-    return subprocess.run([LAPIDARY, *map(str, args)], capture_output=True, text=True, timeout=240, cwd=cwd,
-                          env={**os.environ, **(env or {})}, **kw)
-
-
-def idx(path, array, dims):
-    path.write_bytes(struct.pack(">BBBB", 0, 0, 8, len(dims)) + struct.pack(f">{len(dims)}I", *dims) + bytes(array))
-
-
-class Fixture(unittest.TestCase):
-    """The trained example model and 64 test images."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.tmp = Path(cls.folder.name)
-        cls.model = SOURCE / "examples/fashion_mnist/fashion_resnet.onnx"
-        with gzip.open(FASHION / "t10k-images-idx3-ubyte.gz") as f:
-            pixels = f.read()[16:16 + 64 * 784]
-        with gzip.open(FASHION / "t10k-labels-idx1-ubyte.gz") as f:
-            labels = f.read()[8:8 + 64]
-        idx(cls.tmp / "images", pixels, (64, 28, 28))
-        idx(cls.tmp / "labels", labels, (64,))
-        norm = "scale: 0.00392156862745098, mean: [0.286], std: [0.353]"
-        cls.calib = f"{{kind: idx, path: {cls.tmp}/images, {norm}}}"
-        cls.eval = f"{{kind: idx, path: {cls.tmp}/images, labels: {cls.tmp}/labels, {norm}}}"
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.folder.cleanup()
-
-    def quantize(self, out, *more):
-        return run("quantize", self.model, "-o", out, "--calib", self.calib, "--eval", self.eval, *more)
+from fixture import LAPIDARY, Fixture, idx, run
 
 
 class CommandLine(Fixture):
@@ -111,7 +72,8 @@ class CommandLine(Fixture):
         self.assertGreater(seen["macs"], 10_000_000)
 
     def test_every_list(self):
-        for kind in ("steps", "ops", "passes", "calibrators", "targets", "kernels", "metrics"):
+        for kind in ("steps", "ops", "passes", "calibrators", "targets", "kernels", "losses", "schedules",
+                     "metrics"):
             done = run("list", kind, "--json")
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertTrue(json.loads(done.stdout)[kind], kind)
@@ -297,23 +259,6 @@ class CommandLine(Fixture):
         done = run("eval", self.model, "--data", self.eval, "--metrics", "agreement")
         self.assertEqual(done.returncode, 2)
         self.assertIn("did you mean 'agreement_with_fp32'?", done.stderr)
-
-    def test_a_terminal_shows_a_warning_once(self):
-        stats = self.tmp / "once.lpstat"
-        self.assertEqual(run("calibrate", self.model, "--data", self.calib, "-o", stats).returncode, 0)
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen([LAPIDARY, "quantize", str(self.model), "-o", str(self.tmp / "once.onnx"),
-                                    "--stats", str(stats), "--no-bench"], stdout=theirs, stderr=theirs)
-        os.close(theirs)
-        seen = b""
-        try:
-            while part := os.read(ours, 65536):
-                seen += part
-        except OSError:  # the other end is closed
-            pass
-        os.close(ours)
-        self.assertEqual(process.wait(), 0)
-        self.assertEqual(seen.count(b"bias correction is off"), 1, seen)
 
     def test_integer_operators_are_for_onnx_runtime(self):
         out = self.tmp / "trt.onnx"
@@ -625,6 +570,58 @@ class CommandLine(Fixture):
         self.assertGreaterEqual(len(layers), 11)
         self.assertTrue(all(l["sqnr_db"] > 15 for l in layers), layers)
 
+    def of_batch(self, size):
+        """The model with its batch fixed: a dim's 'N' becomes a number below 128 of as many bytes."""
+        path = self.tmp / f"batch_{size}.onnx"
+        whole = self.model.read_bytes()
+        self.assertEqual(whole.count(b"\x0a\x03\x12\x01N"), 2)  # of the input and of the output
+        path.write_bytes(whole.replace(b"\x0a\x03\x12\x01N", bytes([0x0a, 3, 8, size | 0x80, 0])))
+        self.assertIn(f"[{size},", json.loads(run("inspect", path, "--json").stdout)["inputs"][0])
+        return path
+
+    def test_eval_and_compare_models_of_different_batches(self):
+        one, four = self.of_batch(1), self.of_batch(4)
+        for model, against in ((one, four), (four, one), (four, self.model)):
+            done = run("eval", model, "--against", against, "--data", self.eval, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            seen = json.loads(done.stdout)
+            self.assertEqual((seen["samples"], seen["metrics"]["agreement_with_fp32"]), (64, 1))
+            done = run("compare", model, against, "--data", self.eval, "--samples", 5, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            layers = json.loads(done.stdout)["layers"]
+            self.assertGreaterEqual(len(layers), 11)
+            self.assertTrue(all(l["sqnr_db"] > 80 for l in layers), layers)  # one model, float32
+
+    def test_compare_fails_where_nothing_is_compared(self):
+        for samples in (0, -1, -16):
+            done = run("compare", self.model, self.model, "--data", self.eval, "--samples", samples)
+            self.assertEqual(done.returncode, 2, done.stdout)
+            self.assertIn("--samples", done.stderr)
+        # Nodes of the other model make values of other names.
+        other = self.tmp / "names.onnx"
+        graph = json.loads(run("inspect", self.model, "--json").stdout)
+        self.assertGreater(graph["ops"]["Conv"], 0)
+        done = run("compare", self.model, self.model, "--data", self.eval, "--json")
+        names = sorted({l["tensor"] for l in json.loads(done.stdout)["layers"]}, key=len, reverse=True)
+        whole = self.model.read_bytes()
+        for name in names:
+            tagged = bytes([len(name)]) + name.encode()
+            whole = whole.replace(tagged, bytes([len(name)]) + b"~" + name[1:].encode())
+        other.write_bytes(whole)
+        done = run("compare", other, self.model, "--data", self.eval)
+        self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+        self.assertIn("no tensor of the first model", done.stderr)
+
+    def test_compare_counts_what_equalization_scaled(self):
+        out = self.tmp / "equalized.onnx"
+        self.assertEqual(self.quantize(out).returncode, 0)
+        found = re.search(rb"lapidary[.]equalized", out.read_bytes())
+        done = run("compare", out, self.model, "--data", self.eval, "--json")
+        count = json.loads(done.stdout)["equalized"]
+        self.assertEqual(count > 0, found is not None)
+        text = run("compare", out, self.model, "--data", self.eval).stdout
+        self.assertEqual(f"{count} left out: their channels were scaled" in text, count > 0)
+
     def test_eval_as_on_a_cpu_without_vnni(self):
         out = self.tmp / "vnni.onnx"
         self.assertEqual(self.quantize(out).returncode, 0)
@@ -669,33 +666,23 @@ class CommandLine(Fixture):
         self.assertEqual(done.returncode, 2)
         self.assertIn("--eval", done.stderr)
 
-    def on_a_terminal(self, *args, env=None):
-        """What a terminal shows of stdout; stderr, where progress goes, is no terminal."""
-        ours, theirs = pty.openpty()
-        done = subprocess.Popen([LAPIDARY, *map(str, args)], stdout=theirs, stderr=subprocess.PIPE,
-                                env={**{k: v for k, v in os.environ.items() if k != "NO_COLOR"}, **(env or {})})
-        os.close(theirs)
-        seen = b""
-        try:
-            while chunk := os.read(ours, 65536):
-                seen += chunk
-        except OSError:  # EIO: the other end is closed
-            pass
-        os.close(ours)
-        messages = done.communicate(timeout=240)[1]
-        self.assertEqual(done.returncode, 0, messages)
-        return seen.decode(), messages.decode()
+    def test_kernels_take_no_options_of_models(self):
+        for more in (("--batch", 4), ("--layers",), ("--versus", "onnxruntime"), ("--bf16",)):
+            done = run("bench", "--kernels", "--family", "exp_f32", *more)
+            self.assertEqual(done.returncode, 2, more)
+            self.assertIn(more[0], done.stderr)
 
-    def test_no_color_and_json_hold_no_escape_codes(self):
-        plan = ("quantize", self.model, "--calib", self.calib, "--dry-run")
-        plain = run(*plan).stdout
-        self.assertNotIn("\x1b", plain)  # a pipe
-        self.assertIn("\x1b[1m", self.on_a_terminal(*plan)[0])
-        for more, env in (((), {"NO_COLOR": "1"}), (("--color", "never"), {}), (("--json",), {})):
-            for told in self.on_a_terminal(*plan, *more, env=env):
-                self.assertNotIn("\x1b", told, more)
-        json.loads(self.on_a_terminal(*plan, "--json")[0])
-        self.assertIn("\x1b[1m", run(*plan, "--color", "always").stdout)
+    def test_integer_arithmetic_of_a_float_model_differs_nowhere(self):
+        done = run("eval", self.model, "--data", self.eval, "--isa-semantics", "onnxruntime-1.31/avx2")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("nothing differs", done.stdout)
+
+    def test_profiles_by_name_everywhere(self):
+        out = self.tmp / "profile.onnx"
+        done = self.quantize(out, "--no-bench", "--isa-semantics", "onnxruntime-1.31/avx2")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads(Path(f"{out}.report.json").read_text())
+        self.assertEqual(report["cpu_classes"][0]["profile"], "onnxruntime-1.31/avx2")
 
     def test_closed_stdout(self):
         done = subprocess.run(f"'{LAPIDARY}' inspect '{self.model}' --layers >&-", shell=True,
@@ -725,200 +712,5 @@ class CommandLine(Fixture):
         self.assertEqual(done.returncode, 6)
 
 
-RECIPE = """lapidary: 1
-model: {model}
-output: {tmp}/recipe_out
-data:
-  calib: {calib}
-  eval: {eval}
-steps:
-  - quantize: {{calibrator: minmax}}
-evaluate: {{bench: {{seconds: 0.05}}}}
-"""
-
-
-class Recipes(Fixture):
-    def recipe(self, text):
-        path = self.tmp / "recipe.yaml"
-        path.write_text(text if isinstance(text, str) else "")
-        return path
-
-    def whole(self):
-        return RECIPE.format(model=self.model, tmp=self.tmp, calib=self.calib, eval=self.eval)
-
-    def refused(self, text, *parts):
-        path = self.recipe(text)
-        done = run("recipe", "validate", path)
-        self.assertEqual(done.returncode, 2, f"{text}\n{done.stdout}{done.stderr}")
-        for part in parts:
-            self.assertIn(part, done.stderr)
-
-    def test_run(self):
-        done = run("run", self.recipe(self.whole()))
-        self.assertEqual(done.returncode, 0, done.stderr)
-        made = {p.name for p in (self.tmp / "recipe_out").iterdir()}
-        self.assertLessEqual({"model.onnx", "1-quantize.onnx", "report.html", "report.json", "report.md",
-                              "recipe.effective.yaml"}, made)
-        again = run("run", self.tmp / "recipe_out/recipe.effective.yaml", "--out", self.tmp / "second")
-        self.assertEqual(again.returncode, 0, again.stderr)
-        used = (self.tmp / "second/recipe.effective.yaml").read_text()
-        self.assertRegex(used, rf"(?m)^output: .*{re.escape(str(self.tmp / 'second'))}")
-        self.assertNotIn("recipe_out", used)
-        self.assertEqual((self.tmp / "second/model.onnx").read_bytes(),
-                         (self.tmp / "recipe_out/model.onnx").read_bytes())
-
-    def test_run_does_not_overwrite_its_model(self):
-        out = self.tmp / "in_place"
-        out.mkdir()
-        (out / "model.onnx").write_bytes(self.model.read_bytes())
-        text = RECIPE.format(model=out / "model.onnx", tmp=self.tmp, calib=self.calib, eval=self.eval)
-        done = run("run", self.recipe(text), "--out", out)
-        self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertIn("model.onnx", done.stderr)
-        self.assertEqual((out / "model.onnx").read_bytes(), self.model.read_bytes())
-
-    def test_run_does_not_overwrite_its_recipe(self):
-        out = self.tmp / "of_recipe"
-        out.mkdir()
-        recipe = out / "model.onnx"
-        recipe.write_text(self.whole())
-        done = run("run", recipe, "--out", out)
-        self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertEqual(recipe.read_text(), self.whole())
-        effective = out / "recipe.effective.yaml"
-        effective.write_text(self.whole())  # another text than what would be written
-        done = run("run", effective, "--out", out)
-        self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertEqual(effective.read_text(), self.whole())
-
-    def test_run_again_from_the_effective_recipe(self):
-        out = self.tmp / "again"
-        self.assertEqual(run("run", self.recipe(self.whole()), "--out", out).returncode, 0)
-        first = (out / "recipe.effective.yaml").read_bytes()
-        done = run("run", out / "recipe.effective.yaml")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual((out / "recipe.effective.yaml").read_bytes(), first)
-
-    def test_without_steps_the_model_is_measured(self):
-        text = re.sub(r"steps:\n.*\n", "steps: []\n", self.whole())
-        out = self.tmp / "measured"
-        done = run("run", self.recipe(text), "--out", out, "--json")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        stages = json.loads(done.stdout)["stages"]
-        self.assertEqual([s["name"] for s in stages], ["fp32"])
-        self.assertGreater(stages[0]["metrics"]["top1"], 0.8)
-        self.assertTrue(stages[0]["latency_ms"])
-        self.assertFalse((out / "model.onnx").exists())
-        self.assertIn("top1", (out / "report.md").read_text().splitlines()[2])
-
-    def test_fields_of_the_report_are_documented(self):
-        open_maps = ("environment", "provenance", "metrics")
-
-        def fields(value, path):
-            if isinstance(value, dict) and path.split(".")[-1] in open_maps:
-                return {f"{path}.*"}
-            if isinstance(value, dict):
-                return set().union(*(fields(v, f"{path}.{k}" if path else k) for k, v in value.items()))
-            if isinstance(value, list):
-                return set().union(*(fields(v, f"{path}[]") for v in value)) or {f"{path}[]"}
-            return {path}
-        text = self.whole().replace("steps:\n", "steps:\n  - optimize: {}\n").replace("minmax}", "minmax, skip: 'op:Gemm'}")
-        text = text.replace("evaluate: {", "evaluate: {execution: [bf16], isa_semantics: [avx2-saturating], ")
-        done = run("run", self.recipe(text + "limits: {min_sqnr_db: 1}\n"), "--json", "--out", self.tmp / "fields")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        documented = re.findall(r"(?m)^\| `(\S+)` \|", (SOURCE / "docs/report.md").read_text())
-        self.assertEqual(sorted(fields(json.loads(done.stdout), "")), sorted(documented))
-
-    def test_steps_that_cannot_follow_one_another(self):
-        twice = self.whole().replace("steps:\n", "steps:\n  - quantize: {}\n")
-        self.refused(twice, "recipe.yaml:9:5", "cannot follow", "requantize")
-        self.refused(twice.replace("quantize: {}", "fp16: {}"), "recipe.yaml:9:5", "float16")
-
-    def test_steps_that_follow_one_another(self):
-        text = self.whole().replace("steps:\n", "steps:\n  - quantize: {calibrator: percentile}\n")
-        text = text.replace("minmax}", "minmax, requantize: true}\n  - optimize: {}")
-        path = self.recipe(text.replace("recipe_out", "followed"))
-        self.assertEqual(run("recipe", "validate", path).returncode, 0)
-        done = run("run", path)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        made = self.tmp / "followed"
-        # Statistics are of one graph: each quantize took its own, and the last ones are kept.
-        kept = hashlib.sha256((made / "statistics.lpstat").read_bytes()).hexdigest()
-        self.assertEqual(json.loads((made / "report.json").read_text())["provenance"]["statistics"], kept)
-        self.assertEqual((made / "model.onnx").read_bytes().count(b"lapidary.sha256.statistics"), 1)
-
-    def test_report_of_a_second_quantization_speaks_of_it_alone(self):
-        once = self.whole().replace("recipe_out", "q_once").replace("steps:\n", "steps:\n  - optimize: {}\n")
-        twice = once.replace("q_once", "q_twice").replace(
-            "evaluate:", "  - name: q2\n    quantize: {calibrator: entropy, requantize: true}\nevaluate:")
-        reports = []
-        for text in (once, twice):
-            done = run("run", self.recipe(text), "--json")
-            self.assertEqual(done.returncode, 0, done.stderr)
-            reports.append(json.loads(done.stdout))
-        one, two = reports
-
-        def compared(report):
-            return {layer["node"] for layer in report["layers"] if layer["sqnr_db"] is not None}
-        self.assertGreater(len(compared(one)), 5)
-        self.assertLessEqual(compared(one), compared(two))  # the names are those of the float model
-        for key, name in (("histograms", "tensor"), ("tensors", "tensor"), ("kept_float", "node")):
-            names = [entry[name] for entry in two[key]]
-            self.assertEqual(len(names), len(set(names)), key)
-        self.assertEqual({t["calibrator"] for t in two["tensors"] if t["role"] == "activation"}, {"entropy"})
-        self.assertEqual(len(two["quantized"]), len(set(two["quantized"])))
-        done = run("recipe", "validate", self.recipe(twice.replace("minmax}", "minmax, format: qoperator}")))
-        self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertIn("integer operators", done.stderr)
-        self.assertNotIn("requantize", done.stderr)
-
-    def test_explain_and_set(self):
-        done = run("recipe", "explain", self.recipe(self.whole()), "--set", "steps.quantize.target=tensorrt")
-        self.assertIn("tensorrt", done.stdout)
-
-    def test_schema_is_json(self):
-        schema = json.loads(run("recipe", "schema").stdout)
-        self.assertIn("quantize", json.dumps(schema["properties"]["steps"]))
-        self.assertEqual(schema["$defs"]["evaluate"]["properties"]["winograd"]["enum"], [0, 2, 4])
-
-    def test_unknown_key(self):
-        self.refused(self.whole().replace("calibrator:", "calibratr:"), "calibratr", "did you mean 'calibrator'",
-                     "recipe.yaml:8:")
-
-    def test_duplicate_key(self):
-        self.refused(self.whole() + "model: other.onnx\n", "stands twice", ":10:1", ":2:1")
-
-    def test_wrong_values(self):
-        whole = self.whole()
-        self.refused(whole.replace("minmax", "maxmin"), "minmax")
-        self.refused(whole + "seed: -1\n", "seed")
-        self.refused(whole + "seed: 010\n", "decimal")
-        self.refused(whole + "seed: 99999999999999999999\n", "64 bits")
-        self.refused(whole + "limits: {min_sqnr_db: .nan}\n", "finite")
-        self.refused(whole + "limits: {min_sqnr_db: 1e400}\n", "min_sqnr_db")
-        self.refused(whole + "limits: {min_agreement: 1.5}\n", "0..1")
-        self.refused(whole.replace("lapidary: 1", "lapidary: 2"), "1..1")
-        for tile in (1, 3, 6):
-            self.refused(whole.replace("evaluate: {", f"evaluate: {{winograd: {tile}, "), "one of 0, 2, 4")
-
-    def test_broken_yaml(self):
-        self.refused('lapidary: 1\nmodel: "never closed\n', "quote")
-        self.refused(self.whole() + "---\nlapidary: 1\n", "second document")
-        self.refused("a: &a [*a]\n", "")
-        self.refused("\tlapidary: 1\n", "")
-        self.refused("[" * 600, "")
-        bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
-            f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(9))
-        self.refused(bomb, "settings")
-
-    def test_contradictions(self):
-        no_calib = re.sub(r"  calib:.*\n", "", self.whole())
-        self.refused(no_calib, "calib")
-        self.refused(self.whole().replace("minmax", "minmax, format: qoperator, target: tensorrt"), "qdq")
-        self.refused(self.whole() + "limits: {max_latency_ms: 1, threads: 7}\n", "threads")
-        self.refused(self.whole().replace("- quantize:", "- quantise:"), "did you mean 'quantize'")
-
-
 if __name__ == "__main__":
-    LAPIDARY, SOURCE = os.path.abspath(sys.argv[1]), Path(sys.argv[2]).resolve()
     unittest.main(argv=[sys.argv[0]], verbosity=1)

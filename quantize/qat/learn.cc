@@ -1,0 +1,166 @@
+#include "quantize/qat/learn.h"
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_set>
+
+#include "quantize/qat/fake_nodes.h"
+#include "src/base/fail.h"
+#include "src/base/text.h"
+#include "src/passes/edit.h"
+
+namespace lapidary {
+
+namespace {
+
+bool is_weight(const Graph& graph, const FakeNode& fake) {
+  return trained_constant(graph, fake.x).valid() &&
+         std::any_of(graph.value(fake.output).uses.begin(), graph.value(fake.output).uses.end(),
+                     [&](const Use& use) {
+                       if (graph.node(use.node).is("Div")) return true;
+                       return weight_slot(graph, use.node).slot == static_cast<int>(use.slot);
+                     });
+}
+
+/// Elements that one scale serves: of weights; of one sample of activations, as far as sizes are
+/// known.
+double elements(const Graph& graph, const FakeNode& fake, bool weight) {
+  double count = 1;
+  const auto& shape = graph.value(fake.x).type.shape;
+  for (size_t d = weight ? 0 : 1; shape && d < shape->size(); ++d)
+    if ((*shape)[d].known()) count *= static_cast<double>(std::max<int64_t>((*shape)[d].value, 1));
+  const Tensor* scale = graph.constant(fake.scale);
+  return weight && scale ? count / static_cast<double>(scale->size()) : count;
+}
+
+/// W' = tanh(W) max|W| / max|tanh(W)|: DoReFa's weights, at the size that they had. FakeQuantize
+/// rounds them to symmetric levels, so that 0 is one.
+void through_tanh(Graph& graph, const FakeNode& fake) {
+  const ValueId w = trained_constant(graph, fake.x);
+  const Tensor& elements = *graph.constant(w);
+  float most = 0;
+  for (const float v : elements.data<float>()) most = std::max(most, std::fabs(v));
+  if (most == 0) return;
+  NodeId first = fake.node;  // the node of the weight's way that reads it
+  while (graph.node(first).inputs[0] != w)
+    first = graph.value(graph.node(first).inputs[0]).producer;
+  if (graph.node(first).is("Tanh")) return;
+  const std::string name = graph.value(w).name;
+  const auto add = [&](const std::string& op, std::vector<ValueId> inputs, bool scalar = false) {
+    Node node{.op = op, .name = graph.unique_name(name + "_" + op)};
+    node.inputs = std::move(inputs);
+    TensorType type = graph.value(w).type;
+    if (scalar) type.shape = std::vector<Dim>{};
+    node.outputs = {graph.add_value(graph.unique_name(name + "_" + op), std::move(type))};
+    if (scalar) node.attrs = {{"keepdims", int64_t{0}}};
+    const ValueId out = node.outputs[0];
+    graph.add_node(std::move(node), first);
+    return out;
+  };
+  const ValueId bent = add("Tanh", {w});
+  const ValueId largest = add("ReduceMax", {add("Abs", {bent})}, true);
+  const ValueId size = add_constant(graph, name + "_size", Tensor::scalar(most));
+  const ValueId scaled = add("Mul", {add("Div", {bent, largest}), size});
+  graph.set_input(first, 0, scaled);
+  if (first != fake.node) return;  // folded by a BatchNormalization: the scale is of that
+  Tensor& scale = *graph.mutable_value(fake.scale).constant;
+  for (float& s : scale.mutable_data<float>()) s = most / static_cast<float>(fake.qmax);
+}
+
+class Learner {
+ public:
+  Learner(Graph& graph, const QatOptions& options) : graph_(graph), method_(options.method) {}
+
+  std::vector<TrainedParameter> run() {
+    for (const FakeNode& fake : fake_nodes(graph_))
+      is_weight(graph_, fake) ? set_weight(fake) : set_activation(fake);
+    graph_.sort();
+    for (const NodeId id : graph_.nodes()) collect(id);
+    for (const auto& name : scales_) train(graph_.find_value(name), false);
+    return std::move(parameters_);
+  }
+
+ private:
+  void set(const FakeNode& fake, const char* gradient, double factor) {
+    graph_.set_attr(fake.node, "gradient", std::string(gradient));
+    graph_.set_attr(fake.node, "gradient_scale", static_cast<float>(factor));
+  }
+  void learn(ValueId id) { scales_.push_back(graph_.value(id).name); }
+
+  void set_weight(const FakeNode& fake) {
+    if (method_ == "pact" || method_ == "dorefa") through_tanh(graph_, fake);
+    if (!learns_weight_scales(method_)) return set(fake, "ste", 1);
+    set(fake, "lsq", 1 / std::sqrt(elements(graph_, fake, true) * fake.qmax));
+    learn(fake.scale);
+  }
+
+  void set_activation(const FakeNode& fake) {
+    if (method_ == "dorefa" || method_ == "fixed") return set(fake, "ste", 1);
+    const int32_t zero = params_of(graph_, fake).zero_point[0];
+    if (method_ == "pact" && fake.qmin - zero == 0) {
+      // SGD moves alpha = qmax s as if that were the parameter.
+      set(fake, "pact", std::pow(fake.qmax - zero, -2.0));
+    } else {
+      set(fake, "lsq", 1 / std::sqrt(elements(graph_, fake, false) * (fake.qmax - zero)));
+      // Where nothing is negative a Relu may have gone: 0 stays the least level.
+      if (method_ == "lsq+" && fake.zero_point.valid() && fake.qmin - zero < 0)
+        learn(fake.zero_point);
+    }
+    learn(fake.scale);
+  }
+
+  void train(ValueId id, bool decay) {
+    const Tensor* constant = id.valid() ? graph_.constant(id) : nullptr;
+    if (constant == nullptr || constant->dtype() != DType::kF32) return;
+    if (seen_.insert(id.index).second)
+      parameters_.push_back({.name = graph_.value(id).name, .decay = decay});
+  }
+
+  /// What a node reads of trained constants: weights, biases, norms, factors and terms of channels.
+  void collect(NodeId id) {
+    const Node& node = graph_.node(id);
+    if (!node.domain.empty()) return;
+    if (const WeightSlot weight = weight_slot(graph_, id); weight.slot >= 0) {
+      train(trained_constant(graph_, node.inputs[static_cast<size_t>(weight.slot)]), true);
+      if (node.op != "MatMul") train(input_of(graph_, id, 2), false);
+    }
+    const bool norm = node.op.ends_with("Normalization");
+    if (norm || node.op == "PRelu") train(input_of(graph_, id, 1), false);
+    if (norm) train(input_of(graph_, id, 2), false);
+    if (node.op == "Gather" && rank_of(graph_, node.inputs[0]) == 2) train(node.inputs[0], true);
+    if (node.op != "Add" && node.op != "Mul") return;
+    for (size_t i = 0; i < 2; ++i) {
+      const ValueId other = node.inputs[1 - i];
+      const ValueId term = trained_constant(graph_, node.inputs[i]);
+      const bool of_weights = trained_constant(graph_, other).valid();
+      if (term.valid() && !of_weights && !graph_.is_input(other) &&
+          graph_.value(term).constant->size() > 1)
+        train(term, false);
+    }
+  }
+
+  Graph& graph_;
+  const std::string& method_;
+  std::vector<std::string> scales_;
+  std::vector<TrainedParameter> parameters_;
+  std::unordered_set<uint32_t> seen_;
+};
+
+constexpr const char* kMethods[] = {"lsq", "lsq+", "pact", "dorefa", "fixed"};
+
+}  // namespace
+
+void check_method(const std::string& method) {
+  const std::vector<std::string> names(std::begin(kMethods), std::end(kMethods));
+  if (std::find(names.begin(), names.end(), method) == names.end())
+    fail_usage("no method of training with quantization is called '{}'{}", printable(method),
+               did_you_mean(method, names));
+}
+
+bool learns_weight_scales(const std::string& method) { return method == "lsq" || method == "lsq+"; }
+
+std::vector<TrainedParameter> set_learning(Graph& graph, const QatOptions& options) {
+  return Learner(graph, options).run();
+}
+
+}  // namespace lapidary

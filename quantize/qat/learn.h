@@ -1,0 +1,16 @@
+#pragma once
+
+#include "quantize/qat.h"
+
+namespace lapidary {
+
+/// Throws Error{kUsage} for a method that there is not.
+void check_method(const std::string& method);
+/// Whether the method learns the scales of weights.
+bool learns_weight_scales(const std::string& method);
+
+/// Gives every FakeQuantize node the gradient of the method, and DoReFa's weights their way through
+/// tanh; what is then trained.
+std::vector<TrainedParameter> set_learning(Graph& graph, const QatOptions& options);
+
+}  // namespace lapidary

@@ -1,0 +1,100 @@
+#include "src/fit/checkpoint.h"
+
+#include <filesystem>
+#include <vector>
+
+#include "src/base/fail.h"
+#include "src/base/text.h"
+#include "src/fit/safetensors.h"
+
+namespace lapidary {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kFormat = "lapidary.checkpoint/1";
+
+/// The file at `path` gets `previous` as a second name, in one step.
+void keep_as(const std::string& path, const std::string& previous) {
+  const std::string beside = previous + ".tmp";
+  std::error_code failed;
+  fs::remove(beside, failed);
+  fs::create_hard_link(path, beside, failed);
+  if (!failed) {
+    fs::rename(beside, previous, failed);
+    std::error_code ignored;
+    fs::remove(beside, ignored);  // still there where both were names of one file
+  } else {
+    fs::rename(path, previous, failed);  // a file system without hard links
+  }
+  if (failed)
+    fail(ErrorCode::kIo, "{}: cannot keep the previous checkpoint as {}: {}", path, previous,
+         failed.message());
+}
+
+std::string entry_of(const Safetensors& file, const char* key) {
+  const auto found = file.metadata.find(key);
+  if (found == file.metadata.end()) fail_invalid("is no checkpoint: '{}' is missing", key);
+  return found->second;
+}
+
+void expect(const Safetensors& file, const char* key, const std::string& wanted) {
+  const std::string found = entry_of(file, key);
+  if (found != wanted)
+    fail_invalid("is a checkpoint of another {} ({}, expected {})", key, printable(found, 80),
+                 printable(wanted, 80));
+}
+
+}  // namespace
+
+void CheckpointFile::save(const Checkpoint& checkpoint) {
+  AtomicFile file(path_);
+  write_safetensors({checkpoint.tensors,
+                     {{"format", kFormat},
+                      {"version", LAPIDARY_VERSION},
+                      {"recipe", identity_.recipe},
+                      {"model", identity_.model},
+                      {"progress", checkpoint.progress}}},
+                    file);
+  if (good_ && fs::exists(path_)) keep_as(path_, previous_);
+  file.commit();
+  good_ = true;
+}
+
+Checkpoint CheckpointFile::load_file(const std::string& path) const {
+  Safetensors file = read_safetensors(path);
+  with_context([&] { return path; },
+               [&] {
+                 expect(file, "format", kFormat);
+                 expect(file, "version", LAPIDARY_VERSION);
+                 expect(file, "recipe", identity_.recipe);
+                 expect(file, "model", identity_.model);
+                 entry_of(file, kSafetensorsDigest);
+               });
+  return {std::move(file.tensors), entry_of(file, "progress")};
+}
+
+std::optional<Checkpoint> CheckpointFile::load(const LogSink& log) {
+  std::vector<std::string> problems;
+  for (const std::string& path : {path_, previous_}) {
+    if (!fs::exists(path)) continue;
+    try {
+      Checkpoint out = load_file(path);
+      for (const std::string& problem : problems)
+        log.warn(fmt::format("{}; going on from the previous one, {}", problem, path));
+      good_ = path == path_;
+      return out;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kInvalid && error.code() != ErrorCode::kIo) throw;
+      problems.emplace_back(error.what());
+    }
+  }
+  if (problems.empty()) return std::nullopt;
+  fail_invalid(
+      "no checkpoint can be used: {}; start again without it, or with the recipe, model "
+      "and version that it is of",
+      fmt::join(problems, "; "));
+}
+
+}  // namespace lapidary

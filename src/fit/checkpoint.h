@@ -1,0 +1,44 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "lapidary/log.h"
+#include "lapidary/tensor.h"
+
+namespace lapidary {
+
+/// What a training run needs to go on.
+struct Checkpoint {
+  std::map<std::string, Tensor> tensors;
+  std::string progress;  ///< JSON
+};
+
+/// Whose checkpoint it is: one of other digests, or of another version of Lapidary, is refused.
+struct CheckpointIdentity {
+  std::string recipe, model;
+};
+
+/// A checkpoint in a safetensors file. A new one takes the old one's place only when complete on
+/// the disk, and the old one stays under the name with ".prev" appended.
+class CheckpointFile {
+ public:
+  CheckpointFile(std::string path, CheckpointIdentity identity)
+      : path_(std::move(path)), previous_(path_ + ".prev"), identity_(std::move(identity)) {}
+
+  /// Throws Error{kIo} where it cannot be written; what was there before stays.
+  void save(const Checkpoint& checkpoint);
+  /// None where there is neither file. A file that cannot be used is passed over for the previous
+  /// one with a warning that says why; Error{kInvalid} where that cannot be used either.
+  std::optional<Checkpoint> load(const LogSink& log);
+
+ private:
+  Checkpoint load_file(const std::string& path) const;
+
+  std::string path_, previous_;
+  CheckpointIdentity identity_;
+  bool good_ = false;  // the file under path_ was written or read by this object
+};
+
+}  // namespace lapidary

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lapidary/train.h"
+#include "src/base/params.h"
+#include "src/ir/builder.h"
+
+namespace lapidary {
+
+/// Appends the nodes of one loss; they are called "lapidary.loss/OP".
+class LossFragment {
+ public:
+  explicit LossFragment(Graph& graph) : graph_(graph), builder_(graph) {}
+
+  Graph& graph() { return graph_; }
+  ValueId op(const std::string& type, std::vector<ValueId> inputs, GraphBuilder::Attrs attrs = {});
+  ValueId number(float value);
+  ValueId integers(std::vector<int64_t> values);
+  /// Means over one axis, which stays with size 1.
+  ValueId mean(ValueId x, int64_t axis);
+  /// [N, ...] -> [N]
+  ValueId mean_of_samples(ValueId x);
+  /// The mean of all elements.
+  ValueId mean_of_all(ValueId x);
+
+ private:
+  ValueId reduce_mean(ValueId x, std::vector<int64_t> axes, bool keep);
+
+  Graph& graph_;
+  GraphBuilder builder_;
+};
+
+/// A row of losses.def.
+struct LossDef {
+  std::string_view name, help;
+  /// What it compares with: class numbers (int64, the output's shape without the classes' axis), or
+  /// float32 of the output's shape.
+  bool classes;
+  const FieldTable& (*fields)();
+  /// float32 [N]: the loss of each sample.
+  ValueId (*build)(LossFragment& fragment, ValueId output, ValueId target, const Setting& params);
+};
+std::span<const LossDef* const> all_losses();
+/// Throws Error{kUsage} with the closest names.
+const LossDef& find_loss(std::string_view name);
+
+/// `cross_entropy`, or `{cross_entropy: {label_smoothing: 0.1, weight: 0.5, output: logits}}`.
+LossSpec parse_loss(const Setting& setting);
+
+template <>
+struct FieldCodec<LossSpec> {
+  static std::string type() { return "loss"; }
+  static LossSpec parse(const Setting& s, const Field&) { return parse_loss(s); }
+  static Setting format(const LossSpec& v);
+};
+
+}  // namespace lapidary

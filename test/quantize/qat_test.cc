@@ -1,0 +1,346 @@
+#include "quantize/qat.h"
+
+#include <cstring>
+
+#include "lapidary/model_io.h"
+#include "quantize/qat/weights.h"
+#include "src/passes/lower_qdq.h"
+#include "test/quantize/qat_nets.h"
+#include "test/support/assets.h"
+
+namespace lapidary {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+QatOptions with_bits(int bits, std::string method = "lsq") {
+  QatOptions options;
+  options.method = std::move(method);
+  options.bits = {.weights = bits, .activations = bits};
+  return options;
+}
+
+QatGraph made(const Graph& graph, const QatOptions& options) {
+  const Dataset data = qat_data(32);
+  return make_qat_graph(graph, nullptr, &data, options);
+}
+
+std::vector<std::string> trained(const QatGraph& qat, bool decay) {
+  std::vector<std::string> names;
+  for (const TrainedParameter& p : qat.parameters)
+    if (p.decay == decay) names.push_back(p.name);
+  return names;
+}
+
+const FakeNode* find(const std::vector<FakeNode>& fakes, const Graph& graph,
+                     const std::string& name) {
+  for (const FakeNode& fake : fakes)
+    if (graph.value(fake.output).name == name) return &fake;
+  return nullptr;
+}
+FakeNode fake(const Graph& graph, const std::string& name) {
+  const auto fakes = fake_nodes(graph);
+  const FakeNode* found = find(fakes, graph, name);
+  EXPECT_NE(found, nullptr) << name;
+  return found ? *found : FakeNode{};
+}
+
+// -- where the nodes are
+
+TEST(QatGraph, IsPlacedAsQuantizePlacesIt) {
+  const Graph net = qat_net();
+  const QatGraph qat = made(net, {});
+  const Dataset data = qat_data(32);
+  const Graph ptq = quantize(net, calibrate(net, data), nullptr, {.bias_correction = false});
+  const Graph lowered = lower_qat(qat.graph);
+  EXPECT_EQ(op_list(lowered), op_list(ptq));
+  EXPECT_EQ(output_names(lowered), output_names(ptq));
+  // Relus are the saturation of what is behind them; BatchNormalization goes on.
+  const auto ops = op_list(qat.graph);
+  EXPECT_THAT(ops, Not(Contains("Relu")));
+  EXPECT_EQ(std::count(ops.begin(), ops.end(), "BatchNormalization"), 3);
+  EXPECT_EQ(lowered.opset("ai.lapidary"), 0);
+}
+
+TEST(QatGraph, TrainsWeightsBiasesNormsAndScales) {
+  const QatGraph qat = made(qat_net(), {});
+  EXPECT_THAT(trained(qat, true), ElementsAre("conv1_w", "conv2_w", "conv3_w", "fc_w"));
+  const auto without = trained(qat, false);
+  for (const char* name :
+       {"conv1_b", "bn1_gamma", "bn1_beta", "fc_b", "conv1_w_scale", "x_scale", "relu1_scale"})
+    EXPECT_THAT(without, Contains(name));
+  EXPECT_THAT(without, Not(Contains("bn1_mean")));
+  EXPECT_THAT(without, Not(Contains(HasSubstr("zero_point"))));
+  for (const TrainedParameter& p : qat.parameters)
+    EXPECT_TRUE(qat.graph.constant(qat.graph.find_value(p.name))) << p.name;
+}
+
+TEST(QatGraph, MethodsLearnWhatTheySay) {
+  const auto gradient = [](const QatGraph& qat, const std::string& name) {
+    return std::get<std::string>(
+        *qat.graph.node(fake(qat.graph, name + "_fake_quantized").node).attr("gradient"));
+  };
+  const QatGraph lsq_plus = made(qat_net(), with_bits(8, "lsq+"));
+  EXPECT_THAT(trained(lsq_plus, false), Contains("x_zero_point"));  // takes either sign
+  EXPECT_THAT(trained(lsq_plus, false), Not(Contains("relu1_zero_point")));
+  const QatGraph pact = made(qat_net(), with_bits(8, "pact"));
+  EXPECT_EQ(gradient(pact, "relu1"), "pact");
+  EXPECT_EQ(gradient(pact, "x"), "lsq");
+  EXPECT_EQ(gradient(pact, "conv1_w"), "ste");
+  EXPECT_THAT(op_list(pact.graph), Contains("Tanh"));
+  EXPECT_THAT(trained(pact, false), Not(Contains("conv1_w_scale")));
+  const QatGraph fixed = made(qat_net(), with_bits(8, "fixed"));
+  EXPECT_EQ(gradient(fixed, "relu1"), "ste");
+  EXPECT_THAT(trained(fixed, false), Not(Contains(HasSubstr("scale"))));
+  EXPECT_EQ(error_of([] { made(qat_net(), with_bits(8, "lsqq")); }).code, ErrorCode::kUsage);
+}
+
+// -- where scales start
+
+TEST(QatScales, StartAtTwiceTheMeanByHand) {
+  // 4 bits: qmax 7. Row 0: mean |w| = 1, max 1.5: min(2 / sqrt 7, 1.5 / 7) = 0.2142857. Row 1: mean
+  // 1, max 7: min(0.7559289, 1).
+  const Tensor w = Tensor::of<float>({2, 4}, {0.5f, -1.5f, 1, -1, 7.0f / 2, -0.25f, 0.25f, 0});
+  const QuantScheme scheme{
+      .bits = 4, .is_signed = true, .symmetric = true, .narrow_range = true, .axis = 0};
+  const QuantParams learned = initial_weight_params(w, scheme, true);
+  EXPECT_THAT(learned.scale, ElementsAre(testing::FloatEq(1.5f / 7), testing::FloatEq(0.5f)));
+  // Row 1 at 2 bits: qmax 1, mean |w| = 1: 2 < 3.5.
+  const QuantParams two = initial_weight_params(w, {2, true, true, true, 0}, true);
+  EXPECT_THAT(two.scale, ElementsAre(testing::FloatEq(1.5f), testing::FloatEq(2)));
+  EXPECT_THAT(initial_weight_params(w, {2, true, true, true, 0}, false).scale,
+              ElementsAre(testing::FloatEq(1.5f), testing::FloatEq(3.5f)));
+}
+
+TEST(QatScales, GradientsAreScaledByElementsAndLevels) {
+  const QatGraph qat = made(qat_net(), with_bits(4));
+  const auto factor = [&](const std::string& name) {
+    return std::get<float>(
+        *qat.graph.node(fake(qat.graph, name + "_fake_quantized").node).attr("gradient_scale"));
+  };
+  EXPECT_FLOAT_EQ(factor("conv2_w"), 1 / std::sqrt(8.0f * 9 * 7));    // per output channel
+  EXPECT_FLOAT_EQ(factor("relu1"), 1 / std::sqrt(8.0f * 64 * 15));    // per sample
+  EXPECT_FLOAT_EQ(factor("conv1_w"), 1 / std::sqrt(3.0f * 9 * 127));  // the first layer has 8 bits
+}
+
+// -- bits
+
+TEST(QatBits, FirstAndLastHaveEightOthersWhatIsSaid) {
+  const auto levels = [](const QatOptions& options) {
+    const QatGraph qat = made(qat_net(), options);
+    std::map<std::string, int> out;
+    for (const FakeNode& f : fake_nodes(qat.graph)) {
+      std::string name = qat.graph.value(f.output).name;
+      out[name.substr(0, name.find("_fake"))] = f.qmax;
+    }
+    return out;
+  };
+  auto four = levels(with_bits(4));
+  EXPECT_EQ(four["conv1_w"], 127);
+  EXPECT_EQ(four["x"], 255);
+  EXPECT_EQ(four["conv2_w"], 7);
+  EXPECT_EQ(four["relu1"], 15);
+  EXPECT_EQ(four["relu2"], 15);
+  EXPECT_EQ(four["clip3"], 255);  // no layer reads it before the average
+  EXPECT_EQ(four["fc_w"], 127);
+  EXPECT_EQ(four["flat"], 255);
+  QatOptions mixed = with_bits(4);
+  mixed.bits.first_last = 0;
+  mixed.bits.layers = {{"conv3", 2}};
+  auto other = levels(mixed);
+  EXPECT_EQ(other["conv1_w"], 7);
+  EXPECT_EQ(other["conv3_w"], 1);
+  EXPECT_EQ(other["relu2"], 3);
+  EXPECT_EQ(other["relu1"], 15);
+  mixed.bits.layers = {{"nothing", 2}};
+  EXPECT_EQ(error_of([&] { levels(mixed); }).code, ErrorCode::kUsage);
+  mixed.bits = {.weights = 1};
+  EXPECT_THAT(error_of([&] { levels(mixed); }).text, HasSubstr("2 to 8"));
+}
+
+TEST(QatBits, RangesMustComeFromSomewhere) {
+  EXPECT_THAT(error_of([] { make_qat_graph(qat_net(), nullptr, nullptr); }).text,
+              HasSubstr("starts from statistics or samples"));
+  // Statistics of the same model do.
+  const Dataset data = qat_data(8);
+  const Graph net = qat_net(false);
+  const Statistics statistics = calibrate(net, data);
+  EXPECT_GT(fake_nodes(make_qat_graph(net, &statistics, nullptr).graph).size(), 8u);
+}
+
+// -- what training simulates is what the integers compute
+
+struct Form {
+  int bits;
+  std::string method, target = "onnxruntime-cpu";
+  bool per_channel = true;
+};
+std::string text(const Form& form) {
+  std::string name = form.method + std::to_string(form.bits) +
+                     (form.per_channel ? "" : "PerTensor") +
+                     (form.target.ends_with("avx2") ? "Avx2" : "");
+  std::replace(name.begin(), name.end(), '+', 'P');
+  return name;
+}
+void PrintTo(const Form& form, std::ostream* out) { *out << text(form); }
+class QatForms : public testing::TestWithParam<Form> {};
+
+TEST_P(QatForms, IntegersAreWhatTrainingSimulates) {
+  QatOptions options = with_bits(GetParam().bits, GetParam().method);
+  options.target = GetParam().target;
+  options.per_channel = GetParam().per_channel;
+  const QatGraph qat = made(qat_net(), options);
+  const Graph lowered = lower_qat(qat.graph, options);
+  for (const NodeId id : lowered.nodes()) EXPECT_EQ(lowered.node(id).domain, "");
+  const Tensor x = tiny_samples(64, 100, {3, 8, 8});
+  // The first layer, whose input is the same: sums that end beside the middle of two integers.
+  const Distance first = distance(qat.graph, lowered, x, "x", "relu1");
+  EXPECT_EQ(first.tensors, 1);
+  EXPECT_LE(first.rate, 0.001);
+  EXPECT_LE(first.most, 1.001);
+  // All layers with biases as int32 has them: in units of s_x s_w, which few bits make coarse.
+  const Distance all = distance(lift_qdq(lowered), lowered, x);
+  EXPECT_GE(all.tensors, 6);
+  EXPECT_LE(all.rate, 0.01);
+  EXPECT_LE(all.most, 1.001);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, QatForms,
+                         testing::Values(Form{8, "lsq"}, Form{4, "lsq"}, Form{3, "lsq+"},
+                                         Form{2, "lsq"}, Form{4, "pact"}, Form{4, "dorefa"},
+                                         Form{8, "fixed"}, Form{8, "lsq", "onnxruntime-cpu-avx2"},
+                                         Form{8, "fixed", "onnxruntime-cpu", false},
+                                         Form{4, "dorefa", "onnxruntime-cpu", false}),
+                         [](const auto& info) { return text(info.param); });
+
+TEST(QatLowering, WeightsOfFewBitsAreBytesOfANarrowRange) {
+  for (const int bits : {2, 3, 4}) {
+    QatOptions options = with_bits(bits);
+    options.bits.first_last = 0;
+    const Graph lowered = lower_qat(made(qat_net(), options).graph, options);
+    const auto stored = layer_integers(lowered);
+    ASSERT_EQ(stored.size(), 4u);
+    for (const Tensor* w : stored) {
+      EXPECT_EQ(w->dtype(), DType::kI8);
+      EXPECT_EQ(largest_code(*w), (1 << (bits - 1)) - 1);
+    }
+  }
+}
+
+TEST(QatLowering, ActivationsOfFewBitsStayOnIntegerKernels) {
+  const Graph lowered = lower_qat(made(qat_net(), with_bits(4)).graph, with_bits(4));
+  EXPECT_THAT(op_list(lowered), Contains("Clip"));
+  const Executor executor(lowered);
+  int64_t products = 0;
+  for (const StepInfo& step : executor.steps()) {
+    EXPECT_NE(step.op, "Clip") << "a step of its own";
+    if (step.macs > 0) {
+      EXPECT_EQ(step.precision, "int8") << step.nodes[0];
+      ++products;
+    }
+  }
+  EXPECT_EQ(products, 4);
+}
+
+TEST(QatLowering, FoldsWhatTrainingMadeOfTheNorms) {
+  // Whatever a training makes of gamma and the running variance, integers stay those of the
+  // weights that were rounded: only their scales follow, and signs where gamma changes its own.
+  const QatGraph qat = made(qat_net(), with_bits(4));
+  Graph other = qat.graph;
+  for (float& g :
+       other.mutable_value(other.find_value("bn1_gamma")).constant->mutable_data<float>())
+    g *= -3;
+  for (float& v : other.mutable_value(other.find_value("bn1_var")).constant->mutable_data<float>())
+    v *= 5;
+  const Graph before = lower_qat(qat.graph, with_bits(4)), after = lower_qat(other, with_bits(4));
+  const auto a = layer_integers(before)[0]->data<int8_t>(),
+             b = layer_integers(after)[0]->data<int8_t>();
+  for (size_t i = 0; i < a.size(); ++i) ASSERT_EQ(a[i], -b[i]);
+  EXPECT_LE(distance(other, after, tiny_samples(32, 7, {3, 8, 8}), "x", "relu1").most, 1.001);
+}
+
+TEST(QatLowering, RefusesWhatIsNoTrainingGraph) {
+  EXPECT_EQ(error_of([] { lower_qat(qat_net()); }).code, ErrorCode::kUsage);
+  QatGraph qat = made(qat_net(), {});
+  qat.graph.mutable_value(qat.graph.find_value("relu1_scale")).constant = Tensor::scalar(NAN);
+  EXPECT_THAT(error_of([&] { lower_qat(qat.graph); }).text, HasSubstr("relu1_scale"));
+}
+
+// -- and back
+
+TEST(QatLifting, RoundTripsThroughTheFile) {
+  for (const int bits : {8, 4, 2}) {
+    const QatOptions options = with_bits(bits);
+    const Graph lowered = lower_qat(made(qat_net(), options).graph, options);
+    const Graph lifted = lift_qdq(lowered);
+    for (const NodeId id : lifted.nodes()) {
+      EXPECT_FALSE(is_quantize(lifted, id) || is_dequantize(lifted, id)) << bits;
+      if (lifted.node(id).is("Conv")) {
+        EXPECT_EQ(lifted.constant(lifted.node(id).inputs[2])->dtype(), DType::kF32);
+      }
+    }
+    EXPECT_LE(distance(lifted, lowered, tiny_samples(32, 3, {3, 8, 8})).most, 1.001);
+    std::string difference;
+    EXPECT_TRUE(same_graph(lower_qat(lifted, options), lowered, &difference))
+        << bits << ": " << difference;
+  }
+}
+
+TEST(QatLifting, GoesOnFromAPostTrainingModel) {
+  const Graph net = qat_net();
+  const Dataset data = qat_data(32);
+  const Graph ptq = quantize(net, calibrate(net, data), nullptr, {.bias_correction = false});
+  const QatGraph qat = make_qat_graph(ptq, nullptr, nullptr);
+  EXPECT_EQ(trained(qat, true).size(), 4u);
+  EXPECT_THAT(trained(qat, false), Contains(HasSubstr("relu1_fake_scale")));
+  EXPECT_LE(distance(qat.graph, ptq, tiny_samples(32, 3, {3, 8, 8})).most, 1.001);
+  Graph integers = ptq;
+  lower_qdq(integers);
+  EXPECT_EQ(error_of([&] { lift_qdq(integers); }).code, ErrorCode::kUnsupported);
+}
+
+// -- trained models
+
+class QatAssets : public testing::TestWithParam<std::pair<const char*, int>> {};
+
+TEST_P(QatAssets, IntegersAreWhatTrainingSimulates) {
+  LAPIDARY_SKIP_WITHOUT_ASSETS();
+  const auto [model, bits] = GetParam();
+  const std::string assets = LAPIDARY_ASSETS_DIR;
+  const Graph graph = load_onnx(assets + "/models/" + model + ".onnx");
+  DatasetSpec spec{.kind = "cifar10", .path = assets + "/data/cifar10/test_batch.bin"};
+  if (std::string(model).starts_with("resnet20")) {
+    spec.scale = 1 / 255.;
+    spec.mean = {.485, .456, .406};
+    spec.std = {.229, .224, .225};
+  }
+  spec.limit = 64;
+  const Dataset data = open_dataset(spec);
+  QatOptions options = with_bits(bits);
+  options.samples = 32;
+  const QatGraph qat = make_qat_graph(graph, nullptr, &data, options);
+  const Graph lowered = lower_qat(qat.graph, options);
+  const Tensor x = Feeder(graph, data).inputs(data.batch(0, 8)).begin()->second;
+  const std::string input = graph.value(graph.inputs()[0]).name;
+  const Distance d = distance(lift_qdq(lowered), lowered, x, input);
+  EXPECT_GT(d.tensors, 10);
+  // An integer that differs moves the sums behind it, through up to twenty layers.
+  EXPECT_LE(d.total, 0.01);
+  EXPECT_LE(d.most, 5.001);
+}
+
+INSTANTIATE_TEST_SUITE_P(Assets, QatAssets,
+                         testing::Values(std::pair("resnet20_cifar10_fp32_bn", 8),
+                                         std::pair("resnet20_cifar10_fp32_bn", 4),
+                                         std::pair("resnet8_mlperftiny_cifar10_fp32", 8),
+                                         std::pair("resnet8_mlperftiny_cifar10_fp32", 2)),
+                         [](const auto& info) {
+                           return std::string(info.param.first).substr(0, 7) + "x" +
+                                  std::to_string(info.param.second);
+                         });
+
+}  // namespace
+}  // namespace lapidary
