@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "calibrate/statistics.h"
+#include "lapidary/passes.h"
 #include "quantize/checks.h"
 #include "test/quantize/nets.h"
 
