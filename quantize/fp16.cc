@@ -6,6 +6,7 @@
 
 #include "lapidary/compress.h"
 #include "lapidary/passes.h"
+#include "quantize/checks.h"
 #include "src/base/half.h"
 #include "src/ir/patterns.h"
 #include "src/ops/input_constants.h"
@@ -44,6 +45,7 @@ bool is_f32(const Graph& g, ValueId v) { return v && g.value(v).type.dtype == DT
 /// Nodes between DequantizeLinear and QuantizeLinear that run on integers, and bear float types
 /// alone: a Cast among them, and engines compute floats.
 NodeSet integer_layers(const Graph& g) {
+  if (!is_quantized_model(g)) return {};
   Graph lowered = g;
   std::set<std::string> keys;
   for (const LoweringNote& note : lower_qdq(lowered).notes)

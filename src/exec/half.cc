@@ -156,23 +156,19 @@ bool is_parameter(const Graph& g, ValueId v) {
 
 }  // namespace
 
-bool has_half(const Graph& g) {
+bool has_half_results(const Graph& g) {
   for (const ValueId v : g.values())
-    if (g.value(v).type.dtype == DType::kF16) return true;
+    if (g.value(v).type.dtype == DType::kF16 && !g.value(v).constant) return true;
   const auto nodes = g.nodes();
   return std::any_of(nodes.begin(), nodes.end(),
                      [&](NodeId id) { return casts_to_half(g.node(id)); });
 }
 
-bool has_half_results(const Graph& g) {
+bool has_half(const Graph& g) {
   const auto values = g.values();
-  const auto nodes = g.nodes();
-  return std::any_of(values.begin(), values.end(),
-                     [&](ValueId v) {
-                       return g.value(v).type.dtype == DType::kF16 && !g.value(v).constant;
-                     }) ||
-         std::any_of(nodes.begin(), nodes.end(),
-                     [&](NodeId id) { return casts_to_half(g.node(id)); });
+  return has_half_results(g) || std::any_of(values.begin(), values.end(), [&](ValueId v) {
+           return g.value(v).type.dtype == DType::kF16;
+         });
 }
 
 void widen_half(Graph& g, bool rounds) {

@@ -55,10 +55,12 @@ std::string node_key(const Graph& graph, NodeId id) {
 
 void Graph::verify() const {
   std::vector<bool> made(values_.size());
-  size_t live = 0, uses = 0, listed_uses = 0;
+  size_t live = 0, named = 0, uses = 0, listed_uses = 0;
   for (NodeId id : nodes()) {
     const Node& n = node(id);
     ++live;
+    named += !n.name.empty();
+    LAPIDARY_CHECK(n.name.empty() || node_names_.contains(n.name));
     const auto reads = [&](ValueId v, Use use, const std::vector<uint32_t>& positions) {
       if (!v) return;
       const Value& in = value(v);
@@ -79,6 +81,8 @@ void Graph::verify() const {
     }
   }
   LAPIDARY_CHECK(live == live_nodes_);
+  for (const auto& [name_of, count] : node_names_) named -= count;
+  LAPIDARY_CHECK(named == 0);
   for (ValueId v : values()) {
     uses += value(v).uses.size();
     LAPIDARY_CHECK(find_value(value(v).name) == v);

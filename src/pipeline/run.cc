@@ -340,7 +340,7 @@ class Run {
       StageRecord& stage = report_.stages[stages[i]];
       stage.metrics = found[i].metrics;
       stage.samples = found[i].samples;
-      const ExecutionPlan plan = plan_of(models[i], options, found[i]);
+      const ExecutionPlan plan = plan_of(models[i], i == 0 ? 0 : options.winograd, found[i]);
       stage.activation_bytes = plan.arena_bytes;
       stage.packed_bytes = plan.packed_bytes;
       warn(nonfinite_warning(stage.name, found[i]));
@@ -350,7 +350,7 @@ class Run {
       const Validation& measured = found[stages.size() + i];
       execution.metrics = measured.metrics;
       execution.samples = measured.samples;
-      const ExecutionPlan plan = plan_of(models[stages.size() + i], options, measured);
+      const ExecutionPlan plan = plan_of(models[stages.size() + i], options.winograd, measured);
       execution.activation_bytes = plan.arena_bytes;
       execution.packed_bytes = plan.packed_bytes;
       for (const StepInfo& step : plan.steps)
@@ -374,12 +374,12 @@ class Run {
     }
   }
 
-  /// Of one sample; where the model alone leaves sizes open, of the last batch that ran.
-  ExecutionPlan plan_of(const EvaluatedModel& model, const EvaluateOptions& options,
-                        const Validation& ran) const {
+  /// Of one sample; where the model alone leaves sizes open, of the last batch that ran. `winograd`
+  /// as it was evaluated: the first stage, the reference, without.
+  ExecutionPlan plan_of(const EvaluatedModel& model, int winograd, const Validation& ran) const {
     ExecutionPlan plan = plan_execution(*model.graph, options_.input_shapes,
-                                        {.threads = options.threads,
-                                         .winograd = options.winograd,
+                                        {.threads = options_.threads,
+                                         .winograd = winograd,
                                          .float_arithmetic = model.float_arithmetic});
     return plan.steps.empty() ? ExecutionPlan{ran.steps, ran.arena_bytes, ran.packed_bytes} : plan;
   }

@@ -41,10 +41,10 @@ TEST(BadModel, NewerIrVersion) {
 }
 
 TEST(BadModel, OpsetsOutOfRange) {
-  for (int64_t version : {int64_t{999}, int64_t{26}, std::numeric_limits<int64_t>::max()}) {
+  for (int64_t version : {int64_t{999}, int64_t{29}, std::numeric_limits<int64_t>::max()}) {
     pb::ModelProto m = relu_model();
     m.mutable_opset_import(0)->set_version(version);
-    EXPECT_THAT(load_error(ErrorCode::kUnsupported, m), HasSubstr("supported are 1 to 25"));
+    EXPECT_THAT(load_error(ErrorCode::kUnsupported, m), HasSubstr("supported are 1 to 28"));
   }
   pb::ModelProto old = relu_model();
   old.mutable_opset_import(0)->set_version(1);  // Relu-1 had another attribute

@@ -319,8 +319,8 @@ TEST(Completeness, OpsetsMeanVersions) {
   const OpDef& softmax = *find_op("", "Softmax");
   EXPECT_EQ(op_version(softmax, 7), 1);
   EXPECT_EQ(op_version(softmax, 12), 11);
-  EXPECT_EQ(op_version(softmax, 25), 13);
-  EXPECT_EQ(op_version(softmax, 26), 0);
+  EXPECT_EQ(op_version(softmax, 28), 13);
+  EXPECT_EQ(op_version(softmax, 29), 0);
   EXPECT_EQ(op_version(*find_op("", "Add"), 6), 0);
   EXPECT_EQ(op_version(*find_op("", "Gelu"), 19), 0);
   EXPECT_EQ(op_version(*find_op("com.microsoft", "QGemm"), 1), 1);

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "calibrate/statistics.h"
+#include "lapidary/passes.h"
 #include "quantize/checks.h"
 #include "test/quantize/nets.h"
 
@@ -31,7 +32,8 @@ Graph quantized(const QuantizeOptions& options, QuantizeLog* log = nullptr) {
 
 /// A Cast between DequantizeLinear and a layer, and engines compute floats.
 TEST(QdqForm, IntegerLayersStayAsTheyAreInFp16) {
-  const Graph quantized = quantize(prepared().graph, prepared().stats, prepared().data, {});
+  Graph quantized = quantize(prepared().graph, prepared().stats, prepared().data, {});
+  optimize(quantized);  // as conversion does
   for (const bool weights_only : {false, true}) {
     std::vector<KeptFloat> kept;
     const Graph half = convert_to_fp16(quantized, {.weights_only = weights_only}, &kept);

@@ -7,15 +7,17 @@
 #include "src/ops/conv_transpose.h"
 
 #include <algorithm>
+#include <compare>
+#include <map>
 #include <numeric>
 
 #include "kernels/conv_f32/conv_f32.h"
 #include "kernels/dw_f32/dw_f32.h"
 #include "src/base/parallel.h"
 #include "src/exec/steps/common.h"
-#include "src/exec/steps/grain.h"
 #include "src/exec/steps/product_f32.h"
 #include "src/exec/steps/rules.h"
+#include "src/exec/strided.h"
 
 namespace lapidary::exec {
 
@@ -55,20 +57,18 @@ AxisPhase phase_of(const ConvTransposeAxis& a, int64_t r) {
 /// What of the input some phases read: all but its first lines and columns.
 struct Crop {
   int64_t lines = 0, columns = 0;
-  bool operator==(const Crop&) const = default;
+  auto operator<=>(const Crop&) const = default;
 };
 
 struct Phase {
   ConvShape shape;
   Crop crop;
+  int cropped = -1;  ///< scratch that holds the crop; -1: it is the whole input
   Tensor packed;
   const ConvF32Kernel* row = nullptr;
   std::string precision;
   int64_t first_y = 0, first_x = 0;  ///< of the output
 };
-
-/// Bytes behind the elements that a convolution may read.
-constexpr int64_t kReadableBehind = 64;
 
 struct Geometry {
   ConvTransposeAxis h, w;
@@ -151,30 +151,36 @@ std::vector<Phase> make_phases(PlanBuilder& b, const Geometry& g, const Tensor& 
   return phases;
 }
 
-/// The crops that phases read, the whole input first.
-std::vector<Crop> crops_of(const std::vector<Phase>& phases) {
-  std::vector<Crop> out = {{}};
-  for (const Phase& phase : phases)
-    if (std::find(out.begin(), out.end(), phase.crop) == out.end()) out.push_back(phase.crop);
+/// A crop's copy, contiguous, in the scratch that phases name.
+struct CroppedInput {
+  StridedCopy copy;
+  int scratch = -1;
+};
+
+CroppedInput crop_input(PlanBuilder& b, const Geometry& g, const Crop& c) {
+  const int64_t line = g.w.in * g.in_c;
+  const int64_t lines = g.h.in - c.lines, width = (g.w.in - c.columns) * g.in_c;
+  CroppedInput out{
+      {.element_bytes = sizeof(float),
+       .axes = {{g.batch, g.h.in * line, lines * width}, {lines, line, width}, {width, 1, 1}},
+       .x_offset = c.lines * line + c.columns * g.in_c}};
+  out.copy.simplify();
+  out.scratch = b.scratch(g.batch * lines * width * static_cast<int64_t>(sizeof(float)));
   return out;
 }
 
-int64_t crop_bytes(const Geometry& g, const Crop& c) {
-  return g.batch * (g.h.in - c.lines) * (g.w.in - c.columns) * g.in_c *
-         static_cast<int64_t>(sizeof(float));
-}
-
-void copy_crop(const Geometry& g, const Crop& c, const float* x, float* to, int threads) {
-  const int64_t lines = g.h.in - c.lines, width = (g.w.in - c.columns) * g.in_c;
-  parallel_for(
-      g.batch * lines, std::max<int64_t>(1, kGrainElements / width),
-      [&](int64_t begin, int64_t end, int) {
-        for (int64_t i = begin; i < end; ++i) {
-          const int64_t line = i / lines * g.h.in + c.lines + i % lines;
-          std::copy_n(x + (line * g.w.in + c.columns) * g.in_c, width, to + i * width);
-        }
-      },
-      threads);
+/// One for each crop that is not the whole input; the phases learn where theirs is.
+std::vector<CroppedInput> crop_inputs(PlanBuilder& b, const Geometry& g,
+                                      std::vector<Phase>& phases) {
+  std::vector<CroppedInput> out;
+  std::map<Crop, int> scratch_of;
+  for (Phase& phase : phases) {
+    if (phase.crop == Crop()) continue;
+    const auto [known, added] = scratch_of.try_emplace(phase.crop);
+    if (added) known->second = out.emplace_back(crop_input(b, g, phase.crop)).scratch;
+    phase.cropped = known->second;
+  }
+  return out;
 }
 
 struct Lines {
@@ -223,7 +229,7 @@ bool build_conv_transpose(PlanBuilder& b, NodeId id) {
   if (b.dtype(x) != DType::kF32 || weights == nullptr || (bias && !b.constant(bias))) return false;
   const auto g = geometry_of(b, id, *weights);
   if (!g) return false;
-  const std::vector<Phase> phases =
+  std::vector<Phase> phases =
       make_phases(b, *g, *weights, bias ? b.constant(bias)->data<float>().data() : nullptr);
 
   const Tail tail = float_tail(b, id, /*residual=*/true);
@@ -238,25 +244,20 @@ bool build_conv_transpose(PlanBuilder& b, NodeId id) {
   for (const Phase& phase : phases)
     each = std::max(each, (phase.row->call->scratch_bytes(phase.shape) + 63) / 64 * 64);
   const int scratch = b.scratch(static_cast<int64_t>(each) * b.threads());
-  const std::vector<Crop> crops = crops_of(phases);
-  std::vector<int> copies;  // of all crops but the first
-  for (size_t i = 1; i < crops.size(); ++i)
-    copies.push_back(b.scratch(crop_bytes(*g, crops[i]) + kReadableBehind));
+  const std::vector<CroppedInput> crops = crop_inputs(b, *g, phases);
   spec.reads = {in};
   if (residual.valid()) spec.reads.push_back(residual);
   spec.writes = {out};
   spec.scratch = {scratch};
-  spec.scratch.insert(spec.scratch.end(), copies.begin(), copies.end());
+  for (const CroppedInput& crop : crops) spec.scratch.push_back(crop.scratch);
   spec.run = [=, g = *g, activation = tail.activation](const StepRun& run) {
     const auto* x = run.data<const float>(in);
     Lines lines = {x, residual.valid() ? run.data<const float>(residual) : nullptr,
                    run.data<float>(out), activation};
-    for (size_t i = 0; i < copies.size(); ++i)
-      copy_crop(g, crops[i + 1], x, static_cast<float*>(run.at(copies[i])), run.threads());
+    for (const CroppedInput& crop : crops)
+      copy_strided(crop.copy, x, run.at(crop.scratch), run.threads());
     for (const Phase& phase : phases) {
-      const auto crop = std::find(crops.begin(), crops.end(), phase.crop) - crops.begin();
-      lines.x =
-          crop == 0 ? x : static_cast<const float*>(run.at(copies[static_cast<size_t>(crop - 1)]));
+      lines.x = phase.cropped < 0 ? x : static_cast<const float*>(run.at(phase.cropped));
       parallel_for(
           phase.shape.batch * phase.shape.out_h, 1,
           [&](int64_t begin, int64_t end, int thread) {
