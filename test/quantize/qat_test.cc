@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "calibrate/feeder.h"
 #include "lapidary/model_io.h"
 #include "quantize/qat/weights.h"
 #include "src/passes/lower_qdq.h"
