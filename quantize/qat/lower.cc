@@ -15,6 +15,7 @@
 #include "src/ops/fake_quantize.h"
 #include "src/ops/infer.h"
 #include "src/passes/edit.h"
+#include "src/passes/parameters.h"
 
 namespace lapidary {
 
