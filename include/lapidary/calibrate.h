@@ -76,6 +76,22 @@ struct CalibrateOptions {
 LAPIDARY_API Statistics calibrate(const Graph& graph, const Dataset& data,
                                   const CalibrateOptions& options = {});
 
+struct ReestimateOptions {
+  int64_t samples = 1024;  ///< spread over the dataset; 0: all
+  int64_t batch = 0;       ///< 0: chosen by size
+  int threads = 0;
+  LogSink log = {};
+};
+
+/// Sets the running mean and variance of every BatchNormalization to those of its input over the
+/// samples (Izmailov et al. 2018), exactly: the input is what the graph computes in inference, with
+/// the statistics found before it, so that the samples run once for each BatchNormalization on the
+/// longest way. Returns how many there are. Constants that others read too are left to them. Throws
+/// Error{kUsage} for an empty dataset, Error{kUnsupported} for nodes in training mode or without
+/// constant statistics, Error{kInvalid} where an input is not finite.
+LAPIDARY_API int64_t reestimate_batchnorm(Graph& graph, const Dataset& data,
+                                          const ReestimateOptions& options = {});
+
 struct CalibratorInfo {
   std::string name, help;
 };

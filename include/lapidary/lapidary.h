@@ -14,6 +14,7 @@
 #include "lapidary/model_io.h"
 #include "lapidary/ops.h"
 #include "lapidary/passes.h"
+#include "lapidary/qat.h"
 #include "lapidary/recipe.h"
 #include "lapidary/report.h"
 #include "lapidary/runtime.h"

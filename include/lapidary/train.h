@@ -32,6 +32,29 @@ struct NamedHelp {
   std::string name, help;
 };
 
+// -- parameters
+
+/// The float32 constants that a model learns, by the ops that read them: weights and biases of
+/// layers, gains and shifts of normalizations, slopes of PRelu, rows of embeddings; behind the
+/// first layer also factors of channels (Mul) and what is added of more than one element, but
+/// masks. Only weights and embeddings decay. For graphs with FakeQuantize nodes make_qat_graph
+/// knows more.
+LAPIDARY_API std::vector<TrainedParameter> trainable_parameters(const Graph& graph);
+
+/// Makes a model's parameters anew, by `seed` and their order in the graph alone:
+///   weights      normal, mean 0, variance 2 / (terms that one output sums up)      (He et al.
+///   2015) embeddings   normal, standard deviation 0.02 biases, shifts, running means, terms of
+///   channels   0 gains, running variances, factors of channels      1 slopes of PRelu 0.25
+/// All other constants stay: single numbers, shapes, tables that are added (positions may be sines:
+/// a graph holds what they begin as). Throws Error{kUsage} where the graph has no weights, or a
+/// constant is shared by readers of which each would begin it otherwise.
+LAPIDARY_API void init_parameters(Graph& graph, uint64_t seed);
+
+/// `original` with the constants, running statistics among them, of `trained`, a graph made of it
+/// for training (add_loss, Trainer::graph): the way back from FitResult. Throws Error{kUsage} where
+/// `trained` lacks one of its parameters or has it in another shape.
+LAPIDARY_API Graph without_loss(const Graph& trained, const Graph& original);
+
 // -- schedules
 
 /// The learning rate of step 0..total - 1.

@@ -2,8 +2,8 @@
 
 #include <map>
 
+#include "lapidary/qat.h"
 #include "quantize/placement.h"
-#include "quantize/qat.h"
 
 namespace lapidary {
 

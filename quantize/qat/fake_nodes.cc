@@ -8,6 +8,7 @@
 #include "src/ops/fake_quantize.h"
 #include "src/ops/opdef.h"
 #include "src/passes/edit.h"
+#include "src/passes/parameters.h"
 
 namespace lapidary {
 
@@ -110,44 +111,6 @@ std::pair<ValueId, ValueId> fake_constants(Graph& graph, const std::string& name
   if (symmetric && zero) return {scale, {}};
   return {scale, add_constant(graph, name + "_zero_point",
                               tensor({params.zero_point.begin(), params.zero_point.end()}))};
-}
-
-WeightSlot weight_slot(const Graph& graph, NodeId node) {
-  const OpDef* def = graph.node(node).domain.empty() ? find_op("", graph.node(node).op) : nullptr;
-  if (def == nullptr || def->weight.input < 0) return {};
-  const ValueId weight = input_of(graph, node, static_cast<size_t>(def->weight.input));
-  const int64_t rank = weight.valid() ? rank_of(graph, weight) : -1;
-  if (rank < 2) return {};
-  return {def->weight.input, def->weight.channel_axis(AttrView(graph.node(node), 0), rank)};
-}
-
-namespace {
-
-/// Computed from constants alone, as r of a BatchNormalization is.
-bool is_known(const Graph& graph, ValueId id) {
-  if (!id.valid() || graph.constant(id)) return true;
-  const NodeId producer = graph.value(id).producer;
-  if (!producer.valid()) return false;
-  const auto& inputs = graph.node(producer).inputs;
-  return std::all_of(inputs.begin(), inputs.end(),
-                     [&](ValueId input) { return is_known(graph, input); });
-}
-
-}  // namespace
-
-ValueId trained_constant(const Graph& graph, ValueId weight) {
-  while (weight.valid() && !graph.constant(weight)) {
-    const NodeId producer = graph.value(weight).producer;
-    if (!producer.valid()) return {};
-    const Node& node = graph.node(producer);
-    const bool of_weights =
-        is_fake_quantize(graph, producer) || node.is("Mul") || node.is("Div") || node.is("Tanh");
-    if (!of_weights || !std::all_of(node.inputs.begin() + 1, node.inputs.end(),
-                                    [&](ValueId input) { return is_known(graph, input); }))
-      return {};
-    weight = node.inputs[0];
-  }
-  return weight;
 }
 
 std::optional<FakeNode> weight_fake(const Graph& graph, ValueId weight) {

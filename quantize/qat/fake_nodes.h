@@ -33,16 +33,8 @@ ValueId add_fake_quantize(Graph& graph, ValueId x, ValueId scale, ValueId zero_p
 std::pair<ValueId, ValueId> fake_constants(Graph& graph, const std::string& name,
                                            const QuantParams& params, bool symmetric);
 
-/// The slot of trained weights of a node and the axis of its output channels; -1: it has none.
-struct WeightSlot {
-  int slot = -1;
-  int64_t axis = 0;
-};
-WeightSlot weight_slot(const Graph& graph, NodeId node);
-/// The constant from which a weight is computed, along the first inputs of what computes it; none
-/// where that ends elsewhere.
-ValueId trained_constant(const Graph& graph, ValueId weight);
-/// The FakeQuantize on the way to it: that of the value itself, or of what it is divided from.
+/// The FakeQuantize on the way from a trained constant to a weight: that of the value itself, or of
+/// what it is divided from.
 std::optional<FakeNode> weight_fake(const Graph& graph, ValueId weight);
 
 }  // namespace lapidary

@@ -8,6 +8,7 @@
 #include "src/base/fail.h"
 #include "src/base/text.h"
 #include "src/passes/edit.h"
+#include "src/passes/parameters.h"
 
 namespace lapidary {
 
@@ -75,7 +76,8 @@ class Learner {
     for (const FakeNode& fake : fake_nodes(graph_))
       is_weight(graph_, fake) ? set_weight(fake) : set_activation(fake);
     graph_.sort();
-    for (const NodeId id : graph_.nodes()) collect(id);
+    for (const ParameterUse& use : parameter_uses(graph_))
+      if (is_trained(use.role)) train(use.constant, decays(use.role));
     for (const auto& name : scales_) train(graph_.find_value(name), false);
     return std::move(parameters_);
   }
@@ -114,29 +116,6 @@ class Learner {
     if (constant == nullptr || constant->dtype() != DType::kF32) return;
     if (seen_.insert(id.index).second)
       parameters_.push_back({.name = graph_.value(id).name, .decay = decay});
-  }
-
-  /// What a node reads of trained constants: weights, biases, norms, factors and terms of channels.
-  void collect(NodeId id) {
-    const Node& node = graph_.node(id);
-    if (!node.domain.empty()) return;
-    if (const WeightSlot weight = weight_slot(graph_, id); weight.slot >= 0) {
-      train(trained_constant(graph_, node.inputs[static_cast<size_t>(weight.slot)]), true);
-      if (node.op != "MatMul") train(input_of(graph_, id, 2), false);
-    }
-    const bool norm = node.op.ends_with("Normalization");
-    if (norm || node.op == "PRelu") train(input_of(graph_, id, 1), false);
-    if (norm) train(input_of(graph_, id, 2), false);
-    if (node.op == "Gather" && rank_of(graph_, node.inputs[0]) == 2) train(node.inputs[0], true);
-    if (node.op != "Add" && node.op != "Mul") return;
-    for (size_t i = 0; i < 2; ++i) {
-      const ValueId other = node.inputs[1 - i];
-      const ValueId term = trained_constant(graph_, node.inputs[i]);
-      const bool of_weights = trained_constant(graph_, other).valid();
-      if (term.valid() && !of_weights && !graph_.is_input(other) &&
-          graph_.value(term).constant->size() > 1)
-        train(term, false);
-    }
   }
 
   Graph& graph_;

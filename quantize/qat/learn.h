@@ -1,6 +1,6 @@
 #pragma once
 
-#include "quantize/qat.h"
+#include "lapidary/qat.h"
 
 namespace lapidary {
 

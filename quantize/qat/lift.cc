@@ -4,7 +4,7 @@
 
 #include "lapidary/ops.h"
 #include "lapidary/passes.h"
-#include "quantize/qat.h"
+#include "lapidary/qat.h"
 #include "quantize/qat/fake_nodes.h"
 #include "src/base/fail.h"
 #include "src/base/text.h"

@@ -3,8 +3,8 @@
 #include <map>
 
 #include "lapidary/passes.h"
+#include "lapidary/qat.h"
 #include "quantize/placement.h"
-#include "quantize/qat.h"
 #include "quantize/qat/fake_nodes.h"
 #include "quantize/qat/weights.h"
 #include "quantize/qdq_graph.h"
@@ -15,6 +15,7 @@
 #include "src/ops/fake_quantize.h"
 #include "src/ops/infer.h"
 #include "src/passes/edit.h"
+#include "src/passes/parameters.h"
 
 namespace lapidary {
 

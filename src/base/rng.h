@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <initializer_list>
+#include <numbers>
 #include <numeric>
 #include <vector>
 
@@ -34,6 +36,11 @@ class Rng {
       const auto product = static_cast<Wide>(next()) * bound;
       if (static_cast<uint64_t>(product) >= threshold) return static_cast<uint64_t>(product >> 64);
     }
+  }
+  /// Of mean 0 and variance 1 (Box, Muller 1958).
+  double normal() {
+    const double radius = std::sqrt(-2 * std::log(1 - uniform()));
+    return radius * std::cos(2 * std::numbers::pi * uniform());
   }
   /// A Fisher-Yates permutation of 0..count-1.
   std::vector<int64_t> permutation(int64_t count) {

@@ -19,7 +19,7 @@ BOXES = {
     "src/onnx": (3, "model_io"),
     "src/data": (3, "arrays data"),
     "calibrate": (4, "calibrate"),
-    "quantize": (5, "compress"),
+    "quantize": (5, "compress qat"),
     "prune": (5, ""),
     "distill": (5, ""),
     "src/factorize": (5, ""),

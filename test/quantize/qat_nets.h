@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "lapidary/exec.h"
-#include "quantize/qat.h"
+#include "lapidary/qat.h"
 #include "quantize/qat/fake_nodes.h"
+#include "src/passes/parameters.h"
 #include "src/passes/qdq/qdq.h"
 #include "test/quantize/nets.h"
 

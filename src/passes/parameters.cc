@@ -1,0 +1,136 @@
+#include "src/passes/parameters.h"
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_set>
+
+#include "src/ops/fake_quantize.h"
+#include "src/ops/opdef.h"
+#include "src/passes/edit.h"
+
+namespace lapidary {
+
+namespace {
+
+/// What softmax makes 0 of.
+constexpr float kLeastOfMasks = 1e4f;
+
+/// Computed from constants alone, as r of a BatchNormalization is.
+bool is_known(const Graph& graph, ValueId id) {
+  if (!id.valid() || graph.constant(id)) return true;
+  const NodeId producer = graph.value(id).producer;
+  if (!producer.valid()) return false;
+  const auto& inputs = graph.node(producer).inputs;
+  return std::all_of(inputs.begin(), inputs.end(),
+                     [&](ValueId input) { return is_known(graph, input); });
+}
+
+bool is_mask(const Tensor& elements) {
+  const auto values = elements.data<float>();
+  return std::any_of(values.begin(), values.end(),
+                     [](float v) { return !(std::fabs(v) < kLeastOfMasks); });
+}
+
+class Collector {
+ public:
+  explicit Collector(const Graph& graph) : graph_(graph) {}
+
+  std::vector<ParameterUse> run() {
+    for (const NodeId id : graph_.nodes()) visit(id);
+    return std::move(found_);
+  }
+
+ private:
+  void visit(NodeId id) {
+    const Node& node = graph_.node(id);
+    const size_t before = found_.size();
+    if (node.domain.empty()) collect(id);
+    const bool behind = found_.size() > before ||
+                        std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId input) {
+                          return input.valid() && behind_layer_.contains(input.index);
+                        });
+    if (!behind) return;
+    for (const ValueId out : node.outputs)
+      if (out.valid()) behind_layer_.insert(out.index);
+  }
+
+  void collect(NodeId id) {
+    using enum ParameterRole;
+    const Node& node = graph_.node(id);
+    if (const WeightSlot weight = weight_slot(graph_, id); weight.slot >= 0) {
+      const int bias = find_op("", node.op)->weight.bias_input;
+      if (add(id, static_cast<size_t>(weight.slot), kWeight) && bias >= 0)
+        add(id, static_cast<size_t>(bias), kBias);
+      return;
+    }
+    if (node.op.ends_with("Normalization")) {
+      add(id, 1, kGain);
+      add(id, 2, kShift);
+    }
+    if (node.op == "BatchNormalization") {
+      add(id, 3, kMean);
+      add(id, 4, kVariance);
+    }
+    if (node.op == "PRelu") add(id, 1, kSlope);
+    if (node.op == "Gather" && rank_of(graph_, node.inputs[0]) == 2) add(id, 0, kEmbedding);
+    if (node.op == "Add") add_term(id, kTerm);
+    if (node.op == "Mul") add_term(id, kFactor);
+  }
+
+  bool add(NodeId reader, size_t slot, ParameterRole role) {
+    const ValueId id = trained_constant(graph_, input_of(graph_, reader, slot));
+    if (!id.valid() || graph_.constant(id)->dtype() != DType::kF32) return false;
+    found_.push_back({id, role, reader});
+    return true;
+  }
+
+  void add_term(NodeId id, ParameterRole role) {
+    const Node& node = graph_.node(id);
+    for (size_t slot = 0; slot < 2; ++slot) {
+      const ValueId term = trained_constant(graph_, node.inputs[slot]);
+      if (!term.valid() || !behind_layer_.contains(node.inputs[1 - slot].index)) continue;
+      const Tensor& elements = *graph_.constant(term);
+      if (elements.size() < 2 || elements.dtype() != DType::kF32 || is_mask(elements)) continue;
+      if (role == ParameterRole::kTerm || wide_axes(elements) == 1) add(id, slot, role);
+    }
+  }
+
+  const Graph& graph_;
+  std::vector<ParameterUse> found_;
+  std::unordered_set<uint32_t> behind_layer_;  // values that depend on trained constants
+};
+
+}  // namespace
+
+WeightSlot weight_slot(const Graph& graph, NodeId node) {
+  const OpDef* def = graph.node(node).domain.empty() ? find_op("", graph.node(node).op) : nullptr;
+  if (def == nullptr || def->weight.input < 0) return {};
+  const ValueId weight = input_of(graph, node, static_cast<size_t>(def->weight.input));
+  const int64_t rank = weight.valid() ? rank_of(graph, weight) : -1;
+  if (rank < 2) return {};
+  return {def->weight.input, def->weight.channel_axis(AttrView(graph.node(node), 0), rank)};
+}
+
+ValueId trained_constant(const Graph& graph, ValueId weight) {
+  while (weight.valid() && !graph.constant(weight)) {
+    const NodeId producer = graph.value(weight).producer;
+    if (!producer.valid()) return {};
+    const Node& node = graph.node(producer);
+    const bool of_weights =
+        node.is("FakeQuantize", kOwnDomain) || node.is("Mul") || node.is("Div") || node.is("Tanh");
+    if (!of_weights || !std::all_of(node.inputs.begin() + 1, node.inputs.end(),
+                                    [&](ValueId input) { return is_known(graph, input); }))
+      return {};
+    weight = node.inputs[0];
+  }
+  return weight;
+}
+
+std::vector<ParameterUse> parameter_uses(const Graph& graph) { return Collector(graph).run(); }
+
+int64_t wide_axes(const Tensor& elements) {
+  const Shape& shape = elements.shape();
+  return std::count_if(shape.begin(), shape.end(), [](int64_t size) { return size > 1; });
+}
+
+}  // namespace lapidary
