@@ -12,6 +12,7 @@
 #include "lapidary/graph.h"
 #include "lapidary/log.h"
 #include "lapidary/model_io.h"
+#include "lapidary/named.h"
 #include "lapidary/ops.h"
 #include "lapidary/passes.h"
 #include "lapidary/recipe.h"

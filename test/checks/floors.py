@@ -10,7 +10,7 @@ from pathlib import Path
 # Box -> floor, and the public headers that it implements: they are files of the box like any other. A file
 # may include its own box and boxes of lower floors; boxes of one floor are strangers to each other.
 BOXES = {
-    "src/base": (0, "error export log runtime tensor"),
+    "src/base": (0, "error export log named runtime tensor"),
     "src/ir": (1, "graph trainer"),
     "kernels": (1, ""),
     "src/ops": (2, "ops"),
