@@ -6,6 +6,7 @@
 #include "lapidary/calibrate.h"
 #include "lapidary/compress.h"
 #include "lapidary/data.h"
+#include "lapidary/distill.h"
 #include "lapidary/error.h"
 #include "lapidary/evaluate.h"
 #include "lapidary/exec.h"

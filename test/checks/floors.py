@@ -21,7 +21,7 @@ BOXES = {
     "calibrate": (4, "calibrate"),
     "quantize": (5, "compress"),
     "prune": (5, ""),
-    "distill": (5, ""),
+    "distill": (5, "distill"),
     "src/factorize": (5, ""),
     "src/fit": (5, "train"),
     "src/train": (5, ""),
