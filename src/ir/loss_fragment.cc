@@ -27,20 +27,23 @@ ValueId LossFragment::input(const std::string& name, const TensorType& type) {
   return id;
 }
 
-ValueId LossFragment::reduce_mean(ValueId x, std::vector<int64_t> axes, bool keep) {
+ValueId LossFragment::reduce(const std::string& type, ValueId x, std::vector<int64_t> axes,
+                             bool keep) {
   GraphBuilder::Attrs attrs = {{"keepdims", int64_t{keep}}};
-  if (axes.empty()) return op("ReduceMean", {x}, attrs);
-  if (graph_.opset() >= 18) return op("ReduceMean", {x, integers(std::move(axes))}, attrs);
+  if (axes.empty()) return op(type, {x}, attrs);
+  if (graph_.opset() >= 18) return op(type, {x, integers(std::move(axes))}, attrs);
   attrs.emplace_back("axes", std::move(axes));
-  return op("ReduceMean", {x}, attrs);
+  return op(type, {x}, attrs);
 }
 
-ValueId LossFragment::mean(ValueId x, int64_t axis) { return reduce_mean(x, {axis}, true); }
+ValueId LossFragment::mean(ValueId x, int64_t axis) {
+  return reduce("ReduceMean", x, {axis}, true);
+}
 
 ValueId LossFragment::mean_of_samples(ValueId x) {
-  return reduce_mean(op("Reshape", {x, integers({0, -1})}), {1}, false);
+  return reduce("ReduceMean", op("Reshape", {x, integers({0, -1})}), {1}, false);
 }
 
-ValueId LossFragment::mean_of_all(ValueId x) { return reduce_mean(x, {}, false); }
+ValueId LossFragment::mean_of_all(ValueId x) { return reduce("ReduceMean", x, {}, false); }
 
 }  // namespace lapidary

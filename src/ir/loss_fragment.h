@@ -24,10 +24,10 @@ class LossFragment {
   ValueId mean_of_samples(ValueId x);
   /// The mean of all elements.
   ValueId mean_of_all(ValueId x);
+  /// A reduction whose axes became an input with opset 18 (not ReduceSum); none: all.
+  ValueId reduce(const std::string& type, ValueId x, std::vector<int64_t> axes, bool keep);
 
  private:
-  ValueId reduce_mean(ValueId x, std::vector<int64_t> axes, bool keep);
-
   Graph& graph_;
   GraphBuilder builder_;
 };

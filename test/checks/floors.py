@@ -43,7 +43,7 @@ FENCES = {
     r"malloc\.h$": ["src/train/engine.cc"],
     r"nlohmann/": ["src/data/tokens.cc", "calibrate/statistics_file.cc", "src/fit/", "src/pipeline/", "tools/",
                    "test/pipeline/"],
-    r"fmt/": ["src/", "calibrate/", "quantize/", "tools/", "test/"],
+    r"fmt/": ["src/", "calibrate/", "quantize/", "distill/", "tools/", "test/"],
     r"Eigen/": ["src/factorize/", "quantize/", "prune/"],
     r"omp\.h$": ["src/base/parallel.cc"],
     r"(jpeglib|jerror)\.h$": ["src/data/jpeg.cc"],
