@@ -23,11 +23,9 @@ void train_model(StepContext& context, const TrainingParams& params, TrainingTas
 
 /// The same for a step whose model is trained as it is: `init_weights` makes its weights anew.
 struct FitStepKind {
-  std::string_view name, help;
   TrainingParams defaults;
   bool init_weights = false;
 };
-const FieldTable& fit_step_fields();
 std::unique_ptr<Step> make_fit_step(const FitStepKind& kind, const Setting& setting);
 
 }  // namespace lapidary
