@@ -213,8 +213,9 @@ class Run {
   }
 
   std::optional<Estimate> estimate(Clock::time_point start) {
+    const Dataset* calib = data_.find_opened("calib");
     return estimate_run({.model = original_,
-                         .calib = data_.find_opened("calib"),
+                         .calib = calib ? calib : data_.find_opened("train"),
                          .eval = data_.find_opened("eval"),
                          .sizes = data_.sizes(),
                          .steps = impl_.steps,

@@ -1,4 +1,4 @@
-#include "quantize/qat.h"
+#include "lapidary/qat.h"
 
 #include "quantize/targets.h"
 #include "src/base/fail.h"

@@ -1,5 +1,5 @@
 #include "quantize/checks.h"
-#include "quantize/qat.h"
+#include "lapidary/qat.h"
 #include "src/base/fail.h"
 #include "src/pipeline/training/train_model.h"
 
