@@ -12,7 +12,8 @@ namespace lapidary {
 /// refuses, refused are: a second document, an unterminated quote, NUL, bad UTF-8, keys that are no
 /// scalars, more than 64 levels, cyclic aliases and aliases that blow the tree up (Error{kUsage}).
 /// `located`: false leaves lines out (text that no user wrote as a file).
-LAPIDARY_API Setting parse_yaml(std::string_view text, const std::string& source, bool located = true);
+LAPIDARY_API Setting parse_yaml(std::string_view text, const std::string& source,
+                                bool located = true);
 
 /// Block-style YAML that `parse_yaml` reads back; texts that could be read as something else are
 /// quoted.

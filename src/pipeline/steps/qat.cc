@@ -103,10 +103,11 @@ class QatStep : public Step {
   }
 
   std::string explain() const override {
-    return fmt::format("Trains with quantization simulated ({}, weights of {} bits, activations of "
-                       "{}, for {}): {}.",
-                       params_.method, params_.bits.weights, params_.bits.activations,
-                       params_.target, params_.training.describe());
+    return fmt::format(
+        "Trains with quantization simulated ({}, weights of {} bits, activations of "
+        "{}, for {}): {}.",
+        params_.method, params_.bits.weights, params_.bits.activations, params_.target,
+        params_.training.describe());
   }
 
   void run(StepContext& context) const override {
