@@ -63,8 +63,7 @@ void serve(const std::string& path, bool qat, int64_t batch, int threads) {
   const std::string input = graph.value(graph.inputs()[0]).name;
   const Tensor images = uniform(input_shape(graph, batch), rng);
   Tensor labels(DType::kI64, {batch});
-  for (int64_t& label : labels.mutable_data<int64_t>())
-    label = static_cast<int64_t>(rng.below(10));
+  for (int64_t& label : labels.mutable_data<int64_t>()) label = static_cast<int64_t>(rng.below(10));
   TrainerOptions options{.parameters = parameters_of(graph),
                          .optimizer = {.kind = "sgd", .momentum = 0.9, .weight_decay = 1e-4},
                          .threads = threads};
