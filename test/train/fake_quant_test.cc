@@ -168,5 +168,60 @@ TEST(FakeQuantize, ActivationsInChannelsLast) {
   for (size_t c = 0; c < 6; ++c) EXPECT_NEAR(found[c], ds[c], 1e-5 * (1 + std::abs(ds[c])));
 }
 
+// -- behind BatchNormalization, computed with it: as by itself
+
+struct Normalized {
+  std::vector<float> y;
+  Gradients gradients;
+};
+
+/// Conv -> BatchNormalization -> FakeQuantize; `apart`: another reader keeps the two nodes apart.
+Normalized normalized(const char* gradient, bool apart, bool statistics) {
+  Net net;
+  const int64_t channels = 6;
+  const ValueId x =
+      net.op("Conv", {net.fixed(net.uniform({4, 3, 7, 5}, -1, 1)), net.param({channels, 3, 3, 3})});
+  const ValueId h =
+      net.op("BatchNormalization", {x, net.param({channels}, .5, 2), net.param({channels}),
+                                    net.fixed(net.uniform({channels}, -1, 1)),
+                                    net.fixed(net.uniform({channels}, .5, 2))});
+  const ValueId y =
+      net.op("FakeQuantize", {h, net.param(Tensor::scalar(.3f)), net.param(Tensor::scalar(1.f))},
+             {{"qmin", int64_t{0}},
+              {"qmax", int64_t{5}},
+              {"gradient", std::string(gradient)},
+              {"gradient_scale", .7f}},
+             "ai.lapidary");
+  net.graph.rename_value(h, "h");
+  net.finish(y);
+  ValueId product = net.op("Mul", {y, net.fixed(net.uniform({4, channels, 5, 3}, -1, 1))});
+  if (apart) product = net.op("Add", {product, net.op("Mul", {h, net.fixed(Tensor::scalar(0.f))})});
+  net.graph.rename_value(net.op("ReduceSum", {product}, {{"keepdims", int64_t{0}}}), "loss");
+  const auto trainer = open_trainer(net.graph, net.options());
+  return {floats(trainer->forward({}, {"y"}, statistics).at("y")),
+          trainer->gradients({}, {.batch_statistics = statistics})};
+}
+
+class FakeQuantizeBehindNorm : public testing::TestWithParam<const char*> {};
+
+TEST_P(FakeQuantizeBehindNorm, IsAsByItself) {
+  for (const bool statistics : {true, false}) {
+    const Normalized together = normalized(GetParam(), false, statistics);
+    const Normalized apart = normalized(GetParam(), true, statistics);
+    EXPECT_EQ(together.y, apart.y);
+    EXPECT_NE(*std::min_element(apart.y.begin(), apart.y.end()),
+              *std::max_element(apart.y.begin(), apart.y.end()));
+    for (const auto& [name, expected] : apart.gradients) {
+      const std::vector<float> want = floats(expected);
+      const std::vector<float> found = floats(together.gradients.at(name));
+      ASSERT_EQ(found.size(), want.size());
+      for (size_t i = 0; i < want.size(); ++i)
+        EXPECT_NEAR(found[i], want[i], 1e-4) << name << " " << i;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Gradients, FakeQuantizeBehindNorm, testing::Values("lsq", "pact", "ste"));
+
 }  // namespace
 }  // namespace lapidary

@@ -5,7 +5,8 @@
 
 Runs on the Python that has PyTorch (Debian's python3-torch: the same libtorch). Every round takes a
 few steps of each program, one after the other; a ratio is the median of the rounds' ratios, so that
-what else the machine does falls on all of them alike. PyTorch: eager, channels_last, the same
+what else the machine does falls on all of them alike; where it does much, OMP_WAIT_POLICY=passive
+and the CPU time say more. PyTorch: eager, channels_last, the same
 network, SGD with momentum and weight decay, cross-entropy.
 """
 import argparse
@@ -85,30 +86,31 @@ def serve_torch(model, batch, threads):
     labels = torch.randint(10, (batch,))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     for line in sys.stdin:
-        start = time.monotonic()
+        start, cpu = time.monotonic(), time.process_time()
         for _ in range(int(line)):
             optimizer.zero_grad(set_to_none=True)
             loss = torch.nn.functional.cross_entropy(net(x), labels)
             loss.backward()
             optimizer.step()
-        took = time.monotonic() - start
-        print(took, loss.item(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, before, flush=True)
+        took, cpu = time.monotonic() - start, time.process_time() - cpu
+        print(took, cpu, loss.item(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, before, flush=True)
 
 
 class Worker:
     def __init__(self, name, command):
-        self.name, self.seconds, self.peak, self.before = name, [], 0, 0
+        self.name, self.wall, self.cpu, self.peak, self.before = name, [], [], 0, 0
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def step(self, steps, count=True):
         self.process.stdin.write(f"{steps}\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline().split()
-        if len(answer) != 4:
+        if len(answer) != 5:
             sys.exit(f"{self.name} gave no answer")
-        self.peak, self.before = int(answer[2]), int(answer[3])
+        self.peak, self.before = int(answer[3]), int(answer[4])
         if count:
-            self.seconds.append(float(answer[0]) / steps)
+            self.wall.append(float(answer[0]) / steps)
+            self.cpu.append(float(answer[1]) / steps)
 
     def close(self):
         self.process.stdin.close()
@@ -128,10 +130,13 @@ def measure(args, model):
             worker.step(args.steps)
     torch, fp32, _ = workers
     for worker in workers:
-        ratio = [statistics.median(a / b for a, b in zip(worker.seconds, other.seconds)) for other in (torch, fp32)]
-        seconds = statistics.median(worker.seconds)
+        ratios = []
+        for other in (torch, fp32):
+            for mine, its in ((worker.wall, other.wall), (worker.cpu, other.cpu)):
+                ratios.append(statistics.median(a / b for a, b in zip(mine, its)))
+        seconds = statistics.median(worker.wall)
         print(f"{model:9} {worker.name:8} {1e3 * seconds:7.1f} ms {args.batch / seconds:7.0f} images/s  "
-              f"time / PyTorch {ratio[0]:.2f}  time / FP32 {ratio[1]:.2f}  "
+              f"time (CPU time) / PyTorch {ratios[0]:.2f} ({ratios[1]:.2f})  / FP32 {ratios[2]:.2f} ({ratios[3]:.2f})  "
               f"peak {worker.peak / 1e6:.0f} MB ({worker.before / 1e6:.0f} before the first step)", flush=True)
         worker.close()
 

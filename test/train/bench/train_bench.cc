@@ -16,8 +16,9 @@
 
 // train_bench MODEL.onnx fp32|qat BATCH THREADS: a trainer of a classifier on random images. For
 // each number of steps read from standard input it takes them (SGD, momentum, weight decay,
-// cross-entropy) and answers with a line: seconds, the last loss, and the peak resident memory of
-// the process so far in bytes, and that before the first step. What throughput.py drives.
+// cross-entropy) and answers with a line: seconds, CPU seconds of all threads, the last loss, the
+// peak resident memory of the process so far in bytes, and that before the first step. What
+// throughput.py drives.
 
 namespace lapidary {
 namespace {
@@ -51,10 +52,17 @@ std::vector<TrainedParameter> parameters_of(const Graph& graph) {
   return out;
 }
 
-int64_t peak_bytes() {
+struct Cost {
+  int64_t peak_bytes;
+  double cpu;  ///< s
+};
+Cost cost() {
   rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  return int64_t{1024} * usage.ru_maxrss;
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
+  return {int64_t{1024} * usage.ru_maxrss, seconds(usage.ru_utime) + seconds(usage.ru_stime)};
 }
 
 void serve(const std::string& path, bool qat, int64_t batch, int threads) {
@@ -76,14 +84,16 @@ void serve(const std::string& path, bool qat, int64_t batch, int threads) {
   options.loss = add_loss(graph, {{}});
   const auto trainer = open_trainer(graph, options);
   const Trainer::Values feed{{input, images}, {std::string(kLabelInput), labels}};
-  const int64_t before = peak_bytes();
+  const int64_t before = cost().peak_bytes;
   for (int steps = 0; std::cin >> steps;) {
     double loss = 0;
+    const double cpu = cost().cpu;
     const auto start = std::chrono::steady_clock::now();
     for (int i = 0; i < steps; ++i) loss = trainer->step(feed, {.lr = 1e-3}).loss;
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    std::printf("%.6f %.6f %lld %lld\n", took.count(), loss, static_cast<long long>(peak_bytes()),
-                static_cast<long long>(before));
+    const Cost now = cost();
+    std::printf("%.6f %.6f %.6f %lld %lld\n", took.count(), now.cpu - cpu, loss,
+                static_cast<long long>(now.peak_bytes), static_cast<long long>(before));
     std::fflush(stdout);
   }
 }
