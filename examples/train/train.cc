@@ -1,5 +1,5 @@
-// A training program with batches and a loss of its own: an ONNX graph without weights goes in, an integer ONNX model
-// comes out.      train UNTRAINED.onnx OUT.onnx [FOLDER of Fashion-MNIST]
+// A training program with batches and a loss of its own: an ONNX graph without weights goes in, an
+// integer ONNX model comes out.      train UNTRAINED.onnx OUT.onnx [FOLDER of Fashion-MNIST]
 #include <lapidary/lapidary.h>
 
 #include <algorithm>
@@ -89,16 +89,14 @@ int main(int argc, char** argv) try {
   // Weights by seed; ranges to begin with from a few samples; FakeQuantize where Q/DQ will be.
   lp::Graph model = lp::load_onnx(argv[1]);
   lp::init_parameters(model, 0);
-  const lp::Dataset few =
-      lp::dataset_of({{"", view(data.pixels, 0, {256, 1, kSide, kSide})}});
+  const lp::Dataset few = lp::dataset_of({{"", view(data.pixels, 0, {256, 1, kSide, kSide})}});
   lp::reestimate_batchnorm(model, few);
   const lp::QatGraph qat = lp::make_qat_graph(model, nullptr, &few);
 
   lp::Graph training = qat.graph;
   const std::string loss = add_brier_score(training);
   const auto trainer = lp::open_trainer(
-      training,
-      {.loss = loss, .parameters = qat.parameters, .optimizer = {.nesterov = true}});
+      training, {.loss = loss, .parameters = qat.parameters, .optimizer = {.nesterov = true}});
   const lp::Schedule rate = lp::make_schedule({"one_cycle"}, 0.5);
   double first = 0, last = 0;
   for (int64_t step = 0; step < kSteps; ++step) {
@@ -113,9 +111,9 @@ int main(int argc, char** argv) try {
   lp::save_onnx(lp::lower_qat(trained), argv[2]);
 
   // What was trained and what was written, on pictures that neither has seen.
-  const lp::Dataset test = lp::dataset_of(
-      {{"", view(data.pixels, count, {kTest, 1, kSide, kSide})}},
-      {data.labels.end() - kTest, data.labels.end()});
+  const lp::Dataset test =
+      lp::dataset_of({{"", view(data.pixels, count, {kTest, 1, kSide, kSide})}},
+                     {data.labels.end() - kTest, data.labels.end()});
   const lp::Validation v = lp::validate(lp::load_onnx(argv[2]), trained, test);
   std::printf("loss %.4f, then %.4f; integer model: top-1 %.4f, agreement %.4f, SQNR %.1f dB\n",
               first, last, v.top1, v.agreement, v.sqnr_db);
