@@ -14,6 +14,8 @@
 #include "src/base/file.h"
 #include "src/onnx/model_files.h"
 #include "tools/progress.h"
+#include "tools/rank.h"
+#include "tools/stop.h"
 
 namespace lapidary::cli {
 
@@ -135,7 +137,12 @@ void emit(const Common& common, const nlohmann::ordered_json& object, const std:
 
 int run_and_print(const Recipe& recipe, RunOptions options, const Common& common) {
   options.threads = common.threads;
-  const LogSink log = common.log();
+  if (recipe.trains()) {
+    options.rank = rank_of_environment();
+    if (options.rank.world_size == 1) options.stop = asked_to_stop;
+  }
+  const bool first = options.rank.rank == 0;
+  const LogSink log = first ? common.log() : LogSink{};
   std::vector<std::string> warned;
   options.log = {[&](LogLevel level, const std::string& text) {
                    if (log.message) log.message(level, text);
@@ -143,6 +150,7 @@ int run_and_print(const Recipe& recipe, RunOptions options, const Common& common
                  },
                  log.progress};
   Report report = run_recipe(recipe, options);
+  if (!first) return 0;
   // On a terminal they stand above the report already.
   if (!common.json && isatty(STDOUT_FILENO) && isatty(STDERR_FILENO))
     std::erase_if(report.warnings, [&](const std::string& warning) {
@@ -150,6 +158,7 @@ int run_and_print(const Recipe& recipe, RunOptions options, const Common& common
     });
   print(common.json ? report_json(report)
                     : report_console(report, common.use_color(), isatty(STDOUT_FILENO) != 0));
+  if (!report.interrupted.empty()) return stop_code();
   for (const LimitRecord& limit : report.limits)
     if (!limit.met) return static_cast<int>(ErrorCode::kLimitMissed);
   return 0;

@@ -66,7 +66,7 @@ void print(const std::string& text);
 /// Prints what a command found: the object with --json, else the text.
 void emit(const Common& common, const nlohmann::ordered_json& object, const std::string& text);
 
-/// Runs a recipe and prints its report; exit code 0 or 5.
+/// Runs a recipe and prints its report; exit code 0, 5, or 130 or 143 where a signal stopped it.
 int run_and_print(const Recipe& recipe, RunOptions options, const Common& common);
 
 }  // namespace lapidary::cli

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "src/base/fail.h"
+#include "src/pipeline/yaml.h"
 #include "tools/shapes.h"
 
 namespace lapidary::cli {
@@ -45,6 +46,24 @@ CLI::Option* add_on_off(CLI::App& sub, const std::string& flag, const Set& set) 
   return sub.add_option_function<std::string>(flag, take)->type_name("on|off");
 }
 
+/// `cosine`, or the record `{step: {every: 0.3}}`.
+nlohmann::ordered_json named(const std::string& flag, const std::string& text) {
+  if (!text.starts_with('{')) return text;
+  return nlohmann::ordered_json::parse(write_json(parse_yaml(text, flag, false)));
+}
+
+CLI::Option* add_named(CLI::App& sub, const std::string& flag, const Set& set, bool list = false) {
+  if (!list)
+    return sub.add_option_function<std::string>(
+        flag, [set, flag](const std::string& given) { set(named(flag, given)); });
+  const auto take = [set, flag](const std::vector<std::string>& given) {
+    nlohmann::ordered_json all = nlohmann::ordered_json::array();
+    for (const std::string& text : given) all.push_back(named(flag, text));
+    set(all);
+  };
+  return sub.add_option_function<std::vector<std::string>>(flag, take);
+}
+
 /// Null for records.
 CLI::Option* add_parameter(CLI::App& sub, const std::string& flag, const ParameterInfo& parameter,
                            const Set& set) {
@@ -53,6 +72,8 @@ CLI::Option* add_parameter(CLI::App& sub, const std::string& flag, const Paramet
   if (parameter.type == "integer") return add_value<int64_t>(sub, flag, set);
   if (parameter.type == "number") return add_value<double>(sub, flag, set);
   if (parameter.type == "string") return add_value<std::string>(sub, flag, set);
+  if (parameter.type == "schedule") return add_named(sub, flag, set);
+  if (parameter.type == "list of loss") return add_named(sub, flag, set, true);
   if (parameter.type != "list of string") return nullptr;
   CLI::Option* option = add_value<std::vector<std::string>>(sub, flag, set);
   return parameter.choices.empty() ? option : option->delimiter(',');
@@ -95,12 +116,18 @@ Recipe parse_recipe(const std::string& text, const Verb& verb) {
 
 }  // namespace
 
+void add_data(CLI::App& sub, Verb& verb, const std::string& role, const std::string& help) {
+  const auto take = [&verb, role](const std::string& given) { verb.data[role] = given; };
+  sub.add_option_function<std::string>("--" + role, take,
+                                       help + ": a YAML file or an inline record");
+}
+
 CLI::App* add_verb(CLI::App& app, const char* step, const char* help, Common& common, Verb& verb) {
   verb.step = step;
   CLI::App* sub = add_command(app, step, help, common);
   sub->add_option("model", verb.model, "The ONNX model")->required();
   sub->add_option("-o,--output", verb.output, "Where the result goes; its report lies beside it");
-  sub->add_option("--eval", verb.eval, "Data to measure on: a YAML file or an inline record");
+  add_data(*sub, verb, "eval", "Data to measure on");
   sub->add_flag("--external-data", verb.external_data,
                 "Weights go into OUT.onnx.data beside the result");
   sub->add_flag("--no-bench", verb.no_bench, "Do not time the models");
@@ -113,8 +140,7 @@ CLI::App* add_verb(CLI::App& app, const char* step, const char* help, Common& co
 int run_verb(const Verb& verb, const Common& common) {
   if (verb.output.empty() && !verb.dry_run) fail_usage("give the result's name: -o OUT.onnx");
   nlohmann::ordered_json recipe = {{"lapidary", 1}, {"model", verb.model}, {"seed", common.seed}};
-  if (!verb.calib.empty()) recipe["data"]["calib"] = verb.calib;
-  if (!verb.eval.empty()) recipe["data"]["eval"] = verb.eval;
+  for (const auto& [role, record] : verb.data) recipe["data"][role] = record;
   recipe["steps"] = nlohmann::ordered_json::array({{{verb.step, verb.params}}});
   if (!verb.evaluate.empty()) recipe["evaluate"] = verb.evaluate;
   if (verb.no_bench) recipe["evaluate"]["bench"] = nullptr;
@@ -123,7 +149,8 @@ int run_verb(const Verb& verb, const Common& common) {
   return run_and_print(parse_recipe(recipe.dump(), verb),
                        {.model_output = verb.output,
                         .input_shapes = parse_shapes(verb.shapes),
-                        .dry_run = verb.dry_run},
+                        .dry_run = verb.dry_run,
+                        .resume = verb.resume},
                        common);
 }
 

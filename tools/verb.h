@@ -11,8 +11,9 @@ namespace lapidary::cli {
 /// A verb that is a recipe of one step: MODEL -o OUT with data, and the step's parameters.
 struct Verb {
   std::string step;
-  std::string model, output, calib, eval;
-  bool dry_run = false, external_data = false, no_bench = false;
+  std::string model, output;
+  std::map<std::string, std::string> data;  ///< DATA by role
+  bool dry_run = false, external_data = false, no_bench = false, resume = false;
   std::vector<std::string> shapes;
   // What the user gave: the rest has the recipe's defaults.
   nlohmann::ordered_json params = nlohmann::ordered_json::object();  ///< of the step
@@ -26,6 +27,8 @@ struct Verb {
 /// --hold-mb. Booleans that are false by default are flags, others take on or off; lists of names
 /// are split at commas. `verb` must live as long as the command.
 CLI::App* add_verb(CLI::App& app, const char* step, const char* help, Common& common, Verb& verb);
+/// --ROLE DATA. `verb` must live as long as the command.
+void add_data(CLI::App& sub, Verb& verb, const std::string& role, const std::string& help);
 /// Builds the recipe and runs it.
 int run_verb(const Verb& verb, const Common& common);
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -11,6 +12,7 @@
 #include "lapidary/graph.h"
 #include "lapidary/log.h"
 #include "lapidary/report.h"
+#include "lapidary/trainer.h"
 
 namespace lapidary {
 
@@ -30,6 +32,8 @@ class LAPIDARY_API Recipe {
   std::string effective_yaml() const;
   /// What each step will do, in sentences.
   std::string explain() const;
+  /// Some step trains.
+  bool trains() const;
 
   struct Impl;
   const Impl& impl() const { return *impl_; }
@@ -45,6 +49,14 @@ struct RunOptions {
   std::filesystem::path model_output = {};
   std::map<std::string, Shape> input_shapes = {};  ///< to time with: BenchOptions::input_shapes
   bool dry_run = false;  ///< stop before the first step; the report says what would happen
+  /// Steps that train go on from their checkpoints where those are there, and end as they would
+  /// have ended without the interruption, bit for bit.
+  bool resume = false;
+  /// Asked while a step trains, and after each step: true ends the run after a checkpoint
+  /// (Report::interrupted).
+  std::function<bool()> stop = {};
+  /// This process among those that train together: rank 0 alone writes files and measures.
+  Rank rank = {};
   int threads = 0;
   LogSink log = {};
 };

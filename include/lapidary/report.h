@@ -12,6 +12,7 @@
 #include "lapidary/exec.h"
 #include "lapidary/export.h"
 #include "lapidary/passes.h"
+#include "lapidary/train.h"
 
 namespace lapidary {
 
@@ -84,6 +85,20 @@ struct HistogramRecord {
   Range chosen;
 };
 
+/// One step's training.
+struct TrainingRecord {
+  std::string step;
+  int64_t steps = 0, batch = 0;
+  int64_t parameters = 0;  ///< tensors that it changed
+  FitLog log;
+  std::string metric;       ///< that told the best epoch
+  std::string measured_on;  ///< the data's role; empty: nothing was measured
+  int64_t best_epoch = -1;  ///< from 0
+  std::string kept;         ///< which epoch the result is of: "last", "best"
+  std::string best_file;    ///< model of the best epoch; empty: none
+  bool stopped_early = false;
+};
+
 /// What a run was expected to take (all that --dry-run says), beside what it took.
 struct Estimate {
   double seconds = 0;
@@ -102,6 +117,7 @@ struct Report {
   /// SHA-256 of model, data manifests, recipe, statistics.
   std::vector<std::pair<std::string, std::string>> provenance;
   std::vector<StageRecord> stages;
+  std::vector<TrainingRecord> trainings;
   std::vector<ExecutionRecord> executions;
   std::vector<CpuClassRecord> cpu_classes;
   std::vector<LayerRecord> layers;
@@ -116,6 +132,9 @@ struct Report {
   std::vector<LimitRecord> limits;
   std::optional<Estimate> estimate;
   std::vector<std::string> warnings;
+  /// The step that was asked to stop and kept a checkpoint; empty: all ran. What would have come
+  /// after it is missing.
+  std::string interrupted;
 };
 
 /// Schema "lapidary.report/1".

@@ -13,6 +13,7 @@
 #include "lapidary/export.h"
 #include "lapidary/graph.h"
 #include "lapidary/log.h"
+#include "lapidary/named.h"
 #include "lapidary/trainer.h"
 
 namespace lapidary {
@@ -25,12 +26,6 @@ LAPIDARY_API std::unique_ptr<Trainer> open_trainer(const Graph& graph,
                                                    const TrainerOptions& options);
 /// Empty where `open_trainer` has a library to load, else the reason.
 LAPIDARY_API std::string training_unavailable();
-
-/// Parameters of a loss or schedule by name: one number each, or a list.
-using Numbers = std::map<std::string, std::vector<double>>;
-struct NamedHelp {
-  std::string name, help;
-};
 
 // -- parameters
 
@@ -71,13 +66,6 @@ LAPIDARY_API Schedule make_schedule(const ScheduleSpec& spec, double lr);
 LAPIDARY_API std::vector<NamedHelp> list_schedules();
 
 // -- losses
-
-/// Graph inputs that `add_loss` declares and `fit` feeds: class numbers int64, [N] or with a
-/// further axis for each of the output's but that of classes; with mixup the second sample's, and
-/// the first one's share, float32 [N].
-inline constexpr std::string_view kLabelInput = "lapidary.label";
-inline constexpr std::string_view kSecondLabelInput = "lapidary.label2";
-inline constexpr std::string_view kShareInput = "lapidary.share";
 
 /// One term of a loss.
 struct LossSpec {

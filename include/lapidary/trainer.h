@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lapidary/export.h"
@@ -11,6 +12,13 @@
 #include "lapidary/tensor.h"
 
 namespace lapidary {
+
+/// Graph inputs that losses declare and `fit` feeds: class numbers int64, [N] or with a further
+/// axis for each of the output's but that of classes; with mixup the second sample's, and the first
+/// one's share, float32 [N].
+inline constexpr std::string_view kLabelInput = "lapidary.label";
+inline constexpr std::string_view kSecondLabelInput = "lapidary.label2";
+inline constexpr std::string_view kShareInput = "lapidary.share";
 
 /// d loss / d constant, by the constant's name, each of the constant's shape.
 using Gradients = std::map<std::string, Tensor>;

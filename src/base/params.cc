@@ -160,4 +160,13 @@ Setting unbind(const FieldTable& table, const void* object) {
   return Setting::map(std::move(entries));
 }
 
+Setting to_setting(const Numbers& params) {
+  std::vector<std::pair<std::string, Setting>> entries;
+  for (const auto& [name, values] : params)
+    entries.emplace_back(name, values.size() == 1
+                                   ? FieldCodec<double>::format(values[0])
+                                   : FieldCodec<std::vector<double>>::format(values));
+  return Setting::map(std::move(entries));
+}
+
 }  // namespace lapidary

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "lapidary/named.h"
 #include "src/base/fail.h"
 
 namespace lapidary {
@@ -220,6 +221,9 @@ struct FieldCodec<std::map<std::string, T>> {
     return Setting::map(std::move(entries));
   }
 };
+
+/// Parameters by name as a map.
+Setting to_setting(const Numbers& params);
 
 template <class T>
 struct RecordOf {

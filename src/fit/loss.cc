@@ -5,7 +5,6 @@
 
 #include "lapidary/ops.h"
 #include "src/base/text.h"
-#include "src/fit/schedule.h"
 #include "src/ops/infer.h"
 
 namespace lapidary {
@@ -39,47 +38,7 @@ std::vector<NamedHelp> list_losses() {
   return out;
 }
 
-ValueId LossFragment::op(const std::string& type, std::vector<ValueId> inputs,
-                         GraphBuilder::Attrs attrs) {
-  return builder_.op(type, std::move(inputs), std::move(attrs), "lapidary.loss/" + type);
-}
-
-ValueId LossFragment::number(float value) {
-  return builder_.constant("lapidary.loss/number", Tensor::scalar(value));
-}
-
-ValueId LossFragment::integers(std::vector<int64_t> values) {
-  const Shape shape{std::ssize(values)};
-  return builder_.constant("lapidary.loss/integers", Tensor::of<int64_t>(shape, values));
-}
-
-ValueId LossFragment::reduce_mean(ValueId x, std::vector<int64_t> axes, bool keep) {
-  GraphBuilder::Attrs attrs = {{"keepdims", int64_t{keep}}};
-  if (axes.empty()) return op("ReduceMean", {x}, attrs);
-  if (graph_.opset() >= 18) return op("ReduceMean", {x, integers(std::move(axes))}, attrs);
-  attrs.emplace_back("axes", std::move(axes));
-  return op("ReduceMean", {x}, attrs);
-}
-
-ValueId LossFragment::mean(ValueId x, int64_t axis) { return reduce_mean(x, {axis}, true); }
-
-ValueId LossFragment::mean_of_samples(ValueId x) {
-  return reduce_mean(op("Reshape", {x, integers({0, -1})}), {1}, false);
-}
-
-ValueId LossFragment::mean_of_all(ValueId x) { return reduce_mean(x, {}, false); }
-
 namespace {
-
-/// The graph's input of that name, added where it is not there yet.
-ValueId input_of(Graph& graph, const std::string& name, const TensorType& type) {
-  if (const ValueId found = graph.find_value(name)) return found;
-  const ValueId id = graph.add_value(name, type);
-  auto inputs = graph.inputs();
-  inputs.push_back(id);
-  graph.set_inputs(std::move(inputs));
-  return id;
-}
 
 /// The output's type where one is known, without its `axis`.
 std::optional<std::vector<Dim>> without_axis(const TensorType& type, int64_t axis) {
@@ -128,7 +87,7 @@ ValueId build_term(LossFragment& f, const LossSpec& spec, bool mixup) {
   const Setting params = to_setting(spec.params);
   if (!spec.target.empty() && !def.classes)
     return f.mean_of_all(
-        def.build(f, output, input_of(graph, spec.target, {DType::kF32, type.shape}), params));
+        def.build(f, output, f.input(spec.target, {DType::kF32, type.shape}), params));
 
   const auto labels_type = [&]() -> TensorType {
     if (def.classes) return {DType::kI64, without_axis(type, class_axis(spec))};
@@ -136,7 +95,7 @@ ValueId build_term(LossFragment& f, const LossSpec& spec, bool mixup) {
     return {DType::kI64, without_axis(type, -1)};
   }();
   const auto loss_for = [&](const std::string& name) {
-    const ValueId labels = input_of(graph, name, labels_type);
+    const ValueId labels = f.input(name, labels_type);
     return def.build(f, output, def.classes ? labels : as_output(f, labels, type), params);
   };
   const ValueId first = loss_for(spec.target.empty() ? std::string(kLabelInput) : spec.target);
@@ -145,8 +104,7 @@ ValueId build_term(LossFragment& f, const LossSpec& spec, bool mixup) {
   const ValueId second = loss_for(std::string(kSecondLabelInput));
   std::vector<Dim> samples = {Dim{}};
   if (type.shape && !type.shape->empty()) samples = {type.shape->front()};
-  const ValueId share =
-      input_of(graph, std::string(kShareInput), {DType::kF32, std::move(samples)});
+  const ValueId share = f.input(std::string(kShareInput), {DType::kF32, std::move(samples)});
   const ValueId rest = f.op("Sub", {f.number(1), share});
   return f.mean_of_all(f.op("Add", {f.op("Mul", {share, first}), f.op("Mul", {rest, second})}));
 }

@@ -7,32 +7,9 @@
 
 #include "lapidary/train.h"
 #include "src/base/params.h"
-#include "src/ir/builder.h"
+#include "src/ir/loss_fragment.h"
 
 namespace lapidary {
-
-/// Appends the nodes of one loss; they are called "lapidary.loss/OP".
-class LossFragment {
- public:
-  explicit LossFragment(Graph& graph) : graph_(graph), builder_(graph) {}
-
-  Graph& graph() { return graph_; }
-  ValueId op(const std::string& type, std::vector<ValueId> inputs, GraphBuilder::Attrs attrs = {});
-  ValueId number(float value);
-  ValueId integers(std::vector<int64_t> values);
-  /// Means over one axis, which stays with size 1.
-  ValueId mean(ValueId x, int64_t axis);
-  /// [N, ...] -> [N]
-  ValueId mean_of_samples(ValueId x);
-  /// The mean of all elements.
-  ValueId mean_of_all(ValueId x);
-
- private:
-  ValueId reduce_mean(ValueId x, std::vector<int64_t> axes, bool keep);
-
-  Graph& graph_;
-  GraphBuilder builder_;
-};
 
 /// A row of losses.def.
 struct LossDef {

@@ -35,15 +35,6 @@ std::vector<NamedHelp> list_schedules() {
   return out;
 }
 
-Setting to_setting(const Numbers& params) {
-  std::vector<std::pair<std::string, Setting>> entries;
-  for (const auto& [name, values] : params)
-    entries.emplace_back(name, values.size() == 1
-                                   ? FieldCodec<double>::format(values[0])
-                                   : FieldCodec<std::vector<double>>::format(values));
-  return Setting::map(std::move(entries));
-}
-
 ScheduleSpec parse_schedule(const Setting& setting) {
   ScheduleSpec out;
   Setting params;

@@ -27,8 +27,6 @@ const ScheduleDef& find_schedule(std::string_view name);
 
 /// `cosine`, or `{step: {every: 0.3}}`.
 ScheduleSpec parse_schedule(const Setting& setting);
-/// Parameters by name as a Setting.
-Setting to_setting(const Numbers& params);
 
 /// Linear warm-up over the first W = round(share total) steps, (step + 1) / W, then `after` on what
 /// remains, counted from its own step 0.

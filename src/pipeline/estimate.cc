@@ -31,6 +31,10 @@ double timed(Body&& body) {
 /// What the trials cost, as a share of the work that they stand for.
 constexpr int64_t kTrialShare = 8;
 
+/// A step of training as so many inferences: forward, and backward to values and to weights. That
+/// libtorch's kernels take as long as our own is an assumption.
+constexpr double kTrainingForwards = 3;
+
 int64_t trial_size(int64_t samples, int64_t batch) {
   return std::clamp<int64_t>(samples / kTrialShare, 1, batch);
 }
@@ -116,13 +120,14 @@ int64_t rss_bytes() {
 std::optional<Estimate> estimate_run(const RunWork& work) {
   const Dataset* data = work.eval != nullptr ? work.eval : work.calib;
   if (data == nullptr || data->size() == 0) return std::nullopt;
-  const int64_t calib_samples = work.calib != nullptr ? work.calib->size() : 0;
   const auto base = static_cast<double>(rss_bytes());
   StepWork steps;
   for (const RecipeStep& step : work.steps) {
-    const StepWork one = step.step->work(calib_samples);
+    const StepWork one = step.step->work(work.sizes);
     steps.calibrated += one.calibrated;
     steps.held += one.held;
+    steps.trained += one.trained;
+    steps.evaluated += one.evaluated;
     steps.hold_bytes = std::max(steps.hold_bytes, one.hold_bytes);
   }
   const Inference one = try_inference(work.model, *data, work.threads);
@@ -137,6 +142,9 @@ std::optional<Estimate> estimate_run(const RunWork& work) {
     const Calibration pass = try_calibration(work.model, *work.calib, one, work.threads);
     e.seconds += pass.start_seconds + static_cast<double>(steps.calibrated) * pass.sample_seconds;
   }
+  e.seconds += static_cast<double>(steps.trained) *
+               (one.decode_seconds + kTrainingForwards * one.forward_seconds);
+  e.seconds += static_cast<double>(steps.evaluated) * sample_seconds;
   if (steps.held > 0) {
     // Integers of the values that later layers read: a quarter of the float plan's.
     const double frontier = std::max(1.0, one.arena_bytes / 4);

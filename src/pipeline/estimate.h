@@ -12,6 +12,7 @@ struct RunWork {
   const Graph& model;
   const Dataset* calib = nullptr;
   const Dataset* eval = nullptr;
+  DataSizes sizes = {};
   const std::vector<RecipeStep>& steps;
   const EvaluateParams& evaluate;
   double seconds_so_far = 0;

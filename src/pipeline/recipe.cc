@@ -11,6 +11,7 @@
 #include "src/pipeline/feed.h"
 #include "src/pipeline/limits.h"
 #include "src/pipeline/metric.h"
+#include "src/pipeline/recipe_data.h"
 #include "src/pipeline/recipe_impl.h"
 #include "src/pipeline/yaml.h"
 
@@ -25,7 +26,6 @@ std::string absolute_path(const std::string& path, const std::string& base_dir) 
   return fs::absolute(expand_path(path, base_dir)).lexically_normal().string();
 }
 
-constexpr std::array kDataRoles = {"calib", "train", "eval"};
 
 std::string parent_of(const std::string& file) {
   const fs::path parent = fs::path(file).parent_path();
@@ -142,7 +142,7 @@ RecipeStep parse_step(const Setting& setting) {
 void parse_data(const Setting& data, const std::string& base_dir, Recipe::Impl& impl) {
   if (data.kind == Setting::Kind::kNull) return;
   if (data.kind != Setting::Kind::kMap)
-    fail_setting(data, "'data' wants a map: calib, train, eval");
+    fail_setting(data, "'data' wants a map: {}", fmt::join(kDataRoles, ", "));
   const std::vector<std::string> roles(kDataRoles.begin(), kDataRoles.end());
   for (const auto& [role, record] : data.entries) {
     if (std::find(roles.begin(), roles.end(), role) == roles.end())
@@ -238,9 +238,10 @@ void check(const Recipe::Impl& impl, const Setting& root) {
     return found ? *found : root;
   };
   for (const RecipeStep& step : impl.steps)
-    if (step.step->needs_calib() && !impl.find_data("calib"))
-      fail_setting(at("steps"), "step '{}' needs calibration data: give `data: {{calib: ...}}`",
-                   step.name);
+    for (const std::string_view role : step.step->needs())
+      if (!impl.find_data(std::string(role)))
+        fail_setting(at("steps"), "step '{}' needs {} data: give `data: {{{}: ...}}`", step.name,
+                     role_word(role), role);
   const LimitsParams& limits = impl.params.limits;
   check_metric_limits(impl, at("limits"));
   if (!metric_limits(limits).empty() && !impl.find_data("eval"))
@@ -367,6 +368,11 @@ std::string effective_yaml(const Recipe::Impl& impl, const std::string& output) 
 
 std::string portable_yaml(const Recipe& recipe) {
   return write_effective(recipe.impl(), "", Paths::kLeftOut);
+}
+
+bool Recipe::trains() const {
+  return std::any_of(impl_->steps.begin(), impl_->steps.end(),
+                     [](const RecipeStep& step) { return step.step->trains(); });
 }
 
 std::string Recipe::explain() const {

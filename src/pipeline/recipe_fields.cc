@@ -75,7 +75,7 @@ const FieldTable& RecipeParams::fields() {
        field("model", &P::model, "The ONNX model to start from").needed(),
        field("output", &P::output, "Folder for the results"),
        field("seed", &P::seed, "Of everything random"),
-       field("data", &P::data, "Data records: calib, train, eval"),
+       field("data", &P::data, "Data records: calib, train, valid (measured between epochs), eval"),
        field("steps", &P::steps, "What to do, in order; none: the model is measured as it is"),
        field("evaluate", &P::evaluate, "What to measure"),
        field("limits", &P::limits, "Bounds; a missed one ends with exit code 5"),

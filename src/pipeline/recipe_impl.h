@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,6 +13,9 @@
 #include "src/pipeline/step.h"
 
 namespace lapidary {
+
+/// What data are for.
+inline constexpr std::array kDataRoles = {"calib", "train", "valid", "eval"};
 
 /// A data record and where its relative paths start.
 struct DataRecord {
@@ -74,7 +78,7 @@ struct Recipe::Impl {
   RecipeParams params;
   std::string source;                      ///< file, or what to call the text
   std::string base_dir;                    ///< where its relative paths start
-  std::map<std::string, DataRecord> data;  ///< calib, train, eval
+  std::map<std::string, DataRecord> data;  ///< by role
   std::vector<RecipeStep> steps;
 
   const DataRecord* find_data(const std::string& role) const {

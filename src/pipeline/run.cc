@@ -17,7 +17,8 @@
 #include "src/pipeline/feed.h"
 #include "src/pipeline/given_shapes.h"
 #include "src/pipeline/limits.h"
-#include "src/pipeline/recipe_impl.h"
+#include "src/pipeline/recipe_data.h"
+#include "src/pipeline/yaml.h"
 
 namespace lapidary {
 
@@ -45,7 +46,11 @@ std::string precision_name(const Graph& graph) {
 class Run {
  public:
   Run(const Recipe& recipe, const RunOptions& options)
-      : recipe_(recipe), impl_(recipe.impl()), options_(options) {
+      : recipe_(recipe),
+        impl_(recipe.impl()),
+        options_(options),
+        data_(impl_, original_, [this](std::string_view role, const DataRecord& record,
+                                       const Dataset& data) { on_opened(role, record, data); }) {
     folder_ = options.output.empty() ? fs::path(impl_.params.output) : options.output;
   }
 
@@ -57,18 +62,20 @@ class Run {
     open();
     if (options_.dry_run) {
       plan();
+      open_data_of_steps();
       report_.estimate = estimate(start);
       note_data();
       return std::move(report_);
     }
-    if (reads_calib()) calib();
-    prepare_output();
+    open_data_of_steps();
+    if (writes()) prepare_output();
     try {
       report_.estimate = estimate(start);
     } catch (const Error& error) {  // the steps meet it where they can say more of it
       if (error.code() == ErrorCode::kInternal) throw;
     }
     transform();
+    if (!report_.interrupted.empty() || !writes()) return std::move(report_);
     list_executions();
     evaluate_stages();
     compare_with_original();
@@ -84,6 +91,8 @@ class Run {
   }
 
  private:
+  /// Of several processes that train together one does.
+  bool writes() const { return options_.rank.rank == 0; }
   bool one_verb() const { return !options_.model_output.empty(); }
 
   /// Every file that this run may write: reports, models and the data files beside them,
@@ -96,14 +105,21 @@ class Run {
       out.push_back(file.string() + ".data");
     };
     for (const std::string& form : impl_.params.report) out.push_back(report_base() + "." + form);
+    const auto add_training_files = [&](size_t step) {
+      add_model(beside_file(stage_file(step), "best"));
+      out.push_back(checkpoint_file(step).string());
+    };
     if (one_verb()) {
       add_model(options_.model_output);
+      if (recipe_.trains()) add_training_files(0);
       return out;
     }
     add_model(folder_ / "model.onnx");
     out.push_back((folder_ / "statistics.lpstat").string());
-    for (size_t i = 0; i < impl_.steps.size(); ++i)
-      add_model(stage_file(static_cast<int>(i) + 1, impl_.steps[i].name));
+    for (size_t i = 0; i < impl_.steps.size(); ++i) {
+      add_model(stage_file(i));
+      if (impl_.steps[i].step->trains()) add_training_files(i);
+    }
     return out;
   }
 
@@ -111,18 +127,30 @@ class Run {
     for (const std::string& output : output_files()) guard_output(output, inputs);
   }
 
-  void guard_outputs(const DataRecord& record, const Dataset& data) const {
+  void on_opened(std::string_view role, const DataRecord& record, const Dataset& data) {
     std::vector<std::string> inputs = data.files();
     inputs.push_back(record.file);
     guard_outputs(inputs);
+    report_.provenance.emplace_back(fmt::format("{} data", role), data.manifest_sha256());
   }
 
   std::string report_base() const {
     return one_verb() ? options_.model_output.string() + ".report" : (folder_ / "report").string();
   }
 
-  fs::path stage_file(int number, const std::string& step) const {
-    return folder_ / fmt::format("{}-{}.onnx", number, safe_name(step));
+  /// The model that step i (from 0) leaves.
+  fs::path stage_file(size_t i) const {
+    if (one_verb()) return options_.model_output;
+    return folder_ / fmt::format("{}-{}.onnx", i + 1, safe_name(impl_.steps[i].name));
+  }
+  /// out/1-qat.onnx -> out/1-qat.best.onnx
+  static fs::path beside_file(fs::path model, const std::string& word) {
+    return model.replace_extension(word + model.extension().string());
+  }
+  fs::path checkpoint_file(size_t i) const {
+    fs::path file = stage_file(i).replace_extension("safetensors");
+    if (one_verb()) return beside_file(file, "checkpoint");
+    return folder_ / "checkpoints" / file.filename();
   }
 
   void open() {
@@ -143,40 +171,40 @@ class Run {
     report_.environment = describe_environment();
     report_.provenance.emplace_back("model", model_sha256_);
     report_.provenance.emplace_back("recipe", sha256_hex(portable_yaml(recipe_)));
-    if (const DataRecord* eval = impl_.find_data("eval")) {
-      eval_ = open_for(*eval, original_, impl_.params.seed);
-      guard_outputs(*eval, *eval_);
-      check_metrics(impl_.params.evaluate.metrics, eval_->labelled());
-      check_needs(impl_.params.limits, eval_->labelled(), classes_of(original_));
-      report_.provenance.emplace_back("eval data", eval_->manifest_sha256());
-    }
-    if (!eval_ && !impl_.params.evaluate.isa_semantics.empty())
+    if (const Dataset* eval = data_.find("eval")) {
+      check_metrics(impl_.params.evaluate.metrics, eval->labelled());
+      check_needs(impl_.params.limits, eval->labelled(), classes_of(original_));
+    } else if ( !impl_.params.evaluate.isa_semantics.empty())
       fail_usage("'isa_semantics' needs data to measure on: `eval:` under `data:`");
     const std::string precision = precision_name(loaded.graph);
     add_stage(precision, path, std::move(loaded), 0);
   }
 
-  /// The calibration data, opened once.
-  const Dataset* calib() {
-    if (!calib_) {
-      const DataRecord* record = impl_.find_data("calib");
-      if (record == nullptr) return nullptr;
-      Dataset data = open_for(*record, original_, impl_.params.seed);
-      guard_outputs(*record, data);
-      if (data.size() == 0) fail_usage("the calibration data are empty");
-      calib_ = std::move(data);
-      report_.provenance.emplace_back("calib data", calib_->manifest_sha256());
+  /// What the steps will read is found and checked before any work.
+  void open_data_of_steps() {
+    for (const RecipeStep& step : impl_.steps) {
+      for (const std::string_view role : step.step->needs()) data_.find(role);
+      if (step.step->trains())
+        for (const std::string_view role : {"calib", "valid"}) data_.find(role);
     }
-    return &*calib_;
+    const DataSizes any{.calib = 1};
+    for (const RecipeStep& step : impl_.steps)
+      if (const StepWork work = step.step->work(any); work.calibrated + work.held > 0)
+        data_.find("calib");
   }
 
   StepContext context() {
     return {.graph = original_,
-            .calib_data = [this] { return calib(); },
+            .original = &original_,
+            .data = [this](std::string_view role) { return data_.find(role); },
             .report = report_,
-            .output = folder_,
+            .output = writes() ? folder_ : fs::path(),
             .threads = options_.threads,
-            .log = options_.log};
+            .log = options_.log,
+            .seed = impl_.params.seed,
+            .rank = options_.rank,
+            .resume = options_.resume,
+            .stop = options_.stop};
   }
 
   void plan() {
@@ -184,17 +212,11 @@ class Run {
     for (const RecipeStep& step : impl_.steps) step.step->plan(step_context);
   }
 
-  bool reads_calib() const {
-    return std::any_of(impl_.steps.begin(), impl_.steps.end(), [](const RecipeStep& step) {
-      const StepWork work = step.step->work(1);
-      return work.calibrated > 0 || work.held > 0;
-    });
-  }
-
   std::optional<Estimate> estimate(Clock::time_point start) {
     return estimate_run({.model = original_,
-                         .calib = reads_calib() ? calib() : nullptr,
-                         .eval = eval_ ? &*eval_ : nullptr,
+                         .calib = data_.find_opened("calib"),
+                         .eval = data_.find_opened("eval"),
+                         .sizes = data_.sizes(),
                          .steps = impl_.steps,
                          .evaluate = impl_.params.evaluate,
                          .seconds_so_far = seconds_since(start),
@@ -218,6 +240,10 @@ class Run {
     fs::create_directories(folder_, error);
     if (error)
       fail(ErrorCode::kIo, "cannot make the folder '{}': {}", folder_.string(), error.message());
+    if (recipe_.trains()) fs::create_directories(folder_ / "checkpoints", error);
+    if (error)
+      fail(ErrorCode::kIo, "cannot make the folder '{}': {}", (folder_ / "checkpoints").string(),
+           error.message());
     write_effective_recipe();
   }
 
@@ -234,29 +260,57 @@ class Run {
 
   void transform() {
     StepContext step_context = context();
-    int number = 1;
-    for (const RecipeStep& step : impl_.steps) {
-      options_.log.info(fmt::format("{}/{} {}", number, impl_.steps.size(), step.name));
+    for (size_t i = 0; i < impl_.steps.size(); ++i) {
+      const RecipeStep& step = impl_.steps[i];
+      options_.log.info(fmt::format("{}/{} {}", i + 1, impl_.steps.size(), step.name));
+      begin_step(i, step_context);
       const auto start = Clock::now();
       with_context([&] { return "step '" + step.name + "'"; },
                    [&] { step.step->run(step_context); });
       const double seconds = seconds_since(start);
-      const bool last = number == static_cast<int>(impl_.steps.size());
-      fs::path file = one_verb() ? options_.model_output : stage_file(number, step.name);
-      save_stage(step_context, file);
-      if (last && !one_verb()) {
-        file = folder_ / "model.onnx";
-        save_stage(step_context, file);
+      if (step_context.interrupted) {
+        report_.interrupted = step.name;
+        return;
       }
-      add_stage(step.name, file, load_with_files(file), seconds);
-      ++number;
+      if (writes()) save_step(i, step_context, seconds);
+      if (options_.stop && options_.stop()) {
+        report_.interrupted = step.name;
+        return;
+      }
     }
-    if (step_context.statistics && !one_verb())
+    if (step_context.statistics && !one_verb() && writes())
       step_context.statistics->save(folder_ / "statistics.lpstat");
   }
 
-  void save_stage(const StepContext& step_context, const fs::path& file) {
-    Graph graph = step_context.graph;
+  void begin_step(size_t i, StepContext& step_context) const {
+    const RecipeStep& step = impl_.steps[i];
+    step_context.name = step.name;
+    step_context.params = std::string(step.def->name) + write_json(step.step->params());
+    step_context.checkpoint = step.step->trains() ? checkpoint_file(i) : fs::path();
+    step_context.beside.clear();
+    if (!step.step->trains() && step.step->makes() != Form::kAsBefore) step_context.lower = {};
+  }
+
+  void save_step(size_t i, const StepContext& step_context, double seconds) {
+    const RecipeStep& step = impl_.steps[i];
+    const Graph result =
+        step_context.lower ? step_context.lower(step_context.graph) : step_context.graph;
+    fs::path file = stage_file(i);
+    save_stage(result, file);
+    for (const auto& [word, graph] : step_context.beside) {
+      const fs::path other = beside_file(file, word);
+      save_stage(graph, other);
+      if (word == "best" && !report_.trainings.empty())
+        report_.trainings.back().best_file = other.string();
+    }
+    if (i + 1 == impl_.steps.size() && !one_verb()) {
+      file = folder_ / "model.onnx";
+      save_stage(result, file);
+    }
+    add_stage(step.name, file, load_with_files(file), seconds);
+  }
+
+  void save_stage(Graph graph, const fs::path& file) {
     auto& metadata = graph.model.metadata;
     std::erase_if(metadata, [](const auto& entry) {
       return entry.first == "lapidary.version" || entry.first.starts_with("lapidary.sha256.");
@@ -317,7 +371,8 @@ class Run {
   }
 
   void evaluate_stages() {
-    if (!eval_) return;
+    const Dataset* eval = data_.find_opened("eval");
+    if (eval == nullptr) return;
     std::vector<EvaluatedModel> models;
     std::vector<size_t> stages;
     for (size_t i = 0; i < stage_graphs_.size(); ++i) {
@@ -335,7 +390,7 @@ class Run {
     options.threads = options_.threads;
     options.winograd = impl_.params.evaluate.winograd;
     options.log = options_.log;
-    const auto found = evaluate_models(models, 0, *eval_, options);
+    const auto found = evaluate_models(models, 0, *eval, options);
     for (size_t i = 0; i < stages.size(); ++i) {
       StageRecord& stage = report_.stages[stages[i]];
       stage.metrics = found[i].metrics;
@@ -392,21 +447,19 @@ class Run {
 
   /// What the data sets had to say, once they were read.
   void note_data() {
-    const auto note = [&](const char* which, const std::optional<Dataset>& data) {
-      if (!data) return;
-      for (const std::string& warning : data->warnings())
-        report_.warnings.push_back(fmt::format("{} data: {}", which, warning));
-      for (const SkippedSample& s : data->skipped())
+    for (const auto& [role, data] : data_.opened()) {
+      for (const std::string& warning : data.warnings())
+        report_.warnings.push_back(fmt::format("{} data: {}", role_word(role), warning));
+      for (const SkippedSample& s : data.skipped())
         report_.warnings.push_back(
-            fmt::format("{} sample skipped: {}: {}", which, s.source, s.reason));
-    };
-    note("calibration", calib_);
-    note("evaluation", eval_);
+            fmt::format("{} sample skipped: {}: {}", role_word(role), s.source, s.reason));
+    }
   }
 
   void compare_with_original() {
     const int64_t samples = impl_.params.evaluate.layer_samples;
-    const Dataset* data = eval_ ? &*eval_ : calib_ ? &*calib_ : nullptr;
+    const Dataset* data = data_.find_opened("eval");
+    if (data == nullptr) data = data_.find_opened("calib");
     if (stage_graphs_.size() < 2 || samples == 0 || data == nullptr) return;
     if (is_quantized_model(original_)) return;  // its layers have no float values to compare with
     const Graph& result = stage_graphs_.back();
@@ -471,7 +524,7 @@ class Run {
   fs::path folder_;
   Graph original_;
   std::string model_sha256_;
-  std::optional<Dataset> calib_, eval_;
+  RecipeData data_;
   std::vector<Graph> stage_graphs_;
   std::vector<Execution> executions_;
   Report report_;

@@ -70,7 +70,7 @@ class Schema {
   ordered_json data() {
     const ordered_json either = {{"anyOf", {{{"type", "string"}}, reference(dataset_fields())}}};
     ordered_json properties;
-    for (const char* role : {"calib", "train", "eval"}) properties[role] = either;
+    for (const char* role : kDataRoles) properties[role] = either;
     return {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}};
   }
 

@@ -15,19 +15,42 @@
 #include "lapidary/graph.h"
 #include "lapidary/log.h"
 #include "lapidary/report.h"
+#include "lapidary/trainer.h"
 #include "src/base/params.h"
 
 namespace lapidary {
 
 /// What a step works on and with.
 struct StepContext {
-  Graph graph;                                 ///< in and out
-  std::function<const Dataset*()> calib_data;  ///< opened at first use; null: the recipe names none
-  std::optional<Statistics> statistics = {};   ///< the last that a step took or loaded, to be saved
+  Graph graph;                      ///< in and out
+  const Graph* original = nullptr;  ///< the recipe's model as it came in
+  /// What is exported and measured of `graph`; empty: itself. Between steps that train with
+  /// quantization it keeps its float weights.
+  std::function<Graph(const Graph&)> lower = {};
+  /// Of a role (calib, train, valid, eval), opened at first use; null: the recipe names none.
+  std::function<const Dataset*(std::string_view role)> data;
+  std::optional<Statistics> statistics = {};  ///< the last that a step took or loaded, to be saved
   Report& report;
   std::filesystem::path output;  ///< the recipe's folder; empty: nothing is written there
   int threads = 0;
   LogSink log = {};
+
+  // Of the step that runs.
+  std::string name = {};                     ///< in the report
+  std::string params = {};                   ///< its kind and parameters, as text
+  std::filesystem::path checkpoint = {};     ///< where it keeps how far it is; empty: nowhere
+  std::map<std::string, Graph> beside = {};  ///< other models that it leaves, by a word: "best"
+
+  uint64_t seed = 0;
+  Rank rank = {};
+  bool resume = false;              ///< from `checkpoint` where it is there
+  std::function<bool()> stop = {};  ///< true: keep a checkpoint and end
+  bool interrupted = false;         ///< it did
+};
+
+/// How many samples the recipe's data have, by role; 0: there are none.
+struct DataSizes {
+  int64_t calib = 0, train = 0, valid = 0, eval = 0;
 };
 
 /// What a step does with calibration samples, for the estimate.
@@ -35,10 +58,13 @@ struct StepWork {
   int64_t calibrated = 0;  ///< through the float model, every tensor looked at
   int64_t held = 0;        ///< at most; all in memory at once, through the result layer by layer
   double hold_bytes = 0;   ///< that they may take
+  int64_t trained = 0;     ///< forward, backward
+  int64_t evaluated = 0;   ///< between epochs
 };
 
-/// What arithmetic a step leaves in the graph: of integers, as Q/DQ nodes or as integer operators.
-enum class Form { kAsBefore, kQdq, kQOperator, kHalf };
+/// What arithmetic a step leaves in the graph: of integers, as Q/DQ nodes or as integer operators;
+/// or of floats that stand for them, in training.
+enum class Form { kAsBefore, kQdq, kQOperator, kHalf, kQat };
 
 /// One entry of a recipe's `steps`, with its parameters.
 class Step {
@@ -46,14 +72,16 @@ class Step {
   virtual ~Step() = default;
   /// One or two sentences: what it will do.
   virtual std::string explain() const = 0;
-  /// True where the step reads calibration data (checked before any work).
-  virtual bool needs_calib() const { return false; }
+  /// The roles of data that the step reads (checked before any work).
+  virtual std::vector<std::string_view> needs() const { return {}; }
+  /// True where the step trains: it keeps checkpoints, and needs the training library.
+  virtual bool trains() const { return false; }
   virtual void run(StepContext& context) const = 0;
   virtual Form makes() const { return Form::kAsBefore; }
   /// Why it cannot start from that form, or nothing (checked before any work).
   virtual std::string refuses(Form) const { return {}; }
-  /// How many of so many calibration samples `run` uses, and what for.
-  virtual StepWork work(int64_t /*calib_samples*/) const { return {}; }
+  /// How many of the samples `run` uses, and what for.
+  virtual StepWork work(const DataSizes&) const { return {}; }
   /// What `run` would do, into the report, without doing it.
   virtual void plan(StepContext& context) const = 0;
   /// Parameters that name files which the step reads besides model and data, by key: the recipe
@@ -74,6 +102,14 @@ struct StepDef {
 inline constexpr std::string_view kStepNameHelp =
     "What the step is called in the report, its model's file, NUMBER-NAME.onnx, and `--set "
     "steps.NAME.KEY=VALUE`; its kind where it is absent";
+
+/// Of rows that have a name.
+template <class Rows>
+std::vector<std::string> names_of(const Rows& rows) {
+  std::vector<std::string> names;
+  for (const auto& row : rows) names.push_back(row.name);
+  return names;
+}
 
 std::span<const StepDef* const> all_steps();
 /// Throws Error{kUsage} with the closest names, at the setting's place.

@@ -46,6 +46,8 @@ void add_doctor(CLI::App& app, Common& common, Action& action) {
       std::string text;
       auto entries = describe_environment();
       entries.emplace_back("libtorch", find_library("libtorch_cpu.so"));
+      const std::string no_training = training_unavailable();
+      entries.emplace_back("training", no_training.empty() ? "yes" : no_training);
       for (const auto& [name, value] : entries) {
         json[name] = value;
         text += fmt::format("{:<12} {}\n", name, value);

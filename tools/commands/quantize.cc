@@ -18,7 +18,7 @@ constexpr Limit kLimits[] = {
 void add_quantize(CLI::App& app, Common& common, Action& action) {
   auto o = std::make_shared<Verb>();
   CLI::App* sub = add_verb(app, "quantize", "Post-training quantization to INT8", common, *o);
-  sub->add_option("--calib", o->calib, "Calibration data: a YAML file or an inline record");
+  add_data(*sub, *o, "calib", "Calibration data");
   for (const Limit& limit : kLimits) {
     o->flags[limit.key] = limit.flag;
     sub->add_option_function<double>(
@@ -33,12 +33,12 @@ void add_quantize(CLI::App& app, Common& common, Action& action) {
       "avx2-saturating: accuracy also as ONNX Runtime computes on x86 without VNNI");
   sub->callback([o, &common, &action] {
     action = [o, &common] {
-      if (o->calib.empty() && !o->params.contains("stats"))
+      if (!o->data.contains("calib") && !o->params.contains("stats"))
         fail_usage(
             "give calibration data: --calib DATA (or --stats FILE of an earlier calibration)");
-      if (!o->limits.empty() && o->eval.empty())
+      if (!o->limits.empty() && !o->data.contains("eval"))
         fail_usage("limits on accuracy need data to measure on: --eval DATA");
-      if (!o->evaluate.empty() && o->eval.empty())
+      if (!o->evaluate.empty() && !o->data.contains("eval"))
         fail_usage("--isa-semantics needs data to measure on: --eval DATA");
       return run_verb(*o, common);
     };

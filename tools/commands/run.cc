@@ -7,7 +7,7 @@ void add_run(CLI::App& app, Common& common, Action& action) {
   struct Options {
     std::string recipe, out;
     std::vector<std::string> sets, shapes;
-    bool dry_run = false, external_data = false;
+    bool dry_run = false, external_data = false, resume = false;
   };
   auto o = std::make_shared<Options>();
   CLI::App* sub = add_command(app, "run", "Runs a recipe", common);
@@ -18,12 +18,17 @@ void add_run(CLI::App& app, Common& common, Action& action) {
                 "Weights go into FILE.onnx.data beside each result");
   add_shapes(*sub, o->shapes, "Sizes to time with,");
   sub->add_flag("--dry-run", o->dry_run, "Check everything and say what would happen");
+  sub->add_flag("--resume", o->resume,
+                "Steps that train go on from their checkpoints in the results' folder");
   sub->callback([o, &common, &action] {
     action = [o, &common] {
       if (o->external_data) o->sets.emplace_back("external_data=true");
       return run_and_print(
           Recipe::load(o->recipe, o->sets),
-          {.output = o->out, .input_shapes = parse_shapes(o->shapes), .dry_run = o->dry_run},
+          {.output = o->out,
+           .input_shapes = parse_shapes(o->shapes),
+           .dry_run = o->dry_run,
+           .resume = o->resume},
           common);
     };
   });

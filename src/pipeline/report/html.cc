@@ -117,6 +117,16 @@ std::string bars(const Report& r) {
   return out + "</div>";
 }
 
+std::string training_plots(const Report& r) {
+  std::string out;
+  for (const TrainingRecord& t : r.trainings) {
+    const std::string of = r.trainings.size() > 1 ? " of " + t.step : "";
+    out += svg_curves("Loss" + of, loss_curves(t));
+    out += svg_curves("Accuracy" + of + ", %", accuracy_curves(t));
+  }
+  return out.empty() ? out : "<div class=\"panel bars\">" + out + "</div>";
+}
+
 std::string layer_plot(const Report& r) {
   const std::string plot = svg_layer_errors(r.layers);
   if (plot.empty()) return {};
@@ -167,6 +177,8 @@ std::string report_html(const Report& r) {
   out += cards(r);
   add_table(limit_table(r), out);
   add_table(stage_table(r), out);
+  add_table(training_table(r), out);
+  out += training_plots(r);
   add_table(cpu_class_table(r), out);
   add_table(latency_table(r), out);
   out += bars(r);

@@ -58,6 +58,33 @@ ordered_json stage_json(const StageRecord& s) {
           {"peak_rss_bytes", s.peak_rss_bytes}};
 }
 
+ordered_json interval_json(const FitInterval& x) {
+  return {{"epoch", x.epoch},         {"step", x.step},
+          {"lr", x.lr},               {"loss", number(x.loss)},
+          {"accuracy", number(x.accuracy)}, {"images_per_second", number(x.images_per_second)}};
+}
+
+ordered_json training_json(const TrainingRecord& t) {
+  return {{"step", t.step},
+          {"steps", t.steps},
+          {"batch", t.batch},
+          {"parameters", t.parameters},
+          {"metric", t.metric},
+          {"measured_on", t.measured_on},
+          {"best_epoch", t.best_epoch},
+          {"kept", t.kept},
+          {"best_file", t.best_file},
+          {"stopped_early", t.stopped_early},
+          {"intervals", list(t.log.intervals, interval_json)},
+          {"epochs", list(t.log.epochs, [](const FitEpoch& e) {
+             ordered_json out = interval_json(e);
+             out["metrics"] = metrics_json(e.metrics, 0);
+             out["best"] = e.best;
+             out["seconds"] = e.seconds;
+             return out;
+           })}};
+}
+
 ordered_json cpu_class_json(const CpuClassRecord& c) {
   return {{"stage", c.stage},
           {"profile", c.profile},
@@ -126,6 +153,7 @@ std::string report_json(const Report& r) {
       {"environment", pairs(r.environment)},
       {"provenance", pairs(r.provenance)},
       {"stages", list(r.stages, stage_json)},
+      {"trainings", list(r.trainings, training_json)},
       {"executions",
        list(r.executions, [&](const ExecutionRecord& e) { return execution_json(r, e); })},
       {"cpu_classes", list(r.cpu_classes, cpu_class_json)},
@@ -160,6 +188,7 @@ std::string report_json(const Report& r) {
                                                    ? ordered_json(*r.estimate->actual_memory_bytes)
                                                    : ordered_json(nullptr)}};
   out["warnings"] = r.warnings;
+  if (!r.interrupted.empty()) out["interrupted"] = r.interrupted;
   return out.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 

@@ -323,6 +323,9 @@ std::string headline(const Report& r) {
   if (planned_only(r))
     return fmt::format("{} nodes would run on integers, {} stay float.", r.quantized.size(),
                        r.kept_float.size());
+  if (!r.interrupted.empty())
+    return fmt::format("Stopped in step '{}' after a checkpoint; --resume goes on from it.",
+                       r.interrupted);
   if (r.stages.empty()) return "Nothing was measured.";
   if (r.stages.size() == 1) return one_stage_headline(r);
   const StageRecord& a = r.stages.front();

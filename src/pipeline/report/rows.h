@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "lapidary/report.h"
+#include "src/pipeline/report/svg.h"
 
 namespace lapidary {
 
@@ -32,9 +33,16 @@ ReportTable planned_table(const Report& report);
 ReportTable kept_float_table(const Report& report);
 ReportTable tensor_table(const Report& report);
 ReportTable pass_table(const Report& report);
+/// Epochs of Report::trainings.
+ReportTable training_table(const Report& report);
 ReportTable provenance_table(const Report& report);
 ReportTable environment_table(const Report& report);
 ReportTable estimate_table(const Report& report);
+
+/// Of a training, over its steps: loss; and in per cent the accuracy on its batches and what was
+/// measured after each epoch.
+std::vector<Curve> loss_curves(const TrainingRecord& training);
+std::vector<Curve> accuracy_curves(const TrainingRecord& training);
 
 /// Operations in 1e9 a second of a layer that was timed and has MACs, and what share of the
 /// machine's peak in its precision that is.

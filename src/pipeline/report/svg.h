@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lapidary/report.h"
@@ -21,6 +22,14 @@ std::string svg_layer_errors(const std::vector<LayerRecord>& layers);
 /// Both axes logarithmic: the roofs of `peaks`, and each layer with MACs, bytes and a time at its
 /// operations a byte and operations a second; hovering names it. Empty where there is none.
 std::string svg_roofline(const std::vector<LayerRecord>& layers, const MachinePeaks& peaks);
+
+/// Points (x, y) joined by a line.
+struct Curve {
+  std::string label;
+  std::vector<std::pair<double, double>> points;
+};
+/// Curves over one axis of steps, with a legend. Empty where there is no point.
+std::string svg_curves(const std::string& title, const std::vector<Curve>& curves);
 
 /// A histogram on a logarithmic count axis with the chosen range as two lines.
 std::string svg_histogram(const HistogramRecord& histogram);

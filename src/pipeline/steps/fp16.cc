@@ -24,6 +24,10 @@ class Fp16Step : public Step {
  public:
   explicit Fp16Step(const Setting& setting) : params_(bind<Fp16Params>(setting)) {}
 
+  std::string refuses(Form form) const override {
+    return form == Form::kQat ? "it trains with quantization" : "";
+  }
+
   Form makes() const override { return params_.weights_only ? Form::kAsBefore : Form::kHalf; }
 
   std::string explain() const override {

@@ -26,6 +26,10 @@ class OptimizeStep : public Step {
  public:
   explicit OptimizeStep(const Setting& setting) : params_(bind<OptimizeParams>(setting)) {}
 
+  std::string refuses(Form form) const override {
+    return form == Form::kQat ? "what training with quantization leaves is optimized already" : "";
+  }
+
   std::string explain() const override {
     if (params_.passes.empty())
       return "Runs all graph passes; no value of the result changes but by rounding.";

@@ -7,6 +7,7 @@
 #include "quantize/targets.h"
 #include "src/base/text.h"
 #include "src/pipeline/histograms.h"
+#include "src/pipeline/quantized.h"
 #include "src/pipeline/step.h"
 
 namespace lapidary {
@@ -23,13 +24,6 @@ struct QuantizeParams : QuantizeOptions {
  private:
   static FieldTable make_fields();
 };
-
-template <class Info>
-std::vector<std::string> names_of(const std::vector<Info>& infos) {
-  std::vector<std::string> names;
-  for (const Info& info : infos) names.push_back(info.name);
-  return names;
-}
 
 template <class T>
 Field option(std::string name, T QuantizeParams::*member, std::string help) {
@@ -100,13 +94,17 @@ class QuantizeStep : public Step {
     }
   }
 
-  bool needs_calib() const override { return params_.stats.empty(); }
+  std::vector<std::string_view> needs() const override {
+    if (!params_.stats.empty()) return {};
+    return {"calib"};
+  }
 
   Form makes() const override {
     return params_.format == "qoperator" ? Form::kQOperator : Form::kQdq;
   }
 
   std::string refuses(Form form) const override {
+    if (form == Form::kQat) return "training has quantized it already";
     if (form == Form::kHalf) return "its weights are float16; only float32 models are quantized";
     if (form == Form::kQOperator)
       return "it is quantized already; integer operators (QOperator) cannot be made float again";
@@ -134,7 +132,7 @@ class QuantizeStep : public Step {
     context.report.warnings.insert(context.report.warnings.end(), log.warnings.begin(),
                                    log.warnings.end());
     plan_quantization(context.graph, params_);  // refusals come before the calibration pass
-    const Dataset* samples = context.calib_data();
+    const Dataset* samples = context.data("calib");
     if (!params_.stats.empty()) {
       context.statistics = Statistics::load(params_.stats);
     } else {
@@ -153,11 +151,12 @@ class QuantizeStep : public Step {
     options.log = context.log;
     Graph quantized = quantize(context.graph, *context.statistics, samples, options, &log);
     collect_histograms(*context.statistics, log, context.report);
-    set_in_report(log, context.report);
+    set_quantized(log, context.report);
     context.graph = std::move(quantized);
   }
 
-  StepWork work(int64_t calib_samples) const override {
+  StepWork work(const DataSizes& data) const override {
+    const int64_t calib_samples = data.calib;
     StepWork out;
     if (calib_samples == 0) return out;  // statistics from a file, no samples to correct with
     const int64_t seen =
@@ -172,7 +171,7 @@ class QuantizeStep : public Step {
 
   void plan(StepContext& context) const override {
     context.report.engine = find_target(params_.target).engine;
-    set_in_report(plan_quantization(context.graph, params_), context.report);
+    set_quantized(plan_quantization(context.graph, params_), context.report);
   }
 
   std::map<std::string, std::string*> paths() override { return {{"stats", &params_.stats}}; }
@@ -185,13 +184,6 @@ class QuantizeStep : public Step {
     if (!context.output.empty()) return {};
     return {.histograms = calibrator_needs(params_.calibrator).reads == Reads::kHistogram,
             .windows = params_.bias_correction};
-  }
-  /// Of several quantizations the last one holds.
-  static void set_in_report(const QuantizeLog& log, Report& report) {
-    report.kept_float = log.kept_float;
-    report.tensors = log.tensors;
-    report.quantized = log.quantized;
-    report.warnings.insert(report.warnings.end(), log.warnings.begin(), log.warnings.end());
   }
 
   QuantizeParams params_;

@@ -1,0 +1,116 @@
+#include "distill/layers.h"
+
+#include "src/base/text.h"
+
+namespace lapidary {
+
+namespace {
+
+bool is_glob(const std::string& pattern) {
+  return pattern.find_first_of("*?[") != std::string::npos;
+}
+
+bool is_quantizer(const Node& node) {
+  return node.is("FakeQuantize", "ai.lapidary") || node.is("QuantizeLinear") ||
+         node.is("DequantizeLinear");
+}
+
+/// Float values that are a layer's, in the order of nodes.
+std::vector<ValueId> layer_values(const Graph& graph) {
+  std::vector<ValueId> out;
+  for (const NodeId id : graph.nodes()) {
+    if (is_quantizer(graph.node(id))) continue;
+    for (const ValueId v : graph.node(id).outputs)
+      if (v && is_float(graph.value(v).type.dtype) && !graph.value(v).name.starts_with("lapidary."))
+        out.push_back(v);
+  }
+  return out;
+}
+
+[[noreturn]] void fail_name(const Graph& graph, std::string_view whose, const std::string& name) {
+  std::vector<std::string> names;
+  for (const ValueId v : layer_values(graph)) names.push_back(graph.value(v).name);
+  fail_usage("the {} has no {} '{}'{}", whose,
+             is_glob(name) ? "computed float value that fits" : "value", printable(name, 200),
+             did_you_mean(name, names));
+}
+
+/// The values that a name or glob stands for, at least one.
+std::vector<ValueId> expand(const Graph& graph, std::string_view whose, const std::string& name) {
+  if (const ValueId exact = graph.find_value(name)) {
+    if (graph.constant(exact)) fail_usage("the {}'s '{}' is a constant", whose, printable(name));
+    return {exact};
+  }
+  std::vector<ValueId> out;
+  if (is_glob(name))
+    for (const ValueId v : layer_values(graph))
+      if (glob_match(name, graph.value(v).name)) out.push_back(v);
+  if (out.empty()) fail_name(graph, whose, name);
+  return out;
+}
+
+void append_same_names(const Graph& student, const Graph& teacher, const std::string& pattern,
+                       std::vector<NamedLayers>& out) {
+  const size_t before = out.size();
+  for (const ValueId s : expand(student, "student", pattern))
+    if (const ValueId t = teacher.find_value(student.value(s).name)) out.push_back({s, t});
+  if (out.size() == before) fail_name(teacher, "teacher", pattern);
+}
+
+void append_pairs(const Graph& student, const Graph& teacher, const std::string& pattern,
+                  const std::string& of_teacher, std::vector<NamedLayers>& out) {
+  const std::vector<ValueId> s = expand(student, "student", pattern),
+                             t = expand(teacher, "teacher", of_teacher);
+  if (s.size() != t.size())
+    fail_usage("'{}' stands for {} values of the student, '{}' for {} of the teacher",
+               printable(pattern, 200), s.size(), printable(of_teacher, 200), t.size());
+  for (size_t i = 0; i < s.size(); ++i) out.push_back({s[i], t[i]});
+}
+
+std::vector<NamedLayers> outputs_of(const Graph& student, const Graph& teacher,
+                                    const DistillSpec& spec, Compared compared) {
+  if (compared == Compared::kFeatures) fail_usage("it compares features: name its 'layers'");
+  if (!spec.teacher_layers.empty()) fail_usage("'teacher_layers' are named, but no 'layers'");
+  const auto &s = student.outputs(), &t = teacher.outputs();
+  if (s.size() != t.size() || s.empty())
+    fail_usage("the student has {} outputs, the teacher {}: name 'layers' and 'teacher_layers'",
+               s.size(), t.size());
+  std::vector<NamedLayers> out;
+  for (size_t i = 0; i < s.size(); ++i) out.push_back({s[i], t[i]});
+  return out;
+}
+
+/// What a Softmax reads whose probabilities the value is, quantized perhaps; else the value.
+ValueId before_softmax(const Graph& graph, ValueId value) {
+  for (ValueId at = value; graph.value(at).producer;) {
+    const Node& node = graph.node(graph.value(at).producer);
+    at = node.inputs.empty() ? ValueId{} : node.inputs[0];
+    if (!at) break;
+    if (node.is("Softmax") || node.is("LogSoftmax")) return at;
+    if (!is_quantizer(node) && !node.is("Identity")) break;
+  }
+  return value;
+}
+
+}  // namespace
+
+std::vector<NamedLayers> find_layers(const Graph& student, const Graph& teacher,
+                                     const DistillSpec& spec, Compared compared) {
+  std::vector<NamedLayers> out;
+  if (spec.layers.empty()) out = outputs_of(student, teacher, spec, compared);
+  if (!spec.teacher_layers.empty() && spec.teacher_layers.size() != spec.layers.size())
+    fail_usage("{} 'layers', but {} 'teacher_layers'", spec.layers.size(),
+               spec.teacher_layers.size());
+  for (size_t i = 0; i < spec.layers.size(); ++i) {
+    if (spec.teacher_layers.empty())
+      append_same_names(student, teacher, spec.layers[i], out);
+    else
+      append_pairs(student, teacher, spec.layers[i], spec.teacher_layers[i], out);
+  }
+  if (compared == Compared::kScores)
+    for (NamedLayers& layers : out)
+      layers = {before_softmax(student, layers.student), before_softmax(teacher, layers.teacher)};
+  return out;
+}
+
+}  // namespace lapidary

@@ -1,0 +1,156 @@
+#include "quantize/qat.h"
+
+#include "quantize/targets.h"
+#include "src/base/fail.h"
+#include "src/pipeline/quantized.h"
+#include "src/pipeline/training/train_model.h"
+
+namespace lapidary {
+
+namespace {
+
+/// QatBits as a record.
+struct BitsParams {
+  int weights = 8, activations = 8, first_last = 8;
+  std::map<std::string, int> layers;
+
+  static const FieldTable& fields() {
+    using P = BitsParams;
+    static const FieldTable kTable{
+        "bits",
+        {field("weights", &P::weights, "Of the weights").range(2, 8),
+         field("activations", &P::activations, "Of what layers read").range(2, 8),
+         field("first_last", &P::first_last,
+               "Of weights and inputs of layers before or behind which there is no other; 0: as of "
+               "all others")
+             .range(0, 8),
+         field("layers", &P::layers,
+               "By pattern of nodes (name, glob, re:REGEX, op:TYPE): bits of their weights and "
+               "inputs; over first_last")
+             .range(2, 8)}};
+    return kTable;
+  }
+};
+
+struct QatParams {
+  TrainingParams training = {.epochs = 3, .lr = 0.01};
+  std::string target = "onnxruntime-cpu", method = "lsq", calibrator = kDefaultCalibrator;
+  BitsParams bits;
+  std::vector<std::string> skip;
+  std::optional<bool> per_channel;
+  int64_t samples = 256;
+
+  static const FieldTable& fields() {
+    static const FieldTable kTable = make_fields();
+    return kTable;
+  }
+
+  QatOptions options(const StepContext& context) const {
+    return {.target = target,
+            .method = method,
+            .bits = {.weights = bits.weights,
+                     .activations = bits.activations,
+                     .first_last = bits.first_last,
+                     .layers = {bits.layers.begin(), bits.layers.end()}},
+            .skip = skip,
+            .per_channel = per_channel,
+            .calibrator = calibrator,
+            .samples = samples,
+            .threads = context.threads,
+            .log = context.log};
+  }
+
+ private:
+  static FieldTable make_fields() {
+    using P = QatParams;
+    std::vector<Field> all = {
+        field("target", &P::target, "Whose placement rules to follow")
+            .one_of(names_of(list_targets())),
+        field("method", &P::method,
+              "lsq: scales learned; lsq+: zero points too; pact: ends of activations learned; "
+              "dorefa: weights through tanh, ranges fixed; fixed: ranges as observed")
+            .one_of({"lsq", "lsq+", "pact", "dorefa", "fixed"}),
+        field("bits", &P::bits, "How many bits"),
+        field("calibrator", &P::calibrator, "How the ranges that training starts from are chosen")
+            .one_of(names_of(list_calibrators())),
+        field("samples", &P::samples, "Samples that those ranges are observed on").range(1, 1e12),
+        field("skip", &P::skip, "Patterns of nodes that stay float: name, glob, re:REGEX, op:TYPE"),
+        field("per_channel", &P::per_channel,
+              "One weight scale per output channel; null: as the target says")};
+    const std::vector<Field> training = training_fields(&P::training);
+    all.insert(all.end(), training.begin(), training.end());
+    return {"qat", std::move(all)};
+  }
+};
+
+class QatStep : public Step {
+ public:
+  explicit QatStep(const Setting& setting) : params_(bind<QatParams>(setting)) {
+    params_.training.check(setting);
+  }
+
+  std::vector<std::string_view> needs() const override { return {"train"}; }
+  bool trains() const override { return true; }
+  Form makes() const override { return Form::kQat; }
+
+  std::string refuses(Form form) const override {
+    if (form == Form::kHalf) return "its weights are float16; only float32 models are trained";
+    if (form == Form::kQOperator) return "integer operators (QOperator) cannot be trained";
+    const bool eight = params_.bits.weights == 8 && params_.bits.activations == 8;
+    if (form == Form::kQdq && !(eight && params_.bits.layers.empty()))
+      return "it is quantized to 8 bits already, which training keeps; leave that step out";
+    return {};
+  }
+
+  std::string explain() const override {
+    return fmt::format("Trains with quantization simulated ({}, weights of {} bits, activations of "
+                       "{}, for {}): {}.",
+                       params_.method, params_.bits.weights, params_.bits.activations,
+                       params_.target, params_.training.describe());
+  }
+
+  void run(StepContext& context) const override {
+    const QatOptions options = params_.options(context);
+    const Dataset* samples = context.data("calib");
+    if (samples == nullptr) samples = context.data("train");
+    QatGraph made = make_qat_graph(context.graph, nullptr, samples, options);
+    context.report.engine = find_target(params_.target).engine;
+    const std::vector<KeptFloat> kept_float = made.kept_float;
+    QatOptions quiet = options;
+    quiet.log = {};
+    train_model(context, params_.training,
+                {std::move(made.graph), std::move(made.parameters),
+                 [quiet](const Graph& trained) { return lower_qat(trained, quiet); }});
+    if (context.interrupted) return;
+    QuantizeLog log;
+    lower_qat(context.graph, options, &log);
+    log.kept_float = kept_float;
+    set_quantized(log, context.report);
+  }
+
+  void plan(StepContext& context) const override {
+    context.report.engine = find_target(params_.target).engine;
+  }
+
+  StepWork work(const DataSizes& data) const override {
+    StepWork out = params_.training.work(data);
+    out.calibrated = std::min(params_.samples, data.calib > 0 ? data.calib : data.train);
+    return out;
+  }
+  std::map<std::string, std::string*> paths() override { return params_.training.paths(); }
+  Setting params() const override { return unbind(QatParams::fields(), &params_); }
+
+ private:
+  QatParams params_;
+};
+
+}  // namespace
+
+const StepDef& step_qat() {
+  static const StepDef kDef{
+      "qat", "Quantization-aware training: 2 to 8 bits, scales learned", &QatParams::fields,
+      [](const Setting& s) -> std::unique_ptr<Step> { return std::make_unique<QatStep>(s); }};
+  return kDef;
+}
+
+}  // namespace lapidary

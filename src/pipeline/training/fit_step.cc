@@ -1,0 +1,64 @@
+#include "quantize/checks.h"
+#include "quantize/qat.h"
+#include "src/base/fail.h"
+#include "src/pipeline/training/train_model.h"
+
+namespace lapidary {
+
+namespace {
+
+class FitStep : public Step {
+ public:
+  FitStep(const FitStepKind& kind, const Setting& setting) : kind_(kind), params_(kind.defaults) {
+    bind(all_training_fields(), setting, &params_);
+    params_.check(setting);
+  }
+
+  std::vector<std::string_view> needs() const override { return {"train"}; }
+  bool trains() const override { return true; }
+
+  std::string refuses(Form form) const override {
+    if (form == Form::kHalf) return "its weights are float16; only float32 models are trained";
+    if (form == Form::kQdq || form == Form::kQOperator)
+      return "it is quantized; `qat` trains quantized models";
+    if (form == Form::kQat && kind_.init_weights)
+      return "it would make trained weights anew; `finetune` trains on";
+    return {};
+  }
+
+  std::string explain() const override {
+    return fmt::format("{}: {}.", kind_.init_weights ? "Makes all weights anew and trains" : "Trains",
+                       params_.describe());
+  }
+
+  void run(StepContext& context) const override {
+    check_float(context.graph);
+    Graph graph = context.graph;
+    if (kind_.init_weights) init_parameters(graph, context.seed);
+    std::vector<TrainedParameter> parameters = trainable_parameters(graph);
+    train_model(context, params_, {std::move(graph), std::move(parameters), context.lower});
+  }
+
+  void plan(StepContext& context) const override { check_float(context.graph); }
+
+  StepWork work(const DataSizes& data) const override { return params_.work(data); }
+  std::map<std::string, std::string*> paths() override { return params_.paths(); }
+  Setting params() const override { return unbind(all_training_fields(), &params_); }
+
+ private:
+  static void check_float(const Graph& graph) {
+    if (is_quantized_model(graph))
+      fail_unsupported("the model is quantized; `qat` trains quantized models");
+  }
+
+  const FitStepKind& kind_;
+  TrainingParams params_;
+};
+
+}  // namespace
+
+std::unique_ptr<Step> make_fit_step(const FitStepKind& kind, const Setting& setting) {
+  return std::make_unique<FitStep>(kind, setting);
+}
+
+}  // namespace lapidary

@@ -1,0 +1,129 @@
+#include "src/pipeline/training/params.h"
+
+#include <algorithm>
+
+#include "lapidary/evaluate.h"
+#include "src/fit/schedule.h"
+
+namespace lapidary {
+
+namespace {
+
+using P = TrainingParams;
+
+/// A row for a member of the optimizer.
+template <class T>
+Field optimizer_field(std::string name, T OptimizerSpec::*member, std::string help) {
+  Field f = field<OptimizerSpec, T>(std::move(name), member, std::move(help));
+  f.set = [set = f.set](void* object, const Setting& s, const Field& self) {
+    set(&static_cast<P*>(object)->optimizer, s, self);
+  };
+  f.get = [get = f.get](const void* object) {
+    return get(&static_cast<const P*>(object)->optimizer);
+  };
+  return f;
+}
+
+FieldTable make_fields() {
+  using O = OptimizerSpec;
+  return {
+      "training",
+      {field("epochs", &P::epochs, "Passes over the training data").range(1, 1e6),
+       field("steps", &P::steps, "So many batches instead of epochs; 0: epochs").range(0, 1e12),
+       field("batch", &P::batch, "Samples of one step, over all processes together")
+           .range(1, 1 << 20),
+       field("lr", &P::lr, "Highest learning rate").range(0, 1e3),
+       field("schedule", &P::schedule,
+             "How the learning rate changes: `cosine`, or `{step: {every: 0.3}}`; `lapidary list "
+             "schedules` names them"),
+       optimizer_field("optimizer", &O::kind, "The optimizer").one_of({"sgd", "adam", "adamw"}),
+       optimizer_field("momentum", &O::momentum, "Of sgd").range(0, 1),
+       optimizer_field("nesterov", &O::nesterov, "Nesterov's momentum, of sgd"),
+       optimizer_field("beta1", &O::beta1, "Of adam and adamw").range(0, 1),
+       optimizer_field("beta2", &O::beta2, "Of adam and adamw").range(0, 1),
+       optimizer_field("epsilon", &O::epsilon, "Of adam and adamw").range(1e-30, 1),
+       optimizer_field("weight_decay", &O::weight_decay,
+                       "Of weights; not of biases, normalisations and scales")
+           .range(0, 10),
+       optimizer_field("clip_norm", &O::clip_norm,
+                       "Largest 2-norm of all gradients together; 0: any")
+           .range(0, 1e9),
+       field("ema", &P::ema,
+             "Decay of an average of the weights, which then is the result; 0: none")
+           .range(0, 0.999999),
+       field("losses", &P::losses,
+             "Terms of the loss, summed by their weights: losses on labels, and what a teacher "
+             "says; cross_entropy is added where none is on labels and the data have some"),
+       field("teacher", &P::teacher,
+             "Who teaches: `original` (the recipe's model as it came in), or an ONNX file"),
+       field("labels", &P::labels, "Learn from labels too; false: from the teacher alone"),
+       field("freeze_statistics", &P::freeze_statistics,
+             "Share of the steps after which BatchNormalization keeps its statistics; 1: never")
+           .range(0, 1),
+       field("reestimate", &P::reestimate,
+             "Afterwards the statistics of BatchNormalization anew, over so many training samples; "
+             "0: as training left them")
+           .range(0, 1e12),
+       field("evaluate", &P::evaluate,
+             "Measure after each epoch, on `valid` data, on `eval` where there are none"),
+       field("metric", &P::metric, "What is best; empty: top1, without labels agreement")
+           .one_of(names_of(list_metrics())),
+       field("keep", &P::keep, "Which epoch's weights are the result").one_of({"last", "best"}),
+       field("patience", &P::patience, "Stop after so many epochs without a better one; 0: never")
+           .range(0, 1e6),
+       field("min_delta", &P::min_delta, "By how much an epoch must be better").range(0, 1e9),
+       field("checkpoint_every", &P::checkpoint_every,
+             "Steps between checkpoints; 0: after each epoch")
+           .range(0, 1e12),
+       field("log_every", &P::log_every, "Steps between records of loss and speed").range(1, 1e9),
+       field("device", &P::device, "cpu, cuda or cuda:N")}};
+}
+
+}  // namespace
+
+const FieldTable& all_training_fields() {
+  static const FieldTable kTable = make_fields();
+  return kTable;
+}
+
+void TrainingParams::check(const Setting& at) const {
+  const bool taught = std::any_of(losses.begin(), losses.end(),
+                                  [](const LossTerm& term) { return term.teaches(); });
+  if (taught && !has_teacher())
+    fail_setting(at, "a loss needs a teacher: `teacher: original`, or an ONNX file");
+  if (!labels && !has_teacher())
+    fail_setting(at, "without labels there is nothing to learn from; name a `teacher`");
+  const bool judged = std::any_of(losses.begin(), losses.end(),
+                                  [](const LossTerm& term) { return !term.teaches(); });
+  if (!labels && judged)
+    fail_setting(at, "`labels: false` and a loss on labels contradict each other");
+  if (!evaluate && (best() || patience > 0))
+    fail_setting(at, "`{}` needs `evaluate: true`", best() ? "keep: best" : "patience");
+}
+
+StepWork TrainingParams::work(const DataSizes& data) const {
+  StepWork out;
+  const int64_t per_epoch = data.train / batch;
+  const int64_t all = steps > 0 ? steps : epochs * per_epoch;
+  out.trained = all * batch;
+  const int64_t ends = per_epoch > 0 ? (all + per_epoch - 1) / per_epoch : 0;
+  if (evaluate) out.evaluated = ends * (data.valid > 0 ? data.valid : data.eval);
+  return out;
+}
+
+std::map<std::string, std::string*> TrainingParams::paths() {
+  if (!has_teacher() || teacher == kOriginalTeacher) return {};
+  return {{"teacher", &teacher}};
+}
+
+std::string TrainingParams::describe() const {
+  std::string out = steps > 0 ? fmt::format("{} steps", steps)
+                              : fmt::format("{} epoch{}", epochs, epochs == 1 ? "" : "s");
+  out += fmt::format(" in batches of {}, {}, learning rate {} ({})", batch, optimizer.kind, lr,
+                     schedule.kind);
+  if (has_teacher())
+    out += fmt::format(", taught by {}", teacher == kOriginalTeacher ? "the original model" : teacher);
+  return out;
+}
+
+}  // namespace lapidary

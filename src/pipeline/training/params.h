@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lapidary/train.h"
+#include "src/base/params.h"
+#include "src/pipeline/step.h"
+#include "src/pipeline/training/loss_term.h"
+
+namespace lapidary {
+
+/// TrainingParams::teacher that is the recipe's model as it came in.
+inline constexpr std::string_view kOriginalTeacher = "original";
+
+/// What every step that trains can be told. The defaults that differ from step to step stand with
+/// the step.
+struct TrainingParams {
+  int64_t epochs = 10, steps = 0, batch = 128;
+  double lr = 0.01;
+  ScheduleSpec schedule = {};
+  OptimizerSpec optimizer = {.weight_decay = 1e-4};
+  double ema = 0;
+  std::vector<LossTerm> losses;
+  std::string teacher;
+  bool labels = true;
+  double freeze_statistics = 1;
+  int64_t reestimate = 0;
+  bool evaluate = true;
+  std::string metric;
+  std::string keep = "last";
+  int64_t patience = 0;
+  double min_delta = 0;
+  int64_t checkpoint_every = 0, log_every = 50;
+  std::string device = "cpu";
+
+  /// Throws Error{kUsage} at the setting for values that contradict each other.
+  void check(const Setting& at) const;
+  /// What all epochs cost.
+  StepWork work(const DataSizes& data) const;
+  /// The teacher's file, where it is one.
+  std::map<std::string, std::string*> paths();
+  bool best() const { return keep == "best"; }
+  bool has_teacher() const { return !teacher.empty(); }
+  /// "5 epochs in batches of 128, sgd, learning rate 0.01 (cosine)"
+  std::string describe() const;
+};
+
+/// Rows for a table of `P`, in which TrainingParams are the member `at`.
+template <class P>
+std::vector<Field> training_fields(TrainingParams P::*at);
+
+/// The rows for TrainingParams itself.
+const FieldTable& all_training_fields();
+
+template <class P>
+std::vector<Field> training_fields(TrainingParams P::*at) {
+  std::vector<Field> out = all_training_fields().fields;
+  for (Field& f : out) {
+    f.set = [at, set = f.set](void* object, const Setting& s, const Field& self) {
+      set(&(static_cast<P*>(object)->*at), s, self);
+    };
+    f.get = [at, get = f.get](const void* object) {
+      return get(&(static_cast<const P*>(object)->*at));
+    };
+  }
+  return out;
+}
+
+}  // namespace lapidary

@@ -1,0 +1,177 @@
+#include "src/pipeline/training/train_model.h"
+
+#include <algorithm>
+
+#include "calibrate/statistics.h"
+#include "lapidary/distill.h"
+#include "lapidary/evaluate.h"
+#include "lapidary/model_io.h"
+#include "src/base/sha256.h"
+#include "src/base/text.h"
+#include "src/pipeline/metric.h"
+
+namespace lapidary {
+
+namespace {
+
+bool mixes(const DatasetSpec& spec) {
+  return std::any_of(spec.augment.begin(), spec.augment.end(),
+                     [](const Augment& a) { return a.kind == "mixup"; });
+}
+
+class Training {
+ public:
+  Training(StepContext& context, const TrainingParams& params, TrainingTask task)
+      : context_(context),
+        params_(params),
+        base_(std::move(task.graph)),
+        lower_(std::move(task.lower)),
+        data_(*context.data("train")),
+        valid_(context.data("valid") ? context.data("valid") : context.data("eval")) {
+    build_loss(task.parameters);
+  }
+
+  void run() {
+    const std::unique_ptr<Trainer> trainer = open_trainer(graph_, trainer_options_);
+    FitResult result = fit(*trainer, data_, fit_options());
+    record(result);
+    if (result.interrupted) {
+      context_.interrupted = true;
+      return;
+    }
+    const bool best = params_.best();
+    context_.graph = finished(best ? result.best : result.last);
+    context_.lower = lower_;
+    if (params_.evaluate && valid_) context_.beside["best"] = exported(finished(result.best));
+  }
+
+ private:
+  /// The model with the training's constants.
+  Graph finished(const Graph& trained) const {
+    Graph out = without_loss(trained, base_);
+    if (params_.reestimate > 0)
+      reestimate_batchnorm(out, data_, {.samples = params_.reestimate, .threads = context_.threads});
+    return out;
+  }
+  Graph exported(const Graph& graph) const { return lower_ ? lower_(graph) : graph; }
+
+  void build_loss(const std::vector<TrainedParameter>& parameters) {
+    graph_ = base_;
+    std::vector<LossSpec> on_labels;
+    std::vector<DistillSpec> taught;
+    for (const LossTerm& term : params_.losses)
+      std::visit([&](const auto& spec) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(spec)>, LossSpec>)
+          on_labels.push_back(spec);
+        else
+          taught.push_back(spec);
+      }, term.spec);
+    if (params_.has_teacher() && taught.empty()) taught.emplace_back();
+    if (on_labels.empty() && params_.labels && data_.labelled()) on_labels.emplace_back();
+    if (on_labels.empty() && taught.empty())
+      fail_usage("the training data have no labels and there is no teacher; nothing to learn from");
+    std::string& loss = trainer_options_.loss;
+    if (!on_labels.empty()) loss = add_loss(graph_, on_labels, mixes(data_.spec()));
+    if (!taught.empty()) {
+      const Graph teacher = params_.teacher == kOriginalTeacher ? *context_.original
+                                                          : load_onnx(params_.teacher);
+      Distillation added = attach_distillation(graph_, teacher, taught, context_.seed, loss);
+      loss = added.loss;
+      trainer_options_.parameters = added.parameters;
+      teacher_.emplace(teacher, added, context_.threads);
+      teacher_digest_ = graph_hash(teacher);
+    }
+    trainer_options_.parameters.insert(trainer_options_.parameters.begin(), parameters.begin(),
+                                       parameters.end());
+    trainer_options_.optimizer = params_.optimizer;
+    trainer_options_.ema = params_.ema;
+    trainer_options_.device = params_.device;
+    trainer_options_.threads = context_.threads;
+    trainer_options_.seed = context_.seed;
+    trainer_options_.rank = context_.rank;
+    if (data_.labelled())
+      trainer_options_.outputs = {base_.value(base_.outputs()[0]).name};
+  }
+
+  FitOptions fit_options() {
+    FitOptions o;
+    o.epochs = params_.epochs;
+    o.steps = params_.steps;
+    o.batch = params_.batch;
+    o.seed = context_.seed;
+    o.rank = context_.rank;
+    o.lr = make_schedule(params_.schedule, params_.lr);
+    o.freeze_statistics = params_.freeze_statistics;
+    if (!trainer_options_.outputs.empty()) o.scores = trainer_options_.outputs[0];
+    o.log_every = params_.log_every;
+    o.averaged = params_.ema > 0;
+    set_evaluation(o);
+    o.checkpoint = context_.checkpoint.string();
+    o.checkpoint_every = o.checkpoint.empty() ? 0 : params_.checkpoint_every;
+    o.resume = context_.resume;
+    o.recipe_digest = sha256_hex(context_.params + teacher_digest_);
+    o.model_digest = graph_hash(graph_);
+    o.stop = context_.stop;
+    if (teacher_) o.complete = std::ref(*teacher_);
+    o.log = context_.log;
+    return o;
+  }
+
+  /// Without labels, or for a metric that wants it, the model is held against the original one.
+  void set_evaluation(FitOptions& o) {
+    o.patience = params_.patience;
+    o.min_delta = params_.min_delta;
+    if (!params_.evaluate) return;
+    if (valid_ == nullptr) {
+      if (params_.best() || params_.patience > 0)
+        fail_usage("which epoch is best is told by data: give `valid:` or `eval:` under `data:`");
+      return;
+    }
+    o.metric = !params_.metric.empty() ? params_.metric
+               : valid_->labelled()    ? "top1"
+                                       : "agreement_with_fp32";
+    metric_ = o.metric;
+    const MetricDef& metric = *find_metric(o.metric);
+    o.higher_is_better = metric.higher_is_better;
+    o.evaluate = [this, reference = metric.needs_reference](const Graph& trained) {
+      const Graph model = exported(without_loss(trained, base_));
+      const EvaluateOptions options{.threads = context_.threads};
+      return reference ? validate(model, *context_.original, *valid_, options).metrics
+                       : evaluate(model, *valid_, options).metrics;
+    };
+  }
+
+  void record(const FitResult& result) const {
+    TrainingRecord out;
+    out.step = context_.name;
+    out.steps = result.steps;
+    out.batch = params_.batch;
+    out.parameters = std::ssize(trainer_options_.parameters);
+    out.log = result.log;
+    out.metric = metric_;
+    out.measured_on = !params_.evaluate || !valid_ ? "" : context_.data("valid") ? "valid" : "eval";
+    out.best_epoch = result.best_epoch;
+    out.kept = params_.keep;
+    out.stopped_early = result.stopped_early;
+    context_.report.trainings.push_back(std::move(out));
+  }
+
+  StepContext& context_;
+  const TrainingParams& params_;
+  const Graph base_;
+  const std::function<Graph(const Graph&)> lower_;
+  const Dataset& data_;
+  const Dataset* valid_;
+  Graph graph_;  ///< base_ and the loss
+  TrainerOptions trainer_options_;
+  std::optional<Teacher> teacher_;
+  std::string teacher_digest_, metric_;
+};
+
+}  // namespace
+
+void train_model(StepContext& context, const TrainingParams& params, TrainingTask task) {
+  Training(context, params, std::move(task)).run();
+}
+
+}  // namespace lapidary

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "src/pipeline/step.h"
+#include "src/pipeline/training/params.h"
+
+namespace lapidary {
+
+/// What a step that trains has made ready.
+struct TrainingTask {
+  Graph graph;
+  std::vector<TrainedParameter> parameters;
+  /// What is exported and measured of the graph, see StepContext::lower; empty: the graph.
+  std::function<Graph(const Graph&)> lower = {};
+};
+
+/// Trains on the recipe's `train` data: the graph, its best epoch (StepContext::beside), and the
+/// record of the report. Where it was asked to stop, StepContext::interrupted is set and the
+/// checkpoint holds where it was.
+void train_model(StepContext& context, const TrainingParams& params, TrainingTask task);
+
+/// The same for a step whose model is trained as it is: `init_weights` makes its weights anew.
+struct FitStepKind {
+  TrainingParams defaults;
+  bool init_weights = false;
+};
+std::unique_ptr<Step> make_fit_step(const FitStepKind& kind, const Setting& setting);
+
+}  // namespace lapidary

@@ -1,0 +1,122 @@
+"""Training from the command line: verbs, progress, signals, checkpoints, resumption. Not run where Lapidary was built
+without training.
+
+usage: training_test.py LAPIDARY SOURCE_FOLDER
+"""
+import gzip
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+from fixture import FASHION, LAPIDARY, SOURCE, Fixture, idx, run
+
+NORM = "scale: 0.00392156862745098, mean: [0.286], std: [0.353]"
+COUNT = 512
+
+
+class Training(Fixture):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        with gzip.open(FASHION / "train-images-idx3-ubyte.gz") as f:
+            idx(cls.tmp / "train", f.read()[16:16 + COUNT * 784], (COUNT, 28, 28))
+        with gzip.open(FASHION / "train-labels-idx1-ubyte.gz") as f:
+            idx(cls.tmp / "train_labels", f.read()[8:8 + COUNT], (COUNT,))
+        cls.train = f"{{kind: idx, path: {cls.tmp}/train, labels: {cls.tmp}/train_labels, {NORM}, augment: [{{flip: 0.5}}]}}"
+        cls.short = ["--batch", "64", "--epochs", "2", "--log-every", "2", "--no-bench"]
+
+    def verb(self, verb, out, *more, model=None, **kw):
+        return run(verb, model or self.model, "-o", out, "--train", self.train, "--eval", self.eval, *self.short, *more, **kw)
+
+    def test_finetune_reports_progress_curves_and_both_models(self):
+        out = self.tmp / "tuned.onnx"
+        done = self.verb("finetune", out, "--lr", "0.001", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads(done.stdout)
+        training, = report["trainings"]
+        self.assertEqual(training["steps"], 2 * COUNT // 64)
+        self.assertEqual([e["epoch"] for e in training["epochs"]], [0, 1])
+        self.assertGreater(report["stages"][1]["metrics"]["top1"], 0.8)
+        for part in ("loss", "accuracy", "images/s", "left"):
+            self.assertIn(part, done.stderr)
+        self.assertTrue((self.tmp / "tuned.best.onnx").exists())
+        self.assertTrue((self.tmp / "tuned.checkpoint.safetensors").exists())
+
+    def test_qat_of_four_bits(self):
+        out = self.tmp / "w4a4.onnx"
+        done = self.verb("qat", out, "--weight-bits", "4", "--activation-bits", "4", "--layer-bits", "op:Gemm=8",
+                         "--schedule", "{step: {every: 0.5}}", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads(done.stdout)
+        self.assertGreater(report["integer_layers"]["ran"], 0)
+        self.assertGreater(report["stages"][1]["metrics"]["top1"], 0.75)
+
+    def test_distill_names_its_losses(self):
+        done = self.verb("distill", self.tmp / "taught.onnx", "--losses", "{kd: {temperature: 2, weight: 0.5}}", "--losses",
+                         "cross_entropy", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        wrong = self.verb("distill", self.tmp / "taught2.onnx", "--losses", "kdd")
+        self.assertEqual(wrong.returncode, 2)
+        self.assertIn("did you mean 'kd'", wrong.stderr)
+
+    def test_missing_data_and_models_are_told_before_work(self):
+        done = run("finetune", self.model, "-o", self.tmp / "x.onnx", "--eval", self.eval)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--train", done.stderr)
+        done = self.verb("finetune", self.tmp / "x.onnx", "--device", "cuda")
+        self.assertIn(done.returncode, (0, 4), done.stderr)
+
+    def test_ctrl_c_keeps_a_checkpoint_and_resume_goes_on(self):
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            out = self.tmp / f"stopped{code}.onnx"
+            arguments = [LAPIDARY, "finetune", self.model, "-o", out, "--train", self.train, "--eval", self.eval, *self.short,
+                         "--epochs", "40"]
+            child = subprocess.Popen(list(map(str, arguments)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for line in child.stderr:
+                if "step 4 of" in line:
+                    break
+            child.send_signal(number)
+            stdout, stderr = child.communicate(timeout=120)
+            self.assertEqual(child.returncode, code, stderr)
+            self.assertIn("--resume", stdout)
+            self.assertFalse(out.exists())
+            done = run(*arguments[1:], "--epochs", "2", "--resume")
+            self.assertEqual(done.returncode, 3, "the checkpoint is of 40 epochs")
+
+    def test_killed_at_random_moments_ends_as_undisturbed(self):
+        def arguments(out):
+            return ["qat", self.model, "-o", out, "--train", self.train, "--eval", self.eval, *self.short, "--resume",
+                    "--checkpoint-every", "3", "--ema", "0.9"]
+        whole, killed = self.tmp / "whole.onnx", self.tmp / "killed.onnx"
+        began = time.monotonic()
+        done = run(*arguments(whole))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        seconds = time.monotonic() - began
+        rng, kills = random.Random(3), 0
+        for _ in range(100):
+            child = subprocess.Popen([LAPIDARY, *map(str, arguments(killed))], stdout=subprocess.DEVNULL,
+                                     stderr=subprocess.DEVNULL)
+            try:
+                self.assertEqual(child.wait(timeout=rng.uniform(0.2, 0.8) * seconds), 0)
+                break
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+                kills += 1
+                if kills == 4:
+                    seconds *= 100  # enough: to the end
+        self.assertGreater(kills, 0)
+        self.assertEqual(whole.read_bytes(), killed.read_bytes())
+
+
+if __name__ == "__main__":
+    if "built without training" in run("doctor").stdout:
+        print("built without training")
+        sys.exit(77)
+    unittest.main(argv=sys.argv[:1], verbosity=2)

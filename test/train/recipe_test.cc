@@ -1,0 +1,310 @@
+#include "lapidary/recipe.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+
+#include "lapidary/arrays.h"
+#include "lapidary/evaluate.h"
+#include "lapidary/model_io.h"
+#include "test/fit/folder.h"
+#include "test/train/net.h"
+
+namespace lapidary {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::AllOf;
+using testing::Contains;
+using testing::HasSubstr;
+
+constexpr int64_t kClasses = 3, kTrain = 192, kTest = 96;
+
+/// Pictures of two channels in which a class is a direction of the channels' means, under noise.
+void write_data(const std::string& x_file, const std::string& label_file, int64_t count,
+                uint64_t seed) {
+  Rng rng(seed);
+  Tensor x(DType::kF32, {count, 2, 6, 6}), labels(DType::kI64, {count});
+  auto xs = x.mutable_data<float>();
+  auto ls = labels.mutable_data<int64_t>();
+  for (int64_t n = 0; n < count; ++n) {
+    ls[static_cast<size_t>(n)] = n % kClasses;
+    const double angle = 2 * 3.14159265 * static_cast<double>(n % kClasses) / kClasses;
+    for (int64_t i = 0; i < 72; ++i)
+      xs[static_cast<size_t>(n * 72 + i)] = static_cast<float>(
+          (i < 36 ? std::cos(angle) : std::sin(angle)) + 3 * rng.uniform() - 1.5);
+  }
+  write_npy(x_file, x);
+  write_npy(label_file, labels);
+}
+
+/// Conv, BatchNormalization, Relu, Conv, Relu, mean over pixels, Gemm; all weights 0.
+Graph untrained() {
+  Graph graph;
+  graph.set_opset("", 17);
+  GraphBuilder b(graph);
+  const auto zeros = [&](const char* name, Shape shape) {
+    return b.constant(name, Tensor(DType::kF32, shape));
+  };
+  const ValueId x = b.input("x", DType::kF32, {Dim::named("N"), Dim(2), Dim(6), Dim(6)});
+  const GraphBuilder::Attrs pads = {{"pads", Ints{1, 1, 1, 1}}};
+  ValueId y = b.op("Conv", {x, zeros("w1", {6, 2, 3, 3})}, pads, "conv1");
+  y = b.op("BatchNormalization",
+           {y, zeros("gamma", {6}), zeros("beta", {6}), zeros("mean", {6}), zeros("variance", {6})},
+           {}, "norm1");
+  y = b.op("Relu", {y}, {}, "relu1");
+  y = b.op("Conv", {y, zeros("w2", {6, 6, 3, 3}), zeros("b2", {6})}, pads, "conv2");
+  y = b.op("Relu", {y}, {}, "relu2");
+  y = b.op("GlobalAveragePool", {y}, {}, "pool");
+  y = b.op("Flatten", {y}, {}, "flat");
+  y = b.op("Gemm", {y, zeros("w3", {kClasses, 6}), zeros("b3", {kClasses})},
+           {{"transB", int64_t{1}}}, "scores");
+  b.output(y);
+  return graph;
+}
+
+class TrainingRecipe : public FolderTest {
+ protected:
+  void SetUp() override {
+    FolderTest::SetUp();
+    if (const std::string why = training_unavailable(); !why.empty()) GTEST_SKIP() << why;
+    write_data(at("train.npy"), at("train_labels.npy"), kTrain, 1);
+    write_data(at("test.npy"), at("test_labels.npy"), kTest, 2);
+    save_onnx(untrained(), at("net.onnx"));
+  }
+
+  /// The recipe with these steps; `more` replaces data or adds keys.
+  std::string recipe(const std::string& steps, const std::string& model = "net.onnx") const {
+    return "lapidary: 1\nmodel: " + at(model) + "\noutput: " + at("out") +
+           "\nevaluate: {bench: null, layer_samples: 0}\ndata:\n" +
+           "  train: {kind: npy, path: " + at("train.npy") + ", labels: " +
+           at("train_labels.npy") + "}\n  eval: {kind: npy, path: " + at("test.npy") +
+           ", labels: " + at("test_labels.npy") + "}\nsteps:\n" + steps;
+  }
+  Report run(const std::string& steps, const RunOptions& options = {}) const {
+    return run_recipe(Recipe::parse(recipe(steps)), options);
+  }
+  std::string refusal(const std::string& steps) const {
+    return error_of([&] { Recipe::parse(recipe(steps), "recipe.yaml"); });
+  }
+  std::string bytes(const std::string& file) const {
+    std::ifstream in(at(file), std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+};
+
+constexpr const char* kTrain20 = "  - train: {epochs: 6, batch: 32, lr: 0.1, log_every: 4}\n";
+
+TEST_F(TrainingRecipe, TrainsFromScratchAndMeasuresTheFile) {
+  const Report report = run(kTrain20);
+  ASSERT_EQ(report.stages.size(), 2u);
+  EXPECT_LT(report.stages[0].metrics.at("top1"), 0.5) << "all weights are 0";
+  EXPECT_GT(report.stages[1].metrics.at("top1"), 0.9);
+  ASSERT_EQ(report.trainings.size(), 1u);
+  const TrainingRecord& t = report.trainings[0];
+  EXPECT_EQ(t.steps, 36);
+  ASSERT_EQ(t.log.epochs.size(), 6u);
+  EXPECT_EQ(t.log.intervals.size(), 9u);
+  EXPECT_LT(t.log.epochs[5].loss, t.log.epochs[0].loss);
+  EXPECT_EQ(t.measured_on, "eval");
+  EXPECT_EQ(t.log.epochs[5].metrics.at("top1"), report.stages[1].metrics.at("top1"));
+  const Graph shipped = load_onnx(at("out/model.onnx"));
+  EXPECT_EQ(shipped.inputs().size(), 1u);
+  EXPECT_EQ(shipped.nodes().size(), untrained().nodes().size());
+  EXPECT_TRUE(fs::exists(at("out/1-train.best.onnx")));
+  EXPECT_EQ(t.best_file, at("out/1-train.best.onnx"));
+  EXPECT_TRUE(fs::exists(at("out/checkpoints/1-train.safetensors")));
+}
+
+TEST_F(TrainingRecipe, CurvesAreInEveryFormOfTheReport) {
+  const Report report = run("  - train: {epochs: 3, batch: 32, lr: 0.1, log_every: 2}\n");
+  EXPECT_THAT(report_html(report), AllOf(HasSubstr("<polyline"), HasSubstr(">Loss<"),
+                                         HasSubstr("Accuracy, %"), HasSubstr("top1 (eval)")));
+  EXPECT_THAT(report_markdown(report), HasSubstr("## Training"));
+  EXPECT_THAT(report_console(report, false), HasSubstr("Training"));
+  EXPECT_THAT(report_json(report), AllOf(HasSubstr("\"trainings\""), HasSubstr("\"intervals\"")));
+}
+
+TEST_F(TrainingRecipe, BestEpochIsToldFromTheLastAndMayBeKept) {
+  // At this rate the last epochs are no better than the first.
+  const Report report =
+      run("  - train: {epochs: 6, batch: 32, lr: 0.1, keep: best, schedule: constant}\n");
+  const TrainingRecord& t = report.trainings[0];
+  ASSERT_GE(t.best_epoch, 0);
+  EXPECT_EQ(report.stages[1].metrics.at("top1"),
+            t.log.epochs[static_cast<size_t>(t.best_epoch)].metrics.at("top1"));
+  EXPECT_EQ(bytes("out/1-train.onnx"), bytes("out/1-train.best.onnx"));
+}
+
+TEST_F(TrainingRecipe, ValidDataAreMeasuredBetweenEpochsInsteadOfEval) {
+  std::string text = recipe("  - train: {epochs: 2, batch: 32, lr: 0.1}\n");
+  text.insert(text.find("steps:"), "  valid: {kind: npy, path: " + at("train.npy") + ", labels: " +
+                                       at("train_labels.npy") + ", limit: 30}\n");
+  const Report report = run_recipe(Recipe::parse(text), {});
+  EXPECT_EQ(report.trainings[0].measured_on, "valid");
+  // 30 samples: a multiple of 1 / 30.
+  const double thirty = 30 * report.trainings[0].log.epochs[0].metrics.at("top1");
+  EXPECT_NEAR(thirty, std::round(thirty), 1e-9);
+  EXPECT_EQ(report.stages[1].samples, kTest);
+}
+
+TEST_F(TrainingRecipe, QatReportsTheLoweredFile) {
+  for (const int bits : {8, 4, 2}) {
+    const Report report =
+        run(std::string(kTrain20) + "  - qat: {epochs: 2, batch: 32, lr: 0.02, bits: {weights: " +
+            std::to_string(bits) + ", activations: " + std::to_string(bits) + "}}\n");
+    ASSERT_EQ(report.stages.size(), 3u);
+    const Graph shipped = load_onnx(at("out/model.onnx"));
+    int64_t quantizers = 0, fakes = 0;
+    for (const NodeId id : shipped.nodes()) {
+      quantizers += shipped.node(id).op == "QuantizeLinear";
+      fakes += shipped.node(id).op == "FakeQuantize";
+    }
+    EXPECT_GT(quantizers, 0);
+    EXPECT_EQ(fakes, 0);
+    EXPECT_FALSE(report.quantized.empty());
+    EXPECT_EQ(report.stages[2].metrics.at("top1"),
+              report.trainings[1].log.epochs.back().metrics.at("top1"))
+        << "what is measured between epochs is the lowered graph";
+    EXPECT_GT(report.stages[2].metrics.at("top1"), bits == 2 ? 0.6 : 0.9) << bits;
+  }
+}
+
+TEST_F(TrainingRecipe, QatAfterQuantizeStartsFromItsRanges) {
+  std::string text = recipe(std::string(kTrain20) +
+                            "  - quantize: {}\n  - qat: {steps: 1, batch: 32, lr: 0}\n");
+  text.insert(text.find("steps:"), "  calib: {kind: npy, path: " + at("train.npy") + "}\n");
+  run_recipe(Recipe::parse(text), {});
+  const auto scales = [&](const char* file) {
+    std::map<std::string, std::vector<float>> out;
+    const Graph graph = load_onnx(at(file));
+    for (const NodeId id : graph.nodes())
+      if (const Node& node = graph.node(id); node.op == "QuantizeLinear") {
+        const auto data = graph.constant(node.inputs[1])->data<float>();
+        out[graph.value(node.inputs[0]).name].assign(data.begin(), data.end());
+      }
+    return out;
+  };
+  EXPECT_EQ(scales("out/2-quantize.onnx"), scales("out/3-qat.onnx"));
+}
+
+TEST_F(TrainingRecipe, StepsAfterQatGoOnFromItsFloatWeights) {
+  const Report report = run(std::string(kTrain20) +
+                            "  - qat: {epochs: 1, batch: 32, bits: {weights: 3, activations: 4}}\n"
+                            "  - finetune: {steps: 1, batch: 32, lr: 0}\n");
+  ASSERT_EQ(report.stages.size(), 4u);
+  EXPECT_EQ(report.stages[3].metrics.at("top1"), report.stages[2].metrics.at("top1"));
+  const auto integers = [&](const char* file) {
+    const Graph graph = load_onnx(at(file));
+    std::map<std::string, Tensor> out;
+    for (const ValueId id : graph.values())
+      if (const Tensor* t = graph.constant(id); t && t->dtype() == DType::kI8)
+        out[graph.value(id).name] = *t;
+    return out;
+  };
+  const auto before = integers("out/2-qat.onnx"), after = integers("out/3-finetune.onnx");
+  ASSERT_FALSE(before.empty());
+  ASSERT_EQ(before.size(), after.size());
+  for (const auto& [name, tensor] : before) EXPECT_TRUE(after.at(name).equals(tensor)) << name;
+}
+
+TEST_F(TrainingRecipe, DistillsWithoutLabels) {
+  ASSERT_GT(run(kTrain20).stages[1].metrics.at("top1"), 0.9);
+  fs::rename(at("out/model.onnx"), at("teacher.onnx"));
+  std::string text =
+      recipe("  - name: student\n    train: {epochs: 8, batch: 32, lr: 0.1, labels: false, teacher: " +
+             at("teacher.onnx") + ", losses: [{kd: {temperature: 2}}]}\n");
+  const std::string labels = ", labels: " + at("train_labels.npy");
+  text.erase(text.find(labels), labels.size());
+  const Report report = run_recipe(Recipe::parse(text), {});
+  EXPECT_GT(report.stages[1].metrics.at("top1"), 0.9);
+}
+
+TEST_F(TrainingRecipe, EarlyStopEndsBeforeTheLastEpoch) {
+  const Report report =
+      run("  - train: {epochs: 50, batch: 32, lr: 0.1, patience: 2, schedule: constant}\n");
+  EXPECT_TRUE(report.trainings[0].stopped_early);
+  EXPECT_LT(report.trainings[0].log.epochs.size(), 50u);
+}
+
+TEST_F(TrainingRecipe, StoppedAndResumedEndsAsUninterrupted) {
+  const std::string steps = std::string(kTrain20) +
+                            "  - qat: {epochs: 2, batch: 32, teacher: original, ema: 0.9}\n";
+  run(steps);
+  const std::string whole = bytes("out/model.onnx");
+  fs::remove_all(at("out"));
+  for (const int64_t limit : {7, 30, 39}) {
+    int64_t asked = 0;
+    const Report report =
+        run(steps, {.resume = true, .stop = [&] { return asked++ == limit; }});
+    EXPECT_NE(report.interrupted, "") << limit;
+    EXPECT_FALSE(fs::exists(at("out/model.onnx")));
+  }
+  EXPECT_EQ(run(steps, {.resume = true}).interrupted, "");
+  EXPECT_EQ(bytes("out/model.onnx"), whole);
+}
+
+TEST_F(TrainingRecipe, CheckpointOfAnotherRecipeIsRefused) {
+  run("  - train: {epochs: 1, batch: 32, lr: 0.1}\n");
+  EXPECT_THAT(error_of([&] {
+                run("  - train: {epochs: 1, batch: 32, lr: 0.2}\n", {.resume = true});
+              }),
+              AllOf(HasSubstr("3: "), HasSubstr("1-train.safetensors")));
+}
+
+TEST_F(TrainingRecipe, ContradictionsAreRefusedBeforeWork) {
+  EXPECT_THAT(refusal("  - train: {losses: [kd]}\n"),
+              AllOf(HasSubstr("recipe.yaml:8:"), HasSubstr("needs a teacher")));
+  EXPECT_THAT(refusal("  - train: {losses: [crossentropy]}\n"), HasSubstr("cross_entropy"));
+  EXPECT_THAT(refusal("  - train: {labels: false}\n"), HasSubstr("name a `teacher`"));
+  EXPECT_THAT(refusal("  - train: {optimiser: adam}\n"), HasSubstr("did you mean 'optimizer'"));
+  EXPECT_THAT(refusal("  - train: {evaluate: false, keep: best}\n"), HasSubstr("evaluate: true"));
+  EXPECT_THAT(refusal("  - qat: {bits: {weights: 1}}\n"), HasSubstr("2..8"));
+  EXPECT_THAT(refusal("  - qat: {}\n  - quantize: {}\n"), HasSubstr("cannot follow"));
+  EXPECT_THAT(refusal("  - qat: {}\n  - train: {}\n"), HasSubstr("`finetune` trains on"));
+  EXPECT_THAT(refusal("  - fp16: {}\n  - finetune: {}\n"), HasSubstr("float16"));
+  EXPECT_THAT(error_of([&] {
+                std::string text = recipe("  - train: {}\n");
+                text.erase(text.find("  train: {kind"), text.find("  eval:") - text.find("  train: {kind"));
+                Recipe::parse(text, "recipe.yaml");
+              }),
+              HasSubstr("needs training data"));
+}
+
+TEST_F(TrainingRecipe, QuantizedFileIsForQatAlone) {
+  run(std::string(kTrain20) + "  - qat: {epochs: 1, batch: 32}\n");
+  fs::rename(at("out/model.onnx"), at("int8.onnx"));
+  const auto with_int8 = [&](const char* steps) {
+    return run_recipe(Recipe::parse(recipe(steps, "int8.onnx")), {});
+  };
+  EXPECT_THAT(error_of([&] { with_int8("  - finetune: {epochs: 1, batch: 32}\n"); }),
+              AllOf(HasSubstr("4: "), HasSubstr("`qat` trains quantized models")));
+  EXPECT_GT(with_int8("  - qat: {epochs: 1, batch: 32}\n").stages[1].metrics.at("top1"), 0.9);
+}
+
+TEST_F(TrainingRecipe, ReestimatedStatisticsAreThoseOfTheData) {
+  run("  - train: {epochs: 2, batch: 32, lr: 0.1, reestimate: 192}\n");
+  const Graph graph = load_onnx(at("out/model.onnx"));
+  Executor executor(graph, {.executor = ExecutorKind::kReference, .keep_all_values = true});
+  const Tensor y = executor.run({{"x", read_npy(at("train.npy"))}}).at("conv1");
+  ASSERT_EQ(y.shape(), (Shape{kTrain, 6, 6, 6}));
+  const auto mean = graph.constant(graph.find_value("mean"))->data<float>();
+  const auto variance = graph.constant(graph.find_value("variance"))->data<float>();
+  for (size_t c = 0; c < 6; ++c) {
+    double sum = 0, squares = 0;
+    for (size_t n = 0; n < kTrain; ++n)
+      for (size_t i = 0; i < 36; ++i) {
+        const double v = y.data<float>()[(n * 6 + c) * 36 + i];
+        sum += v;
+        squares += v * v;
+      }
+    const double count = kTrain * 36, found = sum / count;
+    EXPECT_NEAR(mean[c], found, 1e-5);
+    EXPECT_NEAR(variance[c], squares / count - found * found, 1e-4);
+  }
+}
+
+}  // namespace
+}  // namespace lapidary
