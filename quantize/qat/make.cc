@@ -34,7 +34,7 @@ Graph training_form(const Graph& graph) {
   std::vector<std::string> passes;
   for (const PassInfo& pass : list_passes())
     if (pass.name != "fold_batchnorm") passes.push_back(pass.name);
-  run_passes(form, passes);
+  run_passes(form, passes, {.train_safe = true});
   infer_types(form);
   if (form.opset() < kQdqOpset) upgrade_opset(form, kQdqOpset);
   infer_types(form);

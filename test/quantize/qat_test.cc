@@ -79,6 +79,14 @@ TEST(QatGraph, TrainsWeightsBiasesNormsAndScales) {
     EXPECT_TRUE(qat.graph.constant(qat.graph.find_value(p.name))) << p.name;
 }
 
+TEST(QatGraph, ParametersThatStartEqualAreTrainedApart) {
+  Graph net = qat_net();
+  const Tensor ones = Tensor::of<float>({8}, std::vector<float>(8, 1));
+  for (const char* name : {"bn1_gamma", "bn2_gamma"})
+    net.mutable_value(net.find_value(name)).constant = ones;
+  EXPECT_THAT(trained(made(net, {}), false), AllOf(Contains("bn1_gamma"), Contains("bn2_gamma")));
+}
+
 TEST(QatGraph, MethodsLearnWhatTheySay) {
   const auto gradient = [](const QatGraph& qat, const std::string& name) {
     return std::get<std::string>(

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "lapidary/error.h"
@@ -186,6 +187,22 @@ TEST(Steps, InputsAreOnlyRead) {
                kept = Tensor::of<float>({4}, {-1, 2, -3, 4});
   open_trainer(net.graph, net.options())->step({{"x", given}}, {.lr = .1});
   EXPECT_TRUE(given.equals(kept));
+}
+
+TEST(Steps, BorrowedInputsAreReadWhereTheyLie) {
+  Net net;
+  const ValueId x = net.builder.input("x", DType::kF32, {Dim(4)});
+  net.finish(net.op("Relu", {net.op("Mul", {x, net.param(Tensor::of<float>({4}, {1, 2, 3, 4}))})}));
+  sum_of(net, net.graph.find_value("y"));
+  const float values[] = {-1, 2, -3, 4};
+  char bytes[sizeof values + 1];
+  std::memcpy(bytes + 1, values, sizeof values);  // no float's address
+  for (const void* at : {static_cast<const void*>(values), static_cast<const void*>(bytes + 1)}) {
+    const Tensor given = Tensor::borrow(DType::kF32, {4}, at, nullptr);
+    EXPECT_EQ(open_trainer(net.graph, net.options())->step({{"x", given}}, {.lr = .1}).loss, 20);
+    EXPECT_EQ(given.raw(), at);
+    EXPECT_EQ(std::memcmp(at, bytes + 1, sizeof values), 0);
+  }
 }
 
 TEST(Constants, AreSetAndWhatFollowsFromThemToo) {
