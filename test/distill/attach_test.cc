@@ -56,11 +56,11 @@ TEST(Layers, NamesAndGlobs) {
 
 TEST(Layers, OneTapForAllThatReadIt) {
   Graph student = chain({"a", "y"});
-  const auto made = attach_distillation(
-      student, chain({"a", "y"}),
-      {{}, mse({"y"}), mse({"a"}, {"y"}), {.kind = "rkd", .layers = {"a"}}}, 0);
-  EXPECT_THAT(made.taps, ElementsAre(Pair("y", "lapidary.teacher/y"),
-                                     Pair("a", "lapidary.teacher/a")));
+  const auto made =
+      attach_distillation(student, chain({"a", "y"}),
+                          {{}, mse({"y"}), mse({"a"}, {"y"}), {.kind = "rkd", .layers = {"a"}}}, 0);
+  EXPECT_THAT(made.taps,
+              ElementsAre(Pair("y", "lapidary.teacher/y"), Pair("a", "lapidary.teacher/a")));
   EXPECT_EQ(student.inputs().size(), 3u);
 }
 
@@ -167,8 +167,8 @@ TEST(Attach, ScoresAreTakenBeforeSoftmax) {
 TEST(Regressor, IsDrawnFromTheSeed) {
   const auto weight = [](uint64_t seed) {
     auto pair = make_pair_of(2, {300, 2, 2}, {40, 2, 2});
-    const Distillation made = attach_distillation(
-        pair.student, pair.teacher, {{.kind = "hint", .layers = {"layer"}}}, seed);
+    const Distillation made = attach_distillation(pair.student, pair.teacher,
+                                                  {{.kind = "hint", .layers = {"layer"}}}, seed);
     EXPECT_EQ(made.parameters.size(), 2u);
     EXPECT_EQ(made.parameters[0].name, "lapidary.regressor/layer.weight");
     EXPECT_TRUE(made.parameters[0].decay);
