@@ -84,9 +84,9 @@ class Attacher {
 
   LayerPair pair(const NamedLayers& layers) {
     const Value& s = graph_.value(layers.student);
-    require(s, "student", s.type.dtype == DType::kF32);
+    require(s, "student");
     const Value& t = teacher_.value(layers.teacher);
-    require(t, "teacher", is_float(t.type.dtype));
+    require(t, "teacher");
     ValueId& input = inputs_[layers.teacher];
     if (!input) {
       const std::string name = graph_.unique_name("lapidary.teacher/" + t.name);
@@ -95,9 +95,9 @@ class Attacher {
     }
     return {layers.student, input};
   }
-  static void require(const Value& value, std::string_view whose, bool is_float) {
-    if (!is_float || !value.type.shape || value.type.shape->empty())
-      fail_usage("the {}'s '{}' is {}; floats of a known rank are expected", whose,
+  static void require(const Value& value, std::string_view whose) {
+    if (value.type.dtype != DType::kF32 || !value.type.shape || value.type.shape->empty())
+      fail_usage("the {}'s '{}' is {}; float32 of a known rank is expected", whose,
                  printable(value.name, 200), value.type.text());
   }
   /// The teacher's sizes; the student's where those are not known, and for samples.

@@ -9,9 +9,10 @@ namespace lapidary {
 
 namespace {
 
-/// Added to squared norms: sqrt has a finite derivative at 0 then. A norm below 1e-8 counts as 0.
-constexpr float kTinySquare = 1e-16f;
-constexpr float kTiny = 1e-8f;
+/// Vectors with smaller squared norms count as 0: of features, and of what is compared by cosine,
+/// where differences from a mean leave some 1e-7 of rounding.
+constexpr float kLeastSquare = 1e-16f, kLeastOfCosine = 1e-12f;
+constexpr float kEpsilon = 1e-8f;  // of cosine, as DIST's code has it
 
 }  // namespace
 
@@ -19,15 +20,19 @@ ValueId DistillFragment::sum(ValueId x, int64_t axis) {
   return op("ReduceSum", {x, integers({axis})}, {{"keepdims", int64_t{1}}});
 }
 
-ValueId DistillFragment::norm(ValueId x, int64_t axis) {
-  return op("Sqrt", {add(sum(square(x), axis), number(kTinySquare))});
+ValueId DistillFragment::norm(ValueId x, int64_t axis, float least) {
+  const ValueId squares = sum(square(x), axis);
+  const ValueId some = op("Greater", {squares, number(least)});
+  return op("Sqrt", {op("Where", {some, squares, number(1)})});
 }
 
-ValueId DistillFragment::unit(ValueId x, int64_t axis) { return div(x, norm(x, axis)); }
+ValueId DistillFragment::unit(ValueId x, int64_t axis) {
+  return div(x, norm(x, axis, kLeastSquare));
+}
 
 ValueId DistillFragment::cosine(ValueId x, ValueId y, int64_t axis) {
-  const ValueId norms = mul(norm(x, axis), norm(y, axis));
-  return div(sum(mul(x, y), axis), add(norms, number(kTiny)));
+  const ValueId norms = mul(norm(x, axis, kLeastOfCosine), norm(y, axis, kLeastOfCosine));
+  return div(sum(mul(x, y), axis), add(norms, number(kEpsilon)));
 }
 
 ValueId DistillFragment::products_of_rows(ValueId x) {

@@ -28,10 +28,9 @@ class DistillFragment : public LossFragment {
   ValueId scaled(ValueId x, double by) { return mul(x, number(static_cast<float>(by))); }
   /// Sums over one axis, which stays with size 1.
   ValueId sum(ValueId x, int64_t axis);
-  /// x / |x|, the 2-norm over one axis; 0 where that is 0, with a finite gradient.
+  /// x / |x|, the 2-norm over one axis; x where that is 0.
   ValueId unit(ValueId x, int64_t axis);
-  /// <x, y> / (|x| |y|) over one axis, which stays with size 1; 0 where a norm is 0, with a finite
-  /// gradient.
+  /// <x, y> / (|x| |y| + 1e-8) over one axis, which stays with size 1; <x, y> / |y| where |x| is 0.
   ValueId cosine(ValueId x, ValueId y, int64_t axis);
   /// [N, ...] -> [N, F]
   ValueId rows(ValueId x) { return op("Reshape", {x, integers({0, -1})}); }
@@ -53,7 +52,9 @@ class DistillFragment : public LossFragment {
   const std::vector<TrainedParameter>& parameters() const { return parameters_; }
 
  private:
-  ValueId norm(ValueId x, int64_t axis);
+  /// The 2-norm; 1 where its square is not above `least`: neither a root's derivative there nor a
+  /// quotient is large.
+  ValueId norm(ValueId x, int64_t axis, float least);
 
   Rng rng_;
   std::vector<TrainedParameter> parameters_;

@@ -1,5 +1,6 @@
 #include "distill/layers.h"
 
+#include "distill/quantized.h"
 #include "src/base/text.h"
 
 namespace lapidary {
@@ -10,18 +11,14 @@ bool is_glob(const std::string& pattern) {
   return pattern.find_first_of("*?[") != std::string::npos;
 }
 
-bool is_quantizer(const Node& node) {
-  return node.is("FakeQuantize", "ai.lapidary") || node.is("QuantizeLinear") ||
-         node.is("DequantizeLinear");
-}
-
 /// Float values that are a layer's, in the order of nodes.
 std::vector<ValueId> layer_values(const Graph& graph) {
   std::vector<ValueId> out;
   for (const NodeId id : graph.nodes()) {
     if (is_quantizer(graph.node(id))) continue;
     for (const ValueId v : graph.node(id).outputs)
-      if (v && is_float(graph.value(v).type.dtype) && !graph.value(v).name.starts_with("lapidary."))
+      if (v && graph.value(v).type.dtype == DType::kF32 &&
+          !graph.value(v).name.starts_with("lapidary."))
         out.push_back(v);
   }
   return out;
@@ -107,9 +104,11 @@ std::vector<NamedLayers> find_layers(const Graph& student, const Graph& teacher,
     else
       append_pairs(student, teacher, spec.layers[i], spec.teacher_layers[i], out);
   }
-  if (compared == Compared::kScores)
-    for (NamedLayers& layers : out)
+  for (NamedLayers& layers : out) {
+    if (compared == Compared::kScores)
       layers = {before_softmax(student, layers.student), before_softmax(teacher, layers.teacher)};
+    layers = {as_quantized(student, layers.student), as_quantized(teacher, layers.teacher)};
+  }
   return out;
 }
 

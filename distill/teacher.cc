@@ -4,8 +4,6 @@
 #include "lapidary/passes.h"
 #include "src/base/fail.h"
 #include "src/base/text.h"
-#include "src/ir/builder.h"
-#include "src/ops/infer.h"
 
 namespace lapidary {
 
@@ -16,19 +14,10 @@ ValueId find(const Graph& graph, const std::string& name) {
   fail_usage("the teacher has no value '{}'", printable(name, 200));
 }
 
-/// The teacher up to its taps, which are its outputs, float32.
-Graph up_to_taps(Graph graph, std::vector<std::pair<std::string, std::string>>& taps) {
-  infer_types(graph);
-  GraphBuilder builder(graph);
+/// The teacher up to its taps, which are its outputs.
+Graph up_to_taps(Graph graph, const std::vector<std::pair<std::string, std::string>>& taps) {
   std::vector<ValueId> outputs;
-  for (auto& [name, input] : taps) {
-    ValueId id = find(graph, name);
-    if (graph.value(id).type.dtype != DType::kF32) {
-      id = builder.op("Cast", {id}, {{"to", static_cast<int64_t>(DType::kF32)}}, name);
-      name = graph.value(id).name;
-    }
-    outputs.push_back(id);
-  }
+  for (const auto& [name, input] : taps) outputs.push_back(find(graph, name));
   graph.set_outputs(std::move(outputs));
   run_passes(graph, {"remove_dead_code"});
   return graph;

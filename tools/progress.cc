@@ -19,13 +19,18 @@ std::string duration_text(double seconds) {
   return fmt::format("{:.0f} min {:02.0f} s", std::floor(seconds / 60), std::fmod(seconds, 60));
 }
 
+/// Three digits at most: "0.52", "7.3", "1840".
+std::string rate_text(double rate) {
+  return fmt::format("{:.{}f}", rate, rate < 1 ? 2 : rate < 10 ? 1 : 0);
+}
+
 /// `before`: what was done when the clock started.
 std::string describe(const Progress& p, int64_t before, double elapsed) {
   const double rate = elapsed > 0 ? static_cast<double>(p.done - before) / elapsed : 0;
-  if (p.total <= 0) return fmt::format("{}: {} ({:.0f}/s)", p.step, p.done, rate);
+  if (p.total <= 0) return fmt::format("{}: {} ({}/s)", p.step, p.done, rate_text(rate));
   std::string out = fmt::format("{}: {}/{}", p.step, p.done, p.total);
   if (rate > 0 && p.done < p.total)
-    out += fmt::format(" ({:.0f}/s, {} left)", rate,
+    out += fmt::format(" ({}/s, {} left)", rate_text(rate),
                        duration_text(static_cast<double>(p.total - p.done) / rate));
   return out;
 }

@@ -42,7 +42,8 @@ struct Distillation {
 
 /// Builds the losses into the student (upgraded to opset 13 where it is older): the teacher's
 /// values become graph inputs, which a Teacher computes from each batch. Scores that a Softmax of
-/// the model turns into probabilities are taken before it. Where `task_loss` names a scalar of the
+/// the model turns into probabilities are taken before it; of values that are quantized
+/// (FakeQuantize, Q and DQ) what is read instead of them. Where `task_loss` names a scalar of the
 /// student (what add_loss gave), that is added. Losses that need labels read kLabelInput. `seed`:
 /// of regressors. Throws Error{kUsage}: names that are not there, values that do not fit each other
 /// (both types), parameters out of range.

@@ -37,9 +37,12 @@ LAPIDARY_API std::string training_unavailable();
 LAPIDARY_API std::vector<TrainedParameter> trainable_parameters(const Graph& graph);
 
 /// Makes a model's parameters anew, by `seed` and their order in the graph alone:
-///   weights      normal, mean 0, variance 2 / (terms that one output sums up)      (He et al.
-///   2015) embeddings   normal, standard deviation 0.02 biases, shifts, running means, terms of
-///   channels   0 gains, running variances, factors of channels      1 slopes of PRelu 0.25
+/// - weights: normal, mean 0, variance 2 / (terms that one output sums up) (He et al. 2015),
+/// - embeddings: normal, standard deviation 0.02,
+/// - biases, shifts, running means, terms of channels: 0,
+/// - gains, running variances, factors of channels: 1,
+/// - slopes of PRelu: 0.25.
+///
 /// All other constants stay: single numbers, shapes, tables that are added (positions may be sines:
 /// a graph holds what they begin as). Throws Error{kUsage} where the graph has no weights, or a
 /// constant is shared by readers of which each would begin it otherwise.

@@ -1,40 +1,15 @@
 #include "kernels/fake_quant_f32/fake_quant_f32.h"
 
-#include <cmath>
-
+#include "kernels/fake_quant_f32/scalar.h"
 #include "kernels/families.h"
 #include "kernels/lane_sum.h"
 
 namespace lapidary::kernels {
 
+using fake::step;
+using fake::value;
+
 namespace {
-
-/// u where it can be inside, else anything that rounds to outside; NaN to below.
-float quotient(float x, float scale, float lo, float hi) {
-  const float u = x / scale;
-  return u > lo - 1 ? (u < hi + 1 ? u : hi + 1) : lo - 1;
-}
-
-float clamped(float r, float lo, float hi) { return r < lo ? lo : r > hi ? hi : r; }
-
-float value(float x, float scale, float lo, float hi) {
-  if (std::isnan(x)) return x;
-  // As an integer: -0 becomes 0.
-  const auto r = static_cast<float>(static_cast<int>(rintf(quotient(x, scale, lo, hi))));
-  return clamped(r, lo, hi) * scale;
-}
-
-/// dx; what one element adds to the sums.
-float step(FakeQuantSum sum, float g, float x, float scale, float lo, float hi, float& s,
-           float& z) {
-  const float u = quotient(x, scale, lo, hi), r = rintf(u);
-  const bool inside = r >= lo && r <= hi;
-  if (sum == FakeQuantSum::kScale || sum == FakeQuantSum::kScaleAndZero)
-    s += g * (inside ? r - u : clamped(r, lo, hi));
-  if (sum == FakeQuantSum::kScaleAndZero) z += inside ? 0.0f : g;
-  if (sum == FakeQuantSum::kAbove) s += r > hi ? g : 0.0f;
-  return inside ? g : 0.0f;
-}
 
 float total(float* lanes) {
   for (int64_t half = kSumLanes / 2; half > 0; half /= 2)

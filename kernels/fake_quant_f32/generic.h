@@ -85,7 +85,8 @@ struct FakeQuantF32 {
     });
   }
 
- private:
+  // -- of one vector, for others that quantize on the way
+
   template <FakeQuantSum kSum>
   struct Sum {
     constexpr operator FakeQuantSum() const { return kSum; }
@@ -144,6 +145,7 @@ struct FakeQuantF32 {
     return dx;
   }
 
+ private:
   template <class L>
   static void forward_by(const FakeQuantArgs& p, const L& levels) {
     int64_t i = 0;

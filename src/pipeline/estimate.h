@@ -10,7 +10,7 @@ namespace lapidary {
 /// What a run is about to do, as far as it costs time or memory that grow with samples.
 struct RunWork {
   const Graph& model;
-  const Dataset* calib = nullptr;
+  const Dataset* calib = nullptr;  ///< whatever ranges are observed on
   const Dataset* eval = nullptr;
   DataSizes sizes = {};
   const std::vector<RecipeStep>& steps;

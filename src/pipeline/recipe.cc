@@ -26,7 +26,6 @@ std::string absolute_path(const std::string& path, const std::string& base_dir) 
   return fs::absolute(expand_path(path, base_dir)).lexically_normal().string();
 }
 
-
 std::string parent_of(const std::string& file) {
   const fs::path parent = fs::path(file).parent_path();
   return parent.empty() ? "." : parent.string();

@@ -31,10 +31,8 @@ DataSizes RecipeData::sizes() const {
     const Dataset* found = find_opened(role);
     return found == nullptr ? 0 : found->size();
   };
-  return {.calib = size("calib"),
-          .train = size("train"),
-          .valid = size("valid"),
-          .eval = size("eval")};
+  return {
+      .calib = size("calib"), .train = size("train"), .valid = size("valid"), .eval = size("eval")};
 }
 
 }  // namespace lapidary

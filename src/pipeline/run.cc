@@ -49,8 +49,10 @@ class Run {
       : recipe_(recipe),
         impl_(recipe.impl()),
         options_(options),
-        data_(impl_, original_, [this](std::string_view role, const DataRecord& record,
-                                       const Dataset& data) { on_opened(role, record, data); }) {
+        data_(impl_, original_,
+              [this](std::string_view role, const DataRecord& record, const Dataset& data) {
+                on_opened(role, record, data);
+              }) {
     folder_ = options.output.empty() ? fs::path(impl_.params.output) : options.output;
   }
 
@@ -174,7 +176,7 @@ class Run {
     if (const Dataset* eval = data_.find("eval")) {
       check_metrics(impl_.params.evaluate.metrics, eval->labelled());
       check_needs(impl_.params.limits, eval->labelled(), classes_of(original_));
-    } else if ( !impl_.params.evaluate.isa_semantics.empty())
+    } else if (!impl_.params.evaluate.isa_semantics.empty())
       fail_usage("'isa_semantics' needs data to measure on: `eval:` under `data:`");
     const std::string precision = precision_name(loaded.graph);
     add_stage(precision, path, std::move(loaded), 0);
@@ -213,8 +215,9 @@ class Run {
   }
 
   std::optional<Estimate> estimate(Clock::time_point start) {
+    const Dataset* calib = data_.find_opened("calib");
     return estimate_run({.model = original_,
-                         .calib = data_.find_opened("calib"),
+                         .calib = calib ? calib : data_.find_opened("train"),
                          .eval = data_.find_opened("eval"),
                          .sizes = data_.sizes(),
                          .steps = impl_.steps,

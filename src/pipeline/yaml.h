@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "lapidary/export.h"
 #include "src/base/params.h"
 
 namespace lapidary {
@@ -11,13 +12,14 @@ namespace lapidary {
 /// refuses, refused are: a second document, an unterminated quote, NUL, bad UTF-8, keys that are no
 /// scalars, more than 64 levels, cyclic aliases and aliases that blow the tree up (Error{kUsage}).
 /// `located`: false leaves lines out (text that no user wrote as a file).
-Setting parse_yaml(std::string_view text, const std::string& source, bool located = true);
+LAPIDARY_API Setting parse_yaml(std::string_view text, const std::string& source,
+                                bool located = true);
 
 /// Block-style YAML that `parse_yaml` reads back; texts that could be read as something else are
 /// quoted.
 std::string write_yaml(const Setting& setting);
 
 /// The same as JSON: numbers and booleans by the look of unquoted scalars.
-std::string write_json(const Setting& setting);
+LAPIDARY_API std::string write_json(const Setting& setting);
 
 }  // namespace lapidary

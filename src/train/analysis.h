@@ -19,6 +19,10 @@ using Outputs = std::vector<at::Tensor>;
 using LowerFn = Outputs (*)(LowerContext&);
 /// Why a node has no trainable form although its op has; empty: it has.
 using RefuseFn = std::string (*)(const AttrView&);
+struct Analysis;
+/// True where the last node of a chain, which alone reads the one before it, can be computed
+/// together with those before it. The first one is the op's.
+using FollowFn = bool (*)(const Graph&, const Analysis&, const std::vector<NodeId>& chain);
 
 struct Lowering {
   std::string_view domain, op;
@@ -26,6 +30,7 @@ struct Lowering {
   RefuseFn refuse = nullptr;
   /// The result is new memory that no gradient reads: whoever alone reads it may overwrite it.
   bool fresh = false;
+  FollowFn follows = nullptr;  ///< null: nothing is computed together with it
 };
 
 /// The strongest of what a value depends on.

@@ -190,10 +190,13 @@ void Engine::run_node(const Program::Step& step, LowerContext::Run& run) {
   const Node& node = graph_.node(step.node);
   const Analysis::Node& how = analysis_.nodes[step.node.index];
   if (how.lowering) {
-    LowerContext context(run, step.node, step.overwritable);
+    LowerContext context(run, step.node, step.overwritable, step.then);
     Outputs outputs = how.lowering->run(context);
-    for (size_t i = 0; i < node.outputs.size(); ++i)
-      if (node.outputs[i]) run.values.set(node.outputs[i], std::move(outputs[i]));
+    const Node& last = context.took_following() ? graph_.node(step.then.back()) : node;
+    for (size_t i = 0; i < last.outputs.size(); ++i)
+      if (last.outputs[i]) run.values.set(last.outputs[i], std::move(outputs[i]));
+    if (!context.took_following())
+      for (const NodeId id : step.then) run_node({.node = id}, run);
     return;
   }
   std::vector<Tensor> sizes(node.inputs.size());
@@ -213,8 +216,9 @@ void Engine::run(const Program& program, LowerContext::Run& run, const Values& i
   give_inputs(inputs, program, run.values);
   for (const ValueId id : program.constants) constants_->give(id, run.values);
   for (const Program::Step& step : program.steps) {
-    with_context([&] { return node_label(graph_, step.node); },
-                 [&] { with_errors([&] { run_node(step, run); }); });
+    if (step.node.valid())
+      with_context([&] { return node_label(graph_, step.node); },
+                   [&] { with_errors([&] { run_node(step, run); }); });
     for (const ValueId id : step.release) run.values.release(id);
   }
 }

@@ -17,6 +17,9 @@ std::string refuse_max_pool(const AttrView& attrs);
 std::string refuse_average_pool(const AttrView& attrs);
 std::string refuse_resize(const AttrView& attrs);
 std::string refuse_scatter_elements(const AttrView& attrs);
+// What may be computed with a node, each beside its lowering.
+bool follows_add(const Graph&, const Analysis&, const std::vector<NodeId>& chain);
+bool follows_batch_norm(const Graph&, const Analysis&, const std::vector<NodeId>& chain);
 
 namespace {
 
@@ -61,6 +64,12 @@ std::optional<double> LowerContext::fixed_scalar(size_t i) const {
   const Tensor& tensor = run_.values.on_host(node_.inputs[i]);
   if (tensor.dtype() != DType::kF32 || tensor.size() != 1) return std::nullopt;
   return tensor.data<float>()[0];
+}
+
+std::vector<LowerContext> LowerContext::following() const {
+  std::vector<LowerContext> out;
+  for (const NodeId id : then_) out.emplace_back(run_, id, 0);
+  return out;
 }
 
 uint64_t LowerContext::seed() const {

@@ -42,12 +42,13 @@ class LowerContext {
     Communicator* others;  ///< null: this process trains alone
     std::vector<Update> updates = {};
   };
-  LowerContext(Run& run, NodeId id, uint64_t overwritable)
+  LowerContext(Run& run, NodeId id, uint64_t overwritable, std::span<const NodeId> then = {})
       : run_(run),
         id_(id),
         node_(run.graph.node(id)),
         attrs_(node_, run.analysis.nodes[id.index].version),
-        overwritable_(overwritable) {}
+        overwritable_(overwritable),
+        then_(then) {}
 
   const AttrView& attrs() const { return attrs_; }
   int version() const { return attrs_.version(); }
@@ -67,6 +68,13 @@ class LowerContext {
   /// True where this node alone reads the input and nobody needs its elements afterwards.
   bool may_overwrite(size_t i) const { return (overwritable_ >> i & 1) != 0; }
 
+  /// Nodes that may be computed with this one: each reads the one before and nobody else does.
+  std::vector<LowerContext> following() const;
+  /// What is returned is the result of the last of them; else they are computed afterwards.
+  void take_following() { took_following_ = true; }
+  bool took_following() const { return took_following_; }
+
+  const Node& node() const { return node_; }
   const RunMode& mode() const { return run_.mode; }
   /// A seed of this node in this run.
   uint64_t seed() const;
@@ -86,6 +94,8 @@ class LowerContext {
   const Node& node_;
   AttrView attrs_;
   uint64_t overwritable_;
+  std::span<const NodeId> then_;
+  bool took_following_ = false;
 };
 
 /// Null where the op has no row.

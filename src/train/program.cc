@@ -16,6 +16,43 @@ std::vector<ValueId> reads(const Node& node) {
   return out;
 }
 
+/// Steps that may be computed with the one before them, whose result nobody else reads and whose
+/// other inputs are there from the beginning, go there.
+template <class Alone>
+void join_chains(const Graph& graph, const Analysis& analysis, Program& program,
+                 const Alone& read_once) {
+  std::map<ValueId, size_t> reader;
+  for (size_t i = 0; i < program.steps.size(); ++i)
+    for (const ValueId id : reads(graph.node(program.steps[i].node))) reader[id] = i;
+  const auto result = [&](NodeId id) {
+    const std::vector<ValueId>& outputs = graph.node(id).outputs;
+    const auto made =
+        std::count_if(outputs.begin(), outputs.end(), [](ValueId each) { return each.valid(); });
+    return made == 1 ? outputs[0] : ValueId{};
+  };
+  for (Program::Step& step : program.steps) {
+    const Lowering* lowering =
+        step.node.valid() ? analysis.nodes[step.node.index].lowering : nullptr;
+    if (lowering == nullptr || lowering->follows == nullptr) continue;
+    for (std::vector<NodeId> chain{step.node};;) {
+      const ValueId between = result(chain.back());
+      if (!between || !read_once(between)) break;
+      Program::Step& next = program.steps[reader.at(between)];
+      const Node& node = graph.node(next.node);
+      if (!node.captures.empty() || node.inputs[0] != between || !result(next.node).valid() ||
+          std::any_of(node.inputs.begin() + 1, node.inputs.end(), [&](ValueId id) {
+            return id && graph.value(id).producer.valid() &&
+                   analysis.values[id.index] != Dependence::kFixed;
+          }))
+        break;
+      chain.push_back(next.node);
+      if (!lowering->follows(graph, analysis, chain)) break;
+      step.then.push_back(next.node);
+      next.node = {};
+    }
+  }
+}
+
 }  // namespace
 
 Program plan(const Graph& graph, const Analysis& analysis, const std::vector<ValueId>& wanted) {
@@ -51,6 +88,8 @@ Program plan(const Graph& graph, const Analysis& analysis, const std::vector<Val
       if (maker && maker->fresh) step.overwritable |= uint64_t{1} << i;
     }
   }
+  join_chains(graph, analysis, out,
+              [&](ValueId id) { return computed(id) && readers[id] == 1 && !kept.contains(id); });
   for (const ValueId id : needed) {
     if (computed(id)) continue;
     (graph.is_input(id) ? out.inputs : out.constants).push_back(id);

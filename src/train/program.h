@@ -10,9 +10,10 @@ namespace lapidary::train {
 /// The nodes that some values need, in order, and what may be forgotten after each.
 struct Program {
   struct Step {
-    NodeId node;
-    std::vector<ValueId> release;  ///< read here for the last time
-    uint64_t overwritable = 0;     ///< bit i: input i is fresh and nobody else's
+    NodeId node;                    ///< none: its work is done, `release` is left
+    std::vector<ValueId> release;   ///< read here for the last time
+    uint64_t overwritable = 0;      ///< bit i: input i is fresh and nobody else's
+    std::vector<NodeId> then = {};  ///< what may be computed with it: each reads the one before
   };
   std::vector<Step> steps;
   std::vector<ValueId> inputs;     ///< of the graph, that it reads

@@ -75,6 +75,29 @@ Cases arithmetic_cases() {
          const ValueId a = n.param({2, 3});
          return n.op("Add", {a, n.op("Add", {n.param({2, 3}), n.param({3})})});
        }},
+      {"Add", "Relu",
+       [](Net& n) {
+         return n.op("Relu", {n.op("Add", {n.param({4, 5}), n.param({4, 5})})});
+       }},
+      {"Add", "ReluIntoFirst",
+       [](Net& n) {
+         const ValueId a = n.op("Sub", {n.param({4, 5}), n.param({5})});
+         return n.op("Relu", {n.op("Add", {a, n.param({4, 5})})});
+       }},
+      {"Add", "ReluIntoSecond",
+       [](Net& n) {
+         const ValueId a = n.param({4, 5});
+         return n.op("Relu", {n.op("Add", {a, n.op("Sub", {n.param({4, 5}), n.param({5})})})});
+       }},
+      {"Add", "ReluOfBroadcast",
+       [](Net& n) {
+         return n.op("Relu", {n.op("Add", {n.param({4, 5}), n.param({5})})});
+       }},
+      {"Add", "ReluOfTheSame",
+       [](Net& n) {
+         const ValueId a = n.op("Sub", {n.param({4, 5}), n.param({5})});
+         return n.op("Relu", {n.op("Add", {a, a})});
+       }},
       variadic("Min"),
       variadic("Max"),
       variadic("Sum"),
@@ -241,6 +264,37 @@ Cases norm_cases() {
                         },
                         statistics};
   };
+  /// Of images behind a Conv: channels innermost, computed with what follows.
+  const auto followed = [](const std::string& variant, int64_t channels, bool statistics,
+                           std::function<ValueId(Net&, ValueId)> then) {
+    return LoweringCase{
+        "BatchNormalization", variant,
+        [=](Net& n) {
+          const ValueId x =
+              n.op("Conv", {n.fixed(n.uniform({3, 2, 3, 3}, -1, 1)), n.param({channels, 2, 1, 1})});
+          const ValueId y =
+              n.op("BatchNormalization",
+                   {x, n.param({channels}, .5, 2), n.param({channels}, -.5, .5),
+                    n.fixed(n.uniform({channels}, -1, 1)), n.fixed(n.uniform({channels}, .5, 2))},
+                   {{"epsilon", f(1e-3f)}});
+          return then(n, y);
+        },
+        statistics};
+  };
+  const auto scalar = [](Net& n, float v) { return n.fixed(Tensor::scalar(v)); };
+  const auto nothing = [](Net&, ValueId y) { return y; };
+  const auto relu = [](Net& n, ValueId y) { return n.op("Relu", {y}); };
+  const auto relu1 = [=](Net& n, ValueId y) {
+    return n.op("Clip", {n.op("Relu", {y}), scalar(n, -3), scalar(n, 1)});
+  };
+  const auto clip = [=](Net& n, ValueId y) {
+    return n.op("Clip", {y, scalar(n, -.7f), scalar(n, .8f)});
+  };
+  const auto clip_relu = [=](Net& n, ValueId y) { return n.op("Relu", {clip(n, y)}); };
+  const auto moving_clip = [=](Net& n, ValueId y) {
+    return n.op("Clip", {y, n.op("Neg", {n.param({}, .3, .6)}), scalar(n, .8f)});
+  };
+  const auto read_twice = [](Net& n, ValueId y) { return n.op("Mul", {n.op("Relu", {y}), y}); };
   const auto scaled = [](const std::string& op, const std::string& variant, Shape x, Shape scale,
                          bool bias, A attrs) {
     return LoweringCase{op, variant, [=](Net& n) {
@@ -253,6 +307,15 @@ Cases norm_cases() {
       batch_norm("Running", {3, 2, 2, 3}, false),
       batch_norm("Batch", {3, 2, 2, 3}, true),
       batch_norm("BatchOfRows", {5, 3}, true),
+      followed("OfImages", 5, true, nothing),
+      followed("OfImagesRunning", 5, false, nothing),
+      followed("Relu", 3, true, relu),
+      followed("ReluRunning", 3, false, relu),
+      followed("ReluClip", 4, true, relu1),
+      followed("Clip", 16, true, clip),
+      followed("ClipRelu", 1, true, clip_relu),
+      followed("ClipByWhatMoves", 3, true, moving_clip),
+      followed("ReadTwice", 3, true, read_twice),
       scaled("LayerNormalization", "", {2, 3, 4}, {4}, true, {{"epsilon", f(1e-3f)}}),
       scaled("LayerNormalization", "TwoAxes", {2, 3, 4}, {3, 4}, false, {{"axis", i(1)}}),
       scaled("GroupNormalization", "", {2, 4, 3}, {4}, true, {{"num_groups", i(2)}}),

@@ -23,13 +23,12 @@ void add_run(CLI::App& app, Common& common, Action& action) {
   sub->callback([o, &common, &action] {
     action = [o, &common] {
       if (o->external_data) o->sets.emplace_back("external_data=true");
-      return run_and_print(
-          Recipe::load(o->recipe, o->sets),
-          {.output = o->out,
-           .input_shapes = parse_shapes(o->shapes),
-           .dry_run = o->dry_run,
-           .resume = o->resume},
-          common);
+      return run_and_print(Recipe::load(o->recipe, o->sets),
+                           {.output = o->out,
+                            .input_shapes = parse_shapes(o->shapes),
+                            .dry_run = o->dry_run,
+                            .resume = o->resume},
+                           common);
     };
   });
 }

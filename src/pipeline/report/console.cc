@@ -75,8 +75,8 @@ std::string report_console(const Report& r, bool color, bool terminal) {
   for (const std::string& w : r.warnings)
     out += console.paint("warning: " + printable(w), "33") + "\n";
   for (const ReportTable& t :
-       {stage_table(r), training_table(r), cpu_class_table(r), latency_table(r), limit_table(r), estimate_table(r),
-        planned_table(r), kept_float_table(r), saturation_table(r)})
+       {stage_table(r), training_table(r), cpu_class_table(r), latency_table(r), limit_table(r),
+        estimate_table(r), planned_table(r), kept_float_table(r), saturation_table(r)})
     console.add(t, out);
   return out;
 }

@@ -59,9 +59,12 @@ ordered_json stage_json(const StageRecord& s) {
 }
 
 ordered_json interval_json(const FitInterval& x) {
-  return {{"epoch", x.epoch},         {"step", x.step},
-          {"lr", x.lr},               {"loss", number(x.loss)},
-          {"accuracy", number(x.accuracy)}, {"images_per_second", number(x.images_per_second)}};
+  return {{"epoch", x.epoch},
+          {"step", x.step},
+          {"lr", x.lr},
+          {"loss", number(x.loss)},
+          {"accuracy", number(x.accuracy)},
+          {"images_per_second", number(x.images_per_second)}};
 }
 
 ordered_json training_json(const TrainingRecord& t) {

@@ -55,9 +55,8 @@ std::string svg_curves(const std::string& title, const std::vector<Curve>& curve
   const auto ticks = static_cast<int>(std::lround((y.high - y.low) / tick));
   for (int i = 0; i <= ticks; ++i) {
     const double v = y.low + i * tick;
-    out += fmt::format(
-        "<line x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\" class=\"g\"/>", kLeft,
-        kWidth - kRight, y_of(v), y_of(v));
+    out += fmt::format("<line x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\" class=\"g\"/>", kLeft,
+                       kWidth - kRight, y_of(v), y_of(v));
     out += text_at(kLeft - 6, y_of(v) + 4, fmt::format("{:g}", v), "a", "end");
   }
   double legend = kLeft;
@@ -76,8 +75,8 @@ std::string svg_curves(const std::string& title, const std::vector<Curve>& curve
             "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\" style=\"fill:{}\"><title>{}, step {:g}: "
             "{:.5g}</title></circle>",
             x_of(at), y_of(value), ink, html_escape(curves[i].label), at, value);
-    out += fmt::format(
-        "<rect x=\"{:.1f}\" y=\"22\" width=\"12\" height=\"3\" style=\"fill:{}\"/>", legend, ink);
+    out += fmt::format("<rect x=\"{:.1f}\" y=\"22\" width=\"12\" height=\"3\" style=\"fill:{}\"/>",
+                       legend, ink);
     out += text_at(legend + 16, 28, curves[i].label, "a");
     legend += 30 + 5.5 * static_cast<double>(std::min<size_t>(curves[i].label.size(), 60));
   }

@@ -12,9 +12,8 @@ namespace {
 std::vector<const MetricDef*> epoch_metrics(const TrainingRecord& t) {
   std::vector<const MetricDef*> out;
   for (const MetricDef* def : all_metrics())
-    if (std::any_of(t.log.epochs.begin(), t.log.epochs.end(), [&](const FitEpoch& e) {
-          return e.metrics.contains(std::string(def->name));
-        }))
+    if (std::any_of(t.log.epochs.begin(), t.log.epochs.end(),
+                    [&](const FitEpoch& e) { return e.metrics.contains(std::string(def->name)); }))
       out.push_back(def);
   return out;
 }
@@ -44,10 +43,10 @@ ReportTable training_table(const Report& r) {
   for (const TrainingRecord& record : r.trainings) {
     const auto metrics = epoch_metrics(record);
     for (const FitEpoch& e : record.log.epochs)
-      t.rows.push_back({record.step, std::to_string(e.epoch + 1),
-                        measured_text(record, e, metrics), std::to_string(e.step),
-                        fmt::format("{:.3g}", e.lr), fmt::format("{:.4f}", e.loss),
-                        share_text(e.accuracy), fmt::format("{:.0f}", e.images_per_second),
+      t.rows.push_back({record.step, std::to_string(e.epoch + 1), measured_text(record, e, metrics),
+                        std::to_string(e.step), fmt::format("{:.3g}", e.lr),
+                        fmt::format("{:.4f}", e.loss), share_text(e.accuracy),
+                        fmt::format("{:.0f}", e.images_per_second),
                         fmt::format("{:.1f}", e.seconds)});
   }
   for (const TrainingRecord& record : r.trainings) {
@@ -56,7 +55,8 @@ ReportTable training_table(const Report& r) {
                           record.step, record.steps, record.batch, record.parameters, record.kept);
     if (!record.measured_on.empty())
       t.note += fmt::format(", measured on `{}` data", record.measured_on);
-    if (!record.best_file.empty()) t.note += fmt::format(", the best one's is {}", record.best_file);
+    if (!record.best_file.empty())
+      t.note += fmt::format(", the best one's is {}", record.best_file);
     if (record.stopped_early) t.note += "; it stopped early, for no epoch was better";
     t.note += ".";
   }

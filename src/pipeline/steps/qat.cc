@@ -1,4 +1,4 @@
-#include "quantize/qat.h"
+#include "lapidary/qat.h"
 
 #include "quantize/targets.h"
 #include "src/base/fail.h"
@@ -103,10 +103,11 @@ class QatStep : public Step {
   }
 
   std::string explain() const override {
-    return fmt::format("Trains with quantization simulated ({}, weights of {} bits, activations of "
-                       "{}, for {}): {}.",
-                       params_.method, params_.bits.weights, params_.bits.activations,
-                       params_.target, params_.training.describe());
+    return fmt::format(
+        "Trains with quantization simulated ({}, weights of {} bits, activations of "
+        "{}, for {}): {}.",
+        params_.method, params_.bits.weights, params_.bits.activations, params_.target,
+        params_.training.describe());
   }
 
   void run(StepContext& context) const override {

@@ -1,5 +1,5 @@
+#include "lapidary/qat.h"
 #include "quantize/checks.h"
-#include "quantize/qat.h"
 #include "src/base/fail.h"
 #include "src/pipeline/training/train_model.h"
 
@@ -27,7 +27,8 @@ class FitStep : public Step {
   }
 
   std::string explain() const override {
-    return fmt::format("{}: {}.", kind_.init_weights ? "Makes all weights anew and trains" : "Trains",
+    return fmt::format("{}: {}.",
+                       kind_.init_weights ? "Makes all weights anew and trains" : "Trains",
                        params_.describe());
   }
 

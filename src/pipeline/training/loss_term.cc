@@ -31,9 +31,7 @@ LossTerm FieldCodec<LossTerm>::parse(const Setting& s, const Field& f) {
 
 Setting FieldCodec<LossTerm>::format(const LossTerm& v) {
   return std::visit(
-      [](const auto& spec) {
-        return FieldCodec<std::decay_t<decltype(spec)>>::format(spec);
-      },
+      [](const auto& spec) { return FieldCodec<std::decay_t<decltype(spec)>>::format(spec); },
       v.spec);
 }
 

@@ -122,7 +122,8 @@ std::string TrainingParams::describe() const {
   out += fmt::format(" in batches of {}, {}, learning rate {} ({})", batch, optimizer.kind, lr,
                      schedule.kind);
   if (has_teacher())
-    out += fmt::format(", taught by {}", teacher == kOriginalTeacher ? "the original model" : teacher);
+    out +=
+        fmt::format(", taught by {}", teacher == kOriginalTeacher ? "the original model" : teacher);
   return out;
 }
 

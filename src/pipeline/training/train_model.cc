@@ -50,7 +50,8 @@ class Training {
   Graph finished(const Graph& trained) const {
     Graph out = without_loss(trained, base_);
     if (params_.reestimate > 0)
-      reestimate_batchnorm(out, data_, {.samples = params_.reestimate, .threads = context_.threads});
+      reestimate_batchnorm(out, data_,
+                           {.samples = params_.reestimate, .threads = context_.threads});
     return out;
   }
   Graph exported(const Graph& graph) const { return lower_ ? lower_(graph) : graph; }
@@ -60,12 +61,14 @@ class Training {
     std::vector<LossSpec> on_labels;
     std::vector<DistillSpec> taught;
     for (const LossTerm& term : params_.losses)
-      std::visit([&](const auto& spec) {
-        if constexpr (std::is_same_v<std::decay_t<decltype(spec)>, LossSpec>)
-          on_labels.push_back(spec);
-        else
-          taught.push_back(spec);
-      }, term.spec);
+      std::visit(
+          [&](const auto& spec) {
+            if constexpr (std::is_same_v<std::decay_t<decltype(spec)>, LossSpec>)
+              on_labels.push_back(spec);
+            else
+              taught.push_back(spec);
+          },
+          term.spec);
     if (params_.has_teacher() && taught.empty()) taught.emplace_back();
     if (on_labels.empty() && params_.labels && data_.labelled()) on_labels.emplace_back();
     if (on_labels.empty() && taught.empty())
@@ -73,8 +76,8 @@ class Training {
     std::string& loss = trainer_options_.loss;
     if (!on_labels.empty()) loss = add_loss(graph_, on_labels, mixes(data_.spec()));
     if (!taught.empty()) {
-      const Graph teacher = params_.teacher == kOriginalTeacher ? *context_.original
-                                                          : load_onnx(params_.teacher);
+      const Graph teacher =
+          params_.teacher == kOriginalTeacher ? *context_.original : load_onnx(params_.teacher);
       Distillation added = attach_distillation(graph_, teacher, taught, context_.seed, loss);
       loss = added.loss;
       trainer_options_.parameters = added.parameters;
@@ -89,8 +92,7 @@ class Training {
     trainer_options_.threads = context_.threads;
     trainer_options_.seed = context_.seed;
     trainer_options_.rank = context_.rank;
-    if (data_.labelled())
-      trainer_options_.outputs = {base_.value(base_.outputs()[0]).name};
+    if (data_.labelled()) trainer_options_.outputs = {base_.value(base_.outputs()[0]).name};
   }
 
   FitOptions fit_options() {

@@ -1,7 +1,10 @@
+#include <ATen/ops/_add_relu.h>
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/minimum.h>
 #include <ATen/ops/pow.h>
+#include <ATen/ops/threshold_backward.h>
 #include <ATen/ops/where.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include "src/base/fail.h"
 #include "src/train/convert.h"
@@ -29,10 +32,37 @@ Outputs fold_left(const LowerContext& c, F f) {
   return {out};
 }
 
+/// max(a + b, 0) in one pass, of equal shapes; into a where `overwrites`.
+struct AddReluFunction : torch::autograd::Function<AddReluFunction> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, at::Tensor a,
+                            const at::Tensor& b, bool overwrites) {
+    if (overwrites) context->mark_dirty({a});
+    const at::Tensor y = overwrites ? at::_add_relu_(a, b) : at::_add_relu(a, b);
+    context->save_for_backward({y});
+    return y;
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& up) {
+    const at::Tensor g = at::threshold_backward(up[0], context->get_saved_variables()[0], 0);
+    return {g, g, {}};
+  }
+};
+
 }  // namespace
+
+bool follows_add(const Graph& graph, const Analysis&, const std::vector<NodeId>& chain) {
+  return chain.size() == 2 && graph.node(chain[1]).is("Relu");
+}
 
 Outputs lower_add(LowerContext& c) {
   const at::Tensor &a = c.input(0), &b = c.input(1);
+  if (!c.following().empty() && a.sizes() == b.sizes() && a.scalar_type() == at::kFloat &&
+      b.scalar_type() == at::kFloat && a.is_cpu()) {
+    c.take_following();
+    const bool second = !c.may_overwrite(0) && c.may_overwrite(1);
+    return {second ? AddReluFunction::apply(b, a, true)
+                   : AddReluFunction::apply(a, b, c.may_overwrite(0))};
+  }
   if (!c.may_overwrite(0) && c.may_overwrite(1) && a.sizes() == b.sizes())
     return {at::Tensor(b).add_(a)};
   return into_first(

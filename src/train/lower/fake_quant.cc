@@ -1,4 +1,3 @@
-#include <ATen/Parallel.h>
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/where.h>
@@ -6,115 +5,41 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 #include <vector>
 
+#include "src/exec/fake_quantize.h"
+#include "src/ops/fake_quantize.h"
 #include "src/train/lowering.h"
 
-// FakeQuantize: y = (i - z) s with i = clamp(rint(x / s) + z, qmin, qmax), z = rint(zero_point).
-// Backward, g = dL/dy, u = x / s, j = rint(u) + z:
-//   dx = g where qmin <= j <= qmax, else 0
-//   lsq   ds = k sum g (inside: rint(u) - u; below: qmin - z; above: qmax - z)
-//         dz = k sum g (inside: 0; outside: -s)                  (Esser 2020; Bhalgat 2020)
-//   pact  ds = sum over j > qmax of g (qmax - z)                 (Choi 2018)
-//   ste   ds = dz = 0
+// FakeQuantize: what src/exec/fake_quantize.h computes, on tensors as they lie in memory; on other
+// devices than the CPU the same of ATen's calls. Backward needs x, and computes anew what follows
+// from it.
 
 namespace lapidary::train {
 
 namespace {
 
-enum class Gradient : int64_t { kSte, kLsq, kPact };
-
-struct Rule {
+struct Rule : torch::CustomClassHolder {
   int64_t axis = -1;  ///< of scale and zero point; -1: one of each
-  int64_t qmin = 0, qmax = 255;
-  Gradient gradient = Gradient::kLsq;
-  double gradient_scale = 1;
+  int qmin = 0, qmax = 255;
+  std::string gradient = "lsq";
+  float gradient_scale = 1;
 };
 
-/// One float32 tensor as it lies in memory: element at offset o is of channel o / inner % channels.
-struct Layout {
-  int64_t size = 0, inner = 1, channels = 1;
-};
-
-Layout layout_of(const at::Tensor& x, int64_t axis) {
-  if (axis < 0) return {x.numel(), std::max<int64_t>(1, x.numel()), 1};
-  return {x.numel(), std::max<int64_t>(1, x.stride(axis)), x.size(axis)};
-}
-
-/// Elements that one sum is made of before sums are added: whatever the number of threads.
-constexpr int64_t kBlock = 1 << 15;
-
-/// f(channel, begin, end) on runs of elements of one channel within [begin, end).
-template <class F>
-void for_runs(const Layout& layout, int64_t begin, int64_t end, F f) {
-  for (int64_t at = begin; at < end;) {
-    const int64_t stop = std::min(end, (at / layout.inner + 1) * layout.inner);
-    f(at / layout.inner % layout.channels, at, stop);
-    at = stop;
-  }
-}
-
-void quantize_on_cpu(const at::Tensor& x, const float* scale, const float* zero, const Rule& rule,
-                     at::Tensor& y) {
-  const Layout layout = layout_of(x, rule.axis);
-  const float* in = x.data_ptr<float>();
-  float* out = y.data_ptr<float>();
-  const auto low = static_cast<float>(rule.qmin), high = static_cast<float>(rule.qmax);
-  at::parallel_for(0, layout.size, kBlock, [&](int64_t begin, int64_t end) {
-    for_runs(layout, begin, end, [&](int64_t channel, int64_t from, int64_t to) {
-      const float s = scale[channel], z = std::rint(zero[channel]);
-      for (int64_t i = from; i < to; ++i)
-        out[i] = (std::min(std::max(std::rint(in[i] / s) + z, low), high) - z) * s;
-    });
-  });
-}
-
-/// dx, and the sums ds and dz per channel.
-void gradients_on_cpu(const at::Tensor& x, const at::Tensor& g, const float* scale,
-                      const float* zero, const Rule& rule, at::Tensor& dx, at::Tensor& ds,
-                      at::Tensor& dz) {
-  const Layout layout = layout_of(x, rule.axis);
-  const float* in = x.data_ptr<float>();
-  const float* up = g.data_ptr<float>();
-  float* out = dx.data_ptr<float>();
-  const auto low = static_cast<float>(rule.qmin), high = static_cast<float>(rule.qmax);
-  const int64_t blocks = (layout.size + kBlock - 1) / kBlock;
-  std::vector<double> scale_sums(static_cast<size_t>(blocks * layout.channels));
-  std::vector<double> zero_sums(scale_sums.size());
-  at::parallel_for(0, blocks, 1, [&](int64_t first, int64_t last) {
-    for (int64_t block = first; block < last; ++block) {
-      double* block_ds = scale_sums.data() + block * layout.channels;
-      double* block_dz = zero_sums.data() + block * layout.channels;
-      for_runs(layout, block * kBlock, std::min(layout.size, (block + 1) * kBlock),
-               [&](int64_t channel, int64_t from, int64_t to) {
-                 const float s = scale[channel], z = std::rint(zero[channel]);
-                 double sum_s = 0, sum_z = 0;
-                 for (int64_t i = from; i < to; ++i) {
-                   const float u = in[i] / s, r = std::rint(u), j = r + z;
-                   const bool inside = j >= low && j <= high;
-                   out[i] = inside ? up[i] : 0;
-                   sum_s += up[i] * (inside ? r - u : (j < low ? low : high) - z);
-                   sum_z += inside ? 0 : -up[i] * s;
-                   if (rule.gradient == Gradient::kPact && !(j > high))
-                     sum_s -= up[i] * (inside ? r - u : low - z);
-                 }
-                 block_ds[channel] += sum_s;
-                 block_dz[channel] += sum_z;
-               });
-    }
-  });
-  const double k = rule.gradient == Gradient::kLsq ? rule.gradient_scale : 1;
-  for (int64_t channel = 0; channel < layout.channels; ++channel) {
-    double sum_s = 0, sum_z = 0;
-    for (int64_t block = 0; block < blocks; ++block) {
-      sum_s += scale_sums[static_cast<size_t>(block * layout.channels + channel)];
-      sum_z += zero_sums[static_cast<size_t>(block * layout.channels + channel)];
-    }
-    ds.data_ptr<float>()[channel] = static_cast<float>(k * sum_s);
-    dz.data_ptr<float>()[channel] = static_cast<float>(k * sum_z);
-  }
+/// A dense tensor in any order of axes: the element at offset o is of slice o / inner % slices.
+FakeQuantize seen(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& zero,
+                  const Rule& rule) {
+  FakeQuantize how{.inner = x.numel(),
+                   .scale = scale.data_ptr<float>(),
+                   .zero_point = zero.defined() ? zero.data_ptr<float>() : nullptr,
+                   .qmin = rule.qmin,
+                   .qmax = rule.qmax};
+  if (rule.axis < 0 || x.numel() == 0) return how;
+  how.slices = x.size(rule.axis);
+  how.inner = x.stride(rule.axis);
+  how.outer = x.numel() / (how.slices * how.inner);
+  return how;
 }
 
 /// Scale or zero point in a shape that broadcasts to x.
@@ -134,81 +59,93 @@ at::Tensor sum_to(const at::Tensor& elements, const at::Tensor& like, int64_t ax
   return (axes.empty() ? elements : elements.sum(axes)).reshape(like.sizes());
 }
 
-/// The same on any device, of ATen's calls.
+/// Of ATen's calls: u = x / s, r = rint(u), between the levels bottom and top; a NaN counts as
+/// below.
 struct Composed {
-  at::Tensor s, z, u, r, j;
+  at::Tensor s, bottom, top, u, r, below, above;
 
   Composed(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& zero, const Rule& rule)
-      : s(beside(scale, x, rule.axis)),
-        z(beside(zero, x, rule.axis).round()),
-        u(x.div(s)),
-        r(u.round()),
-        j(r.add(z)) {}
+      : s(beside(scale, x, rule.axis).clamp_min(kLeastFakeScale)), u(x.div(s)), r(u.round()) {
+    const at::Tensor z = zero.defined()
+                             ? beside(zero, x, rule.axis).round().clamp(rule.qmin, rule.qmax)
+                             : at::zeros_like(s);
+    bottom = z.neg().add(rule.qmin);
+    top = z.neg().add(rule.qmax);
+    below = r.ge(bottom).logical_not();
+    above = r.gt(top);
+  }
+  at::Tensor value() const { return at::where(u.isnan(), u, r.clamp(bottom, top).mul(s)); }
 };
+
+/// dx, ds and dz.
+torch::autograd::variable_list composed_gradients(const at::Tensor& g, const at::Tensor& x,
+                                                  const at::Tensor& scale, const at::Tensor& zero,
+                                                  const Rule& rule) {
+  const Composed c(x, scale, zero, rule);
+  const at::Tensor outside = c.below.logical_or(c.above), none = at::zeros_like(g);
+  at::Tensor ds = at::zeros_like(scale), dz = at::zeros_like(scale);
+  if (rule.gradient == "pact")
+    ds = sum_to(at::where(c.above, g.mul(c.top), none), scale, rule.axis);
+  if (rule.gradient == "lsq") {
+    const at::Tensor slope = at::where(c.above, c.top, at::where(c.below, c.bottom, c.r.sub(c.u)));
+    ds = sum_to(g.mul(slope), scale, rule.axis);
+    dz = sum_to(at::where(outside, g.mul(c.s).neg(), none), scale, rule.axis);
+  }
+  return {at::where(outside, none, g), ds.mul_(rule.gradient_scale), dz.mul_(rule.gradient_scale)};
+}
 
 /// As it lies: dense, in any order of axes.
 at::Tensor dense(const at::Tensor& x) {
   return x.is_non_overlapping_and_dense() ? x : x.contiguous();
 }
 
+/// In x's order of axes.
+at::Tensor alike(const at::Tensor& g, const at::Tensor& x) {
+  return g.strides() == x.strides() ? g : at::empty_like(x).copy_(g);
+}
+
 struct FakeQuantizeFunction : torch::autograd::Function<FakeQuantizeFunction> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& any,
-                            const at::Tensor& scale, const at::Tensor& zero, int64_t axis,
-                            int64_t qmin, int64_t qmax, int64_t gradient, double gradient_scale) {
-    const Rule rule{axis, qmin, qmax, static_cast<Gradient>(gradient), gradient_scale};
-    const at::Tensor x = dense(any);
-    context->saved_data["axis"] = axis;
-    context->saved_data["qmin"] = qmin;
-    context->saved_data["qmax"] = qmax;
-    context->saved_data["gradient"] = gradient;
-    context->saved_data["gradient_scale"] = gradient_scale;
-    context->save_for_backward({x, scale, zero});
-    if (x.is_cpu()) {
-      at::Tensor y = at::empty_like(x);
-      const at::Tensor rows = scale.contiguous(), zeros = zero.contiguous();
-      quantize_on_cpu(x, rows.data_ptr<float>(), zeros.data_ptr<float>(), rule, y);
-      return y;
-    }
-    const Composed c(x, scale, zero, rule);
-    return c.j.clamp(qmin, qmax).sub(c.z).mul(c.s);
+                            const at::Tensor& scale, const c10::optional<at::Tensor>& zero,
+                            const c10::intrusive_ptr<Rule>& rule) {
+    const at::Tensor x = dense(any), scales = scale.contiguous();
+    const at::Tensor zeros = zero ? zero->contiguous() : at::Tensor();
+    context->save_for_backward({x, scales, zeros});
+    context->saved_data["rule"] = c10::IValue::make_capsule(rule);
+    if (!x.is_cpu()) return Composed(x, scales, zeros, *rule).value();
+    at::Tensor y = at::empty_like(x);
+    fake_quantize(seen(x, scales, zeros, *rule), x.data_ptr<float>(), y.data_ptr<float>());
+    return y;
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list up) {
+                                                 const torch::autograd::variable_list& up) {
     const auto saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &scale = saved[1], &zero = saved[2];
-    const Rule rule{context->saved_data["axis"].toInt(), context->saved_data["qmin"].toInt(),
-                    context->saved_data["qmax"].toInt(),
-                    static_cast<Gradient>(context->saved_data["gradient"].toInt()),
-                    context->saved_data["gradient_scale"].toDouble()};
-    at::Tensor dx, ds = at::zeros_like(scale, at::MemoryFormat::Contiguous);
-    at::Tensor dz = at::zeros_like(ds);
+    const auto held = context->saved_data["rule"].toCapsule();
+    const Rule& rule = static_cast<const Rule&>(*held);
+    torch::autograd::variable_list out;
     if (x.is_cpu()) {
-      dx = at::empty_like(x);
-      const bool alike = up[0].strides() == x.strides();
-      const at::Tensor g = alike ? up[0] : at::empty_like(x).copy_(up[0]);  // x's order of axes
-      const at::Tensor rows = scale.contiguous(), zeros = zero.contiguous();
-      gradients_on_cpu(x, g, rows.data_ptr<float>(), zeros.data_ptr<float>(), rule, dx, ds, dz);
-    } else {
-      const at::Tensor& g = up[0];
-      const Composed c(x, scale, zero, rule);
-      const at::Tensor below = c.j.lt(rule.qmin), above = c.j.gt(rule.qmax);
-      const at::Tensor outside = below.logical_or(above), none = at::zeros_like(g);
-      dx = at::where(outside, none, g);
-      const at::Tensor top = c.z.neg().add(static_cast<double>(rule.qmax));
-      const at::Tensor bottom = c.z.neg().add(static_cast<double>(rule.qmin));
-      if (rule.gradient == Gradient::kPact) {
-        ds = sum_to(at::where(above, g.mul(top), none), scale, rule.axis);
-      } else {
-        const at::Tensor slope = at::where(above, top, at::where(below, bottom, c.r.sub(c.u)));
-        ds = sum_to(g.mul(slope), scale, rule.axis).mul(rule.gradient_scale);
-        dz = sum_to(at::where(outside, g.mul(c.s).neg(), none), scale, rule.axis)
-                 .mul(rule.gradient_scale);
+      const at::Tensor g = alike(up[0], x);
+      out = {at::empty_like(x), at::Tensor(), at::Tensor()};
+      FakeQuantizeGradient gradient{
+          .kind = rule.gradient, .factor = rule.gradient_scale, .x = out[0].data_ptr<float>()};
+      if (context->needs_input_grad(1)) {
+        out[1] = at::empty_like(scale);
+        gradient.scale = out[1].data_ptr<float>();
       }
+      if (zero.defined() && context->needs_input_grad(2)) {
+        out[2] = at::empty_like(zero);
+        gradient.zero_point = out[2].data_ptr<float>();
+      }
+      fake_quantize_backward(seen(x, scale, zero, rule), g.data_ptr<float>(), x.data_ptr<float>(),
+                             gradient);
+    } else {
+      out = composed_gradients(up[0], x, scale, zero, rule);
     }
-    if (rule.gradient == Gradient::kSte) ds = at::zeros_like(ds);
-    if (rule.gradient != Gradient::kLsq) dz = at::zeros_like(ds);
-    return {dx, ds, dz, {}, {}, {}, {}, {}};
+    if (!zero.defined()) out[2] = at::Tensor();
+    out.emplace_back();
+    return out;
   }
 };
 
@@ -216,22 +153,18 @@ struct FakeQuantizeFunction : torch::autograd::Function<FakeQuantizeFunction> {
 
 Outputs lower_fake_quantize(LowerContext& c) {
   const at::Tensor& x = c.input(0);
-  const std::string name = c.attrs().get_string("gradient", "lsq");
-  const Gradient gradient = name == "ste"    ? Gradient::kSte
-                            : name == "pact" ? Gradient::kPact
-                                             : Gradient::kLsq;
-  int64_t axis = -1;
+  auto rule = c10::make_intrusive<Rule>();
   if (c.attrs().has("axis") && c.input(1).numel() > 1) {
-    axis = c.attrs().get_int("axis", 0);
-    if (axis < 0) axis += x.dim();
+    rule->axis = c.attrs().get_int("axis", 0);
+    if (rule->axis < 0) rule->axis += x.dim();
   }
-  // A function of torch::autograd takes no absent tensors.
-  const at::Tensor zero =
-      c.has(2) ? c.input(2) : at::zeros_like(c.input(1), c.input(1).options().requires_grad(false));
-  return {
-      FakeQuantizeFunction::apply(x, c.input(1), zero, axis, c.attrs().get_int("qmin", 0),
-                                  c.attrs().get_int("qmax", 255), static_cast<int64_t>(gradient),
-                                  static_cast<double>(c.attrs().get_float("gradient_scale", 1)))};
+  rule->qmin = static_cast<int>(c.attrs().get_int("qmin", 0));
+  rule->qmax = static_cast<int>(c.attrs().get_int("qmax", 255));
+  rule->gradient = c.attrs().get_string("gradient", "lsq");
+  rule->gradient_scale = c.attrs().get_float("gradient_scale", 1);
+  c10::optional<at::Tensor> zero;
+  if (c.has(2)) zero = c.input(2);
+  return {FakeQuantizeFunction::apply(x, c.input(1), zero, rule)};
 }
 
 }  // namespace lapidary::train

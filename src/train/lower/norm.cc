@@ -3,51 +3,16 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/group_norm.h>
 #include <ATen/ops/instance_norm.h>
-#include <ATen/ops/native_batch_norm.h>
 #include <ATen/ops/native_layer_norm.h>
 #include <ATen/ops/ones_like.h>
 
 #include <numeric>
 
-#include "src/base/fail.h"
-#include "src/train/lower/batch_norm_across.h"
-#include "src/train/lowering.h"
+#include "src/train/lower/norm.h"
 
-// Normalizations, and Dropout. Batch statistics are those of all processes.
+// Normalizations but for batches, and Dropout.
 
 namespace lapidary::train {
-
-namespace {
-
-float epsilon(const LowerContext& c) { return c.attrs().get_float("epsilon", 1e-5f); }
-
-}  // namespace
-
-Outputs lower_batch_norm(LowerContext& c) {
-  const at::Tensor &x = c.input(0), &scale = c.input(1), &bias = c.input(2);
-  const at::Tensor &mean = c.input(3), &variance = c.input(4);
-  const bool node_trains = c.attrs().get_int("training_mode", 0) != 0;
-  const bool moves = c.mode().batch_statistics && c.is_constant(3) && c.is_constant(4);
-  if (!node_trains && !moves)
-    return {
-        std::get<0>(at::native_batch_norm(x, scale, bias, mean, variance, false, 0, epsilon(c)))};
-  const auto [y, batch_mean, inverse] =
-      c.others() ? batch_norm_across(*c.others(), x, scale, bias, epsilon(c))
-                 : at::native_batch_norm(x, scale, bias, {}, {}, true, 0, epsilon(c));
-  // inverse = 1 / sqrt(variance + epsilon)
-  const at::Tensor batch_variance = inverse.detach().pow(-2).sub(epsilon(c)).clamp_min(0);
-  const double momentum = c.attrs().get_float("momentum", 0.9f);
-  const auto moved = [&](const at::Tensor& running, const at::Tensor& batch) {
-    return running.detach().mul(momentum).add(batch.detach(), 1 - momentum);
-  };
-  const at::Tensor new_mean = moved(mean, batch_mean);
-  const at::Tensor new_variance = moved(variance, batch_variance);
-  if (moves) {
-    c.update(3, new_mean);
-    c.update(4, new_variance);
-  }
-  return {y, new_mean, new_variance};
-}
 
 Outputs lower_layer_norm(LowerContext& c) {
   const at::Tensor& x = c.input(0);
