@@ -113,8 +113,8 @@ std::vector<std::vector<NodeId>> waves_of(const Graph& graph) {
   return waves;
 }
 
-/// Whether `id` alone reads the constant in this slot as a parameter. What is computed from it, as a
-/// weight's scale is, follows it.
+/// Whether `id` alone reads the constant in this slot as a parameter. What is computed from it, as
+/// a weight's scale is, follows it.
 bool owns(const std::vector<ParameterUse>& uses, NodeId id, ValueId constant, ParameterRole role) {
   return std::all_of(uses.begin(), uses.end(), [&](const ParameterUse& use) {
     return use.constant != constant || (use.reader == id && use.role == role);

@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "quantize/qat.h"
+#include "lapidary/qat.h"
 #include "test/distill/nets.h"
 #include "test/quantize/qat_nets.h"
 
