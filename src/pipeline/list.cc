@@ -1,6 +1,7 @@
 #include <array>
 
 #include "kernels/row.h"
+#include "lapidary/distill.h"
 #include "lapidary/evaluate.h"
 #include "lapidary/ops.h"
 #include "lapidary/passes.h"
@@ -45,6 +46,13 @@ std::vector<ListedItem> ops() {
     out.push_back({full_name(op), fmt::format("{} (since {})", fmt::join(can, ", "),
                                               fmt::join(op.versions, ", "))});
   }
+  return out;
+}
+
+std::vector<ListedItem> losses() {
+  std::vector<ListedItem> out = from_infos(list_losses());
+  for (const NamedHelp& loss : list_distill_losses())
+    out.push_back({loss.name, "of a teacher: " + loss.help});
   return out;
 }
 
@@ -113,7 +121,7 @@ constexpr std::array kKinds = {
     Kind{"calibrators", [] { return from_infos(list_calibrators()); }},
     Kind{"targets", [] { return from_infos(list_targets()); }},
     Kind{"kernels", kernels},
-    Kind{"losses", [] { return from_infos(list_losses()); }},
+    Kind{"losses", losses},
     Kind{"schedules", [] { return from_infos(list_schedules()); }},
     Kind{"metrics", [] { return from_infos(list_metrics()); }},
 };
