@@ -10,8 +10,8 @@
 #include "lapidary/data.h"
 #include "lapidary/error.h"
 #include "lapidary/model_io.h"
-#include "lapidary/train.h"
 #include "lapidary/qat.h"
+#include "lapidary/train.h"
 #include "src/base/rng.h"
 
 // train_bench MODEL.onnx fp32|qat BATCH THREADS: a trainer of a classifier on random images. For
