@@ -12,6 +12,7 @@
 #include "src/base/text.h"
 #include "src/data/batches.h"
 #include "src/passes/edit.h"
+#include "src/passes/parameters.h"
 
 namespace lapidary {
 
@@ -112,12 +113,21 @@ std::vector<std::vector<NodeId>> waves_of(const Graph& graph) {
   return waves;
 }
 
+/// Whether `id` alone reads the constant in this slot as a parameter. What is computed from it, as
+/// a weight's scale is, follows it.
+bool owns(const std::vector<ParameterUse>& uses, NodeId id, ValueId constant, ParameterRole role) {
+  return std::all_of(uses.begin(), uses.end(), [&](const ParameterUse& use) {
+    return use.constant != constant || (use.reader == id && use.role == role);
+  });
+}
+
 void set_statistic(Graph& graph, NodeId id, size_t slot, Tensor elements) {
   const ValueId was = graph.node(id).inputs[slot];
-  if (graph.use_count(was) > 1)
-    graph.set_input(id, slot, add_constant(graph, graph.value(was).name, std::move(elements)));
-  else
+  const ParameterRole role = slot == kMean ? ParameterRole::kMean : ParameterRole::kVariance;
+  if (owns(parameter_uses(graph), id, was, role))
     graph.mutable_value(was).constant = std::move(elements);
+  else
+    graph.set_input(id, slot, add_constant(graph, graph.value(was).name, std::move(elements)));
 }
 
 }  // namespace

@@ -86,7 +86,8 @@ struct ReestimateOptions {
 /// Sets the running mean and variance of every BatchNormalization to those of its input over the
 /// samples (Izmailov et al. 2018), exactly: the input is what the graph computes in inference, with
 /// the statistics found before it, so that the samples run once for each BatchNormalization on the
-/// longest way. Returns how many there are. Constants that others read too are left to them. Throws
+/// longest way. Returns how many there are. Constants that other nodes read as
+/// their parameters are left to them. Throws
 /// Error{kUsage} for an empty dataset, Error{kUnsupported} for nodes in training mode or without
 /// constant statistics, Error{kInvalid} where an input is not finite.
 LAPIDARY_API int64_t reestimate_batchnorm(Graph& graph, const Dataset& data,

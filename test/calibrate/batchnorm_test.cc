@@ -113,6 +113,16 @@ TEST(ReestimateBatchnorm, SharedConstantsStayWithTheirOtherReaders) {
   graph.verify();
 }
 
+TEST(ReestimateBatchnorm, WhatIsComputedFromStatisticsFollowsThem) {
+  Graph graph = two_norms();
+  GraphBuilder build(graph);
+  const ValueId variance = graph.find_value("bn1_var");
+  build.output(build.op("Sqrt", {variance}));
+  reestimate_batchnorm(graph, dataset_of({{"x", samples()}}));
+  EXPECT_EQ(graph.node(graph.nodes().front()).inputs[4], variance);
+  EXPECT_NEAR(graph.constant(variance)->data<float>()[0], 14.0 / 3, 1e-5);
+}
+
 TEST(ReestimateBatchnorm, RefusesWhatItCannotMeasure) {
   Graph graph = two_norms();
   graph.mutable_value(graph.find_value("bn1_gain")).constant = Tensor::of<float>({2}, {1, 3e38f});
