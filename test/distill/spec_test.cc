@@ -26,10 +26,11 @@ Setting placed(std::string text, int line, int column) {
 
 TEST(DistillSpec, ReadsAsARecipeWritesIt) {
   EXPECT_EQ(parse_distill(Setting::scalar("dist")).kind, "dist");
-  const DistillSpec spec = parse_distill(with("attention", {{"power", Setting::scalar("1.5")},
-                                                            {"weight", Setting::scalar("1000")},
-                                                            {"layers", names({"a*", "b"})},
-                                                            {"teacher_layers", names({"c*", "d"})}}));
+  const DistillSpec spec =
+      parse_distill(with("attention", {{"power", Setting::scalar("1.5")},
+                                       {"weight", Setting::scalar("1000")},
+                                       {"layers", names({"a*", "b"})},
+                                       {"teacher_layers", names({"c*", "d"})}}));
   EXPECT_EQ(spec.kind, "attention");
   EXPECT_EQ(spec.weight, 1000);
   EXPECT_THAT(spec.layers, ElementsAre("a*", "b"));
@@ -58,8 +59,9 @@ TEST(DistillSpec, WhatIsWrongIsSaidWithItsPlace) {
   const auto of = [](const Setting& s) { return error_of([&] { parse_distill(s); }); };
   EXPECT_THAT(of(placed("atention", 4, 9)),
               testing::AllOf(HasSubstr("recipe.yaml:4:9"), HasSubstr("did you mean 'attention'")));
-  EXPECT_THAT(of(with("kd", {{"temprature", placed("2", 5, 18)}})),
-              testing::AllOf(HasSubstr("recipe.yaml:5:3"), HasSubstr("did you mean 'temperature'")));
+  EXPECT_THAT(
+      of(with("kd", {{"temprature", placed("2", 5, 18)}})),
+      testing::AllOf(HasSubstr("recipe.yaml:5:3"), HasSubstr("did you mean 'temperature'")));
   EXPECT_THAT(of(with("kd", {{"wieght", placed("2", 5, 18)}})), HasSubstr("did you mean 'weight'"));
   EXPECT_THAT(of(with("kd", {{"temperature", placed("1000", 6, 18)}})),
               testing::AllOf(HasSubstr("recipe.yaml:6:18"), HasSubstr("0.01..100")));
