@@ -28,16 +28,19 @@ std::vector<ValueId> layer_values(const Graph& graph) {
   std::vector<std::string> names;
   for (const ValueId v : layer_values(graph)) names.push_back(graph.value(v).name);
   fail_usage("the {} has no {} '{}'{}", whose,
-             is_glob(name) ? "computed float value that fits" : "value", printable(name, 200),
-             did_you_mean(name, names));
+             is_glob(name) ? "computed float value that fits" : "computed value",
+             printable(name, 200), did_you_mean(name, names));
+}
+
+/// None where there is no such value, or nothing makes it.
+ValueId find_made(const Graph& graph, const std::string& name) {
+  const ValueId id = graph.find_value(name);
+  return id && (graph.value(id).producer || graph.is_input(id)) ? id : ValueId{};
 }
 
 /// The values that a name or glob stands for, at least one.
 std::vector<ValueId> expand(const Graph& graph, std::string_view whose, const std::string& name) {
-  if (const ValueId exact = graph.find_value(name)) {
-    if (graph.constant(exact)) fail_usage("the {}'s '{}' is a constant", whose, printable(name));
-    return {exact};
-  }
+  if (const ValueId exact = find_made(graph, name)) return {exact};
   std::vector<ValueId> out;
   if (is_glob(name))
     for (const ValueId v : layer_values(graph))
@@ -50,7 +53,7 @@ void append_same_names(const Graph& student, const Graph& teacher, const std::st
                        std::vector<NamedLayers>& out) {
   const size_t before = out.size();
   for (const ValueId s : expand(student, "student", pattern))
-    if (const ValueId t = teacher.find_value(student.value(s).name)) out.push_back({s, t});
+    if (const ValueId t = find_made(teacher, student.value(s).name)) out.push_back({s, t});
   if (out.size() == before) fail_name(teacher, "teacher", pattern);
 }
 

@@ -81,7 +81,7 @@ TEST(Teacher, OfHalfPrecisionSaysItsScores) {
   expect_near(said(teacher, {"logits"}, x).at("logits"), reference(qat_net(), x).at("logits"),
               0.02f);
   EXPECT_THAT(error_of([&] { said(teacher, {"relu1"}, x); }),
-              AllOf(HasSubstr("teacher's 'relu1' is float16["), HasSubstr("float32")));
+              HasSubstr("teacher has no computed value 'relu1'"));
 }
 
 TEST(Teacher, IsForAnyBatchUnlessItsOwnIsFixed) {
