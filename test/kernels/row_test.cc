@@ -30,12 +30,12 @@ TEST_F(RowTest, EveryFamilyEndsWithItsScalarRow) {
     EXPECT_EQ(row.isa, Isa::kScalar) << row.family;
     EXPECT_EQ(row.tolerance, 0) << row.family;
   }
-  EXPECT_THAT(families,
-              testing::ElementsAre("conv_bf16", "conv_f16w", "conv_f32", "conv_f32_im2col",
-                                   "conv_f32_winograd2", "conv_f32_winograd4", "conv_s8",
-                                   "conv_sat_s8", "dw_f32", "dw_s8", "eltwise_f32", "eltwise_s8",
-                                   "exp_f32", "gemm_f32", "norm_f32", "pool", "probe", "quantize",
-                                   "softmax_f32", "stats_f32", "transpose"));
+  EXPECT_THAT(families, testing::ElementsAre(
+                            "batch_norm_f32", "conv_bf16", "conv_f16w", "conv_f32",
+                            "conv_f32_im2col", "conv_f32_winograd2", "conv_f32_winograd4",
+                            "conv_s8", "conv_sat_s8", "dw_f32", "dw_s8", "eltwise_f32",
+                            "eltwise_s8", "exp_f32", "fake_quant_f32", "gemm_f32", "norm_f32",
+                            "pool", "probe", "quantize", "softmax_f32", "stats_f32", "transpose"));
 }
 
 TEST_F(RowTest, NamesSayFamilyAndIsaAndAreUnique) {
