@@ -64,7 +64,7 @@ CLI::Option* add_named(CLI::App& sub, const std::string& flag, const Set& set, b
   return sub.add_option_function<std::vector<std::string>>(flag, take);
 }
 
-/// Null for records.
+/// Null for lists of other things than names and losses.
 CLI::Option* add_parameter(CLI::App& sub, const std::string& flag, const ParameterInfo& parameter,
                            const Set& set) {
   if (parameter.type == "boolean")
@@ -72,7 +72,7 @@ CLI::Option* add_parameter(CLI::App& sub, const std::string& flag, const Paramet
   if (parameter.type == "integer") return add_value<int64_t>(sub, flag, set);
   if (parameter.type == "number") return add_value<double>(sub, flag, set);
   if (parameter.type == "string") return add_value<std::string>(sub, flag, set);
-  if (parameter.type == "schedule") return add_named(sub, flag, set);
+  if (parameter.type == "schedule" || parameter.type == "record") return add_named(sub, flag, set);
   if (parameter.type == "list of loss") return add_named(sub, flag, set, true);
   if (parameter.type != "list of string") return nullptr;
   CLI::Option* option = add_value<std::vector<std::string>>(sub, flag, set);

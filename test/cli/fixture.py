@@ -17,6 +17,17 @@ def run(*args, env=None, cwd=None, **kw):
                           env={**os.environ, **(env or {})}, **kw)
 
 
+def report_fields(value, path=""):
+    """Every field of a report as docs/report.md writes it: `stages[].name`; maps with keys of their own end in `.*`."""
+    if isinstance(value, dict) and path.split(".")[-1] in ("environment", "provenance", "metrics"):
+        return {f"{path}.*"}
+    if isinstance(value, dict):
+        return set().union(*(report_fields(v, f"{path}.{k}" if path else k) for k, v in value.items()))
+    if isinstance(value, list):
+        return set().union(*(report_fields(v, f"{path}[]") for v in value)) or {f"{path}[]"}
+    return {path}
+
+
 def idx(path, array, dims):
     path.write_bytes(struct.pack(">BBBB", 0, 0, 8, len(dims)) + struct.pack(f">{len(dims)}I", *dims) + bytes(array))
 
