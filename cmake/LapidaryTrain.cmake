@@ -47,8 +47,13 @@ add_library(lapidary_train SHARED ${sources})
 target_include_directories(lapidary_train PRIVATE ${CMAKE_SOURCE_DIR})
 target_include_directories(lapidary_train SYSTEM PRIVATE
   ${LAPIDARY_TORCH_INCLUDE_DIR} ${LAPIDARY_TORCH_INCLUDE_DIR}/torch/csrc/api/include)
+# PyPI's wheel has the headers of an fmt of its own beside libtorch's, found before the system's, and no library of it.
+set(fmt fmt::fmt)
+if(LAPIDARY_TORCH_DIR AND EXISTS ${LAPIDARY_TORCH_INCLUDE_DIR}/fmt)
+  set(fmt fmt::fmt-header-only)
+endif()
 # torch_cpu registers its operators when it is loaded: it must be, whatever of it is called.
-target_link_libraries(lapidary_train PRIVATE lapidary lapidary_flags fmt::fmt -Wl,--no-undefined -Wl,--no-as-needed
+target_link_libraries(lapidary_train PRIVATE lapidary lapidary_flags ${fmt} -Wl,--no-undefined -Wl,--no-as-needed
   ${LAPIDARY_TORCH_LIBRARY} ${LAPIDARY_TORCH_CPU_LIBRARY} ${LAPIDARY_C10_LIBRARY})
 # Reading libtorch's headers takes longer than compiling what is here: a few files at a time.
 set_target_properties(lapidary_train PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 7

@@ -17,6 +17,7 @@ std::string refuse_max_pool(const AttrView& attrs);
 std::string refuse_average_pool(const AttrView& attrs);
 std::string refuse_resize(const AttrView& attrs);
 std::string refuse_scatter_elements(const AttrView& attrs);
+std::string refuse_scatter_nd(const AttrView& attrs);
 // What may be computed with a node, each beside its lowering.
 bool follows_add(const Graph&, const Analysis&, const std::vector<NodeId>& chain);
 bool follows_batch_norm(const Graph&, const Analysis&, const std::vector<NodeId>& chain);

@@ -492,6 +492,26 @@ Cases movement_cases() {
        [=](Net& n) {
          return n.op("GatherElements", {n.param({3, 2}), indices(n, {2, 2}, {1, -1, 0, 1})});
        }},
+      {"GatherND", "",
+       [=](Net& n) {
+         return n.op("GatherND", {n.param({3, 2, 4}), indices(n, {2, 1, 2}, {1, -1, -3, 0})});
+       }},
+      {"GatherND", "Batch",
+       [=](Net& n) {
+         return n.op("GatherND", {n.param({2, 3, 4}), indices(n, {2, 2, 1}, {1, -1, 0, 2})},
+                     {{"batch_dims", i(1)}});
+       }},
+      {"ScatterND", "",
+       [=](Net& n) {
+         return n.op("ScatterND",
+                     {n.param({3, 2, 4}), indices(n, {2, 2}, {1, -1, -3, 0}), n.param({2, 4})});
+       }},
+      {"ScatterND", "Add",
+       [=](Net& n) {
+         return n.op("ScatterND",
+                     {n.param({3, 2}), indices(n, {3, 1}, {1, -2, 0}), n.param({3, 2})},
+                     {{"reduction", s("add")}});
+       }},
       {"ScatterElements", "",
        [=](Net& n) {
          return n.op("ScatterElements",
