@@ -24,8 +24,8 @@ struct Verb {
 
 /// The command `step` with the common options, MODEL, -o, --eval, --external-data, --no-bench,
 /// --shape, --dry-run, and an option for each of the step's parameters: `hold_mb` is --hold-mb,
-/// records are inline YAML. Booleans that are false by default are flags, others take on or off; lists of names
-/// are split at commas. `verb` must live as long as the command.
+/// records are inline YAML. Booleans that are false by default are flags, others take on or off;
+/// lists of names are split at commas. `verb` must live as long as the command.
 CLI::App* add_verb(CLI::App& app, const char* step, const char* help, Common& common, Verb& verb);
 /// --ROLE DATA. `verb` must live as long as the command.
 void add_data(CLI::App& sub, Verb& verb, const std::string& role, const std::string& help);
