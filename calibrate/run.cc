@@ -287,15 +287,16 @@ class Run {
     executor_.tap(names_, [this](const TapView& view) { see(view); });
   }
 
-  void go(int64_t samples, int64_t batch) {
+  /// Samples [begin, end) of the data.
+  void go(int64_t begin, int64_t end, int64_t batch) {
     place_.data_hash = data_.whole_sha256();
     place_.first = data_.first_index();
     auto saved = Clock::now();
-    const int64_t before = seen_from_start(samples);
-    if (before > 0) options_.log.advance("calibrate", before, samples);
-    for_batches(data_, before, samples, batch, [&](Batch read, int64_t next) {
+    const int64_t before = seen_from(begin, end);
+    if (before > 0) options_.log.advance("calibrate", before, end - begin);
+    for_batches(data_, begin + before, end, batch, [&](Batch read, int64_t next) {
       step(unseen(std::move(read)));
-      options_.log.advance("calibrate", next, samples);
+      options_.log.advance("calibrate", next - begin, end - begin);
       if (options_.checkpoint.empty() || Clock::now() - saved < kSaveEvery) return;
       write_checkpoint();
       saved = Clock::now();
@@ -310,13 +311,13 @@ class Run {
   }
 
  private:
-  /// How many samples from the first on the statistics hold already.
-  int64_t seen_from_start(int64_t samples) const {
+  /// How many samples from `begin` on the statistics hold already.
+  int64_t seen_from(int64_t begin, int64_t end) const {
     const auto seen = stats_.sources.find(place_.data_hash);
-    int64_t count = 0;
-    if (seen == stats_.sources.end()) return count;
-    while (count < samples && seen->second.contains(place_.first + count)) ++count;
-    return count;
+    int64_t at = begin;
+    if (seen == stats_.sources.end()) return 0;
+    while (at < end && seen->second.contains(place_.first + at)) ++at;
+    return at - begin;
   }
 
   Batch unseen(Batch batch) const {
@@ -403,6 +404,22 @@ void resume(const CalibrateOptions& options, const Dataset& data, Statistics::Im
       fmt::format("continuing {} with {} samples", options.checkpoint.string(), stats.samples()));
 }
 
+/// Samples [begin, end) of the first `samples` that this process sees.
+std::pair<int64_t, int64_t> own_part(int64_t samples, const Ranks* ranks) {
+  return ranks ? ranks->part(samples) : std::pair<int64_t, int64_t>{0, samples};
+}
+
+/// What all processes saw, merged in the order of their ranks.
+void merge_all(Statistics::Impl& stats, Ranks& ranks) {
+  stats.refresh_data_hash();
+  const std::vector<std::string> seen = ranks.gather(stats.serialize());
+  Statistics::Impl merged = Statistics::Impl::parse(seen[0]);
+  for (size_t rank = 1; rank < seen.size(); ++rank)
+    with_context([&] { return fmt::format("statistics of rank {}", rank); },
+                 [&] { merged.merge(Statistics::Impl::parse(seen[rank])); });
+  stats = std::move(merged);
+}
+
 }  // namespace
 
 Graph calibrated_form(const Graph& graph) {
@@ -418,18 +435,21 @@ Statistics collect_means(const Graph& form, const Dataset& data, int64_t samples
   Statistics out;
   Statistics::Impl& stats = out.impl();
   const int64_t batch = suitable_batch(form, data);
-  Run(form, data, options, {.histograms = false}, stats).go(std::min(samples, data.size()), batch);
+  Run(form, data, options, {.histograms = false}, stats)
+      .go(0, std::min(samples, data.size()), batch);
   return out;
 }
 
 Statistics collect_tensors(const Graph& form, const Dataset& data, int64_t samples,
-                           const std::vector<std::string>& tensors, int threads) {
+                           const std::vector<std::string>& tensors, int threads, Ranks* ranks) {
   CalibrateOptions options;
   options.threads = threads;
   options.tensors = tensors;
   Statistics out;
   const int64_t batch = suitable_batch(form, data);
-  Run(form, data, options, {}, out.impl()).go(std::min(samples, data.size()), batch);
+  const auto [begin, end] = own_part(std::min(samples, data.size()), ranks);
+  Run(form, data, options, {}, out.impl()).go(begin, end, batch);
+  if (ranks) merge_all(out.impl(), *ranks);
   return out;
 }
 
@@ -438,7 +458,7 @@ Statistics calibrate(const Graph& graph, const Dataset& data, const CalibrateOpt
 }
 
 Statistics calibrate_partly(const Graph& graph, const Dataset& data,
-                            const CalibrateOptions& options, Collect collect) {
+                            const CalibrateOptions& options, Collect collect, Ranks* ranks) {
   const ThreadScope scope(options.threads);
   if (options.samples < 0) fail_usage("samples: {} is negative", options.samples);
   if (options.batch < 0) fail_usage("batch: {} is negative", options.batch);
@@ -446,6 +466,9 @@ Statistics calibrate_partly(const Graph& graph, const Dataset& data,
   // A file says which samples it has seen, not of which tensors.
   if (!options.checkpoint.empty() && !options.tensors.empty())
     fail_usage("tensors: a checkpoint is of all of them; leave one of the two out");
+  if (ranks && !options.checkpoint.empty())
+    fail_usage("{} processes: a checkpoint is of one; leave one of the two out",
+               ranks->rank().world_size);
   LAPIDARY_CHECK(options.checkpoint.empty() || (collect.histograms && collect.windows));
   Graph form = calibrated_form(graph);
   Statistics out;
@@ -462,7 +485,9 @@ Statistics calibrate_partly(const Graph& graph, const Dataset& data,
   if (samples == 1) options.log.warn("calibrating on a single sample: ranges will be too narrow");
   const int64_t batch = suitable_batch(form, data, options.batch);
   Run run(std::move(form), data, options, collect, stats);
-  run.go(samples, batch);
+  const auto [begin, end] = own_part(samples, ranks);
+  run.go(begin, end, batch);
+  if (ranks) merge_all(stats, *ranks);
   if (stats.samples() == 0) fail_usage("no calibration sample could be used");
   stats.refresh_data_hash();
   if (!options.checkpoint.empty()) run.write_checkpoint();

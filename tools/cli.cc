@@ -135,22 +135,16 @@ void emit(const Common& common, const nlohmann::ordered_json& object, const std:
     print(text);
 }
 
-int run_and_print(const Recipe& recipe, RunOptions options, const Common& common) {
-  options.threads = common.threads;
-  if (recipe.trains()) {
-    options.rank = rank_of_environment();
-    if (options.rank.world_size == 1) options.stop = asked_to_stop;
-  }
-  const bool first = options.rank.rank == 0;
-  const LogSink log = first ? common.log() : LogSink{};
-  std::vector<std::string> warned;
-  options.log = {[&](LogLevel level, const std::string& text) {
-                   if (log.message) log.message(level, text);
-                   if (log.message && level == LogLevel::kWarning) warned.push_back(text);
-                 },
-                 log.progress};
-  Report report = run_recipe(recipe, options);
-  if (!first) return 0;
+namespace {
+
+/// 130 or 143 for the signal that came, to whichever process.
+int agreed_stop_code(Ranks* ranks) {
+  return ranks ? static_cast<int>(ranks->most(stop_code())) : stop_code();
+}
+
+/// `stopped` is the exit code of a run that was interrupted, else 0.
+int print_report(Report report, int stopped, const std::vector<std::string>& warned,
+                 const Common& common) {
   // On a terminal they stand above the report already.
   if (!common.json && isatty(STDOUT_FILENO) && isatty(STDERR_FILENO))
     std::erase_if(report.warnings, [&](const std::string& warning) {
@@ -158,10 +152,33 @@ int run_and_print(const Recipe& recipe, RunOptions options, const Common& common
     });
   print(common.json ? report_json(report)
                     : report_console(report, common.use_color(), isatty(STDOUT_FILENO) != 0));
-  if (!report.interrupted.empty()) return stop_code();
+  if (stopped != 0) return stopped;
   for (const LimitRecord& limit : report.limits)
     if (!limit.met) return static_cast<int>(ErrorCode::kLimitMissed);
   return 0;
+}
+
+}  // namespace
+
+int run_and_print(const Recipe& recipe, RunOptions options, const Common& common) {
+  options.threads = common.threads;
+  if (recipe.trains()) {
+    options.rank = rank_of_environment();
+    options.stop = asked_to_stop;
+  }
+  return together(options.dry_run ? Rank{} : options.rank, [&](Ranks* ranks) {
+    const bool first = options.rank.rank == 0;
+    const LogSink log = first ? common.log() : LogSink{};
+    std::vector<std::string> warned;
+    options.log = {[&](LogLevel level, const std::string& text) {
+                     if (log.message) log.message(level, text);
+                     if (log.message && level == LogLevel::kWarning) warned.push_back(text);
+                   },
+                   log.progress};
+    Report report = run_recipe(recipe, options);
+    const int stopped = report.interrupted.empty() ? 0 : agreed_stop_code(ranks);
+    return first ? print_report(std::move(report), stopped, warned, common) : stopped;
+  });
 }
 
 }  // namespace lapidary::cli

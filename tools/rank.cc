@@ -2,6 +2,8 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <exception>
+#include <memory>
 #include <string>
 
 #include "src/base/fail.h"
@@ -32,6 +34,20 @@ Rank rank_of_environment() {
   if (const char* address = std::getenv("MASTER_ADDR")) out.master_address = address;
   if (std::getenv("MASTER_PORT") != nullptr) out.master_port = number("MASTER_PORT", 1, 65535);
   return out;
+}
+
+int together(const Rank& rank, const std::function<int(Ranks*)>& work) {
+  if (rank.world_size == 1) return work(nullptr);
+  return with_context([&] { return fmt::format("rank {} of {}", rank.rank, rank.world_size); },
+                      [&] {
+                        const std::shared_ptr<Ranks> ranks = join_ranks(rank);
+                        try {
+                          return work(ranks.get());
+                        } catch (const std::exception& error) {
+                          ranks->leave(error.what());
+                          throw;
+                        }
+                      });
 }
 
 }  // namespace lapidary::cli

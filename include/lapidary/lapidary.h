@@ -17,6 +17,7 @@
 #include "lapidary/ops.h"
 #include "lapidary/passes.h"
 #include "lapidary/qat.h"
+#include "lapidary/ranks.h"
 #include "lapidary/recipe.h"
 #include "lapidary/report.h"
 #include "lapidary/runtime.h"

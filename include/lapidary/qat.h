@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "lapidary/compress.h"
+#include "lapidary/ranks.h"
 #include "lapidary/trainer.h"
 
 namespace lapidary {
@@ -35,6 +36,8 @@ struct QatOptions {
   std::optional<bool> per_channel = {};
   std::string calibrator = kDefaultCalibrator;  ///< of the ranges that training starts from
   int64_t samples = 256;                        ///< that they are observed on
+  /// Processes that make the same graph together: each observes its part of the samples.
+  Ranks* ranks = nullptr;
   int threads = 0;
   LogSink log = {};
 };

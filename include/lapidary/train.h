@@ -94,7 +94,7 @@ inline constexpr double kNotKnown = std::numeric_limits<double>::quiet_NaN();
 struct FitInterval {
   int64_t epoch = 0, step = 0;  ///< epochs before this one, steps so far
   double lr = 0, loss = 0;
-  double accuracy = kNotKnown;  ///< share of samples whose highest score is their label's
+  double accuracy = kNotKnown;  ///< share of this rank's samples with the label's score highest
   double images_per_second = 0;
 };
 struct FitEpoch : FitInterval {
@@ -119,7 +119,7 @@ struct FitOptions {
   std::string scores;      ///< a value of TrainerOptions::outputs, [N, ..., C]: training accuracy
   int64_t log_every = 50;  ///< steps between FitInterval records
 
-  /// Called on the graph after every epoch, on every rank.
+  /// Called on the graph after every epoch, on every rank; rank 0's values count.
   std::function<std::map<std::string, double>(const Graph&)> evaluate;
   bool averaged = false;        ///< graphs are those of the EMA
   std::string metric = "top1";  ///< of `evaluate`: what is best
@@ -129,12 +129,12 @@ struct FitOptions {
 
   std::string checkpoint;        ///< file, written by rank 0; ".prev": the one before; empty: none
   int64_t checkpoint_every = 0;  ///< steps; 0: after each epoch only
-  bool resume = false;           ///< from `checkpoint` where it is there
+  bool resume = false;           ///< from `checkpoint` where it is there (on rank 0)
   /// Digests of all else that the run depends on; a checkpoint of others is refused.
   std::string recipe_digest, model_digest;
 
-  /// Asked before every step: true ends the run after a checkpoint. On several ranks it must answer
-  /// all of them alike: one that goes on would wait for the others' gradients.
+  /// Asked before every step: true ends the run after a checkpoint. Set on one of several ranks it
+  /// must be on all; they then end together, where one is asked to.
   std::function<bool()> stop;
   /// Called before each step; may change constants, depending on nothing but them and the step.
   std::function<void(Trainer&, int64_t step, int64_t total)> before_step;

@@ -66,7 +66,8 @@ Statistics complete(const Graph& form, const Placement& placement, const Statist
         "starts from statistics or samples",
         printable(missing[0]), missing.size());
   const int64_t count = std::min(samples->size(), std::max<int64_t>(options.samples, 1));
-  const Statistics seen = collect_tensors(form, *samples, count, missing, options.threads);
+  const Statistics seen =
+      collect_tensors(form, *samples, count, missing, options.threads, options.ranks);
   for (const std::string& name : missing)
     out.impl().tensors.emplace(name, seen.impl().tensor(name));
   return out;

@@ -1,6 +1,8 @@
 #include "src/fit/checkpoint.h"
 
+#include <cstring>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "src/base/fail.h"
@@ -47,6 +49,42 @@ void expect(const Safetensors& file, const char* key, const std::string& wanted)
 }
 
 }  // namespace
+
+// u64 length of the manifest, the manifest, the elements in its order.
+
+std::string pack(const Checkpoint& checkpoint) {
+  nlohmann::json manifest = {{"progress", checkpoint.progress},
+                             {"tensors", nlohmann::json::array()}};
+  for (const auto& [name, tensor] : checkpoint.tensors)
+    manifest["tensors"].push_back({name, static_cast<int>(tensor.dtype()), tensor.shape()});
+  const std::string head = manifest.dump();
+  const auto length = static_cast<uint64_t>(head.size());
+  std::string out(reinterpret_cast<const char*>(&length), sizeof(length));
+  out += head;
+  for (const auto& [name, tensor] : checkpoint.tensors)
+    out.append(static_cast<const char*>(tensor.raw()), tensor.size_bytes());
+  return out;
+}
+
+Checkpoint unpack(const std::string& bytes) {
+  uint64_t length = 0;
+  LAPIDARY_CHECK(bytes.size() >= sizeof(length));
+  std::memcpy(&length, bytes.data(), sizeof(length));
+  size_t at = sizeof(length);
+  LAPIDARY_CHECK(bytes.size() - at >= length);
+  const auto manifest = nlohmann::json::parse(bytes.substr(at, length));
+  at += length;
+  Checkpoint out{.tensors = {}, .progress = manifest.at("progress")};
+  for (const auto& entry : manifest.at("tensors")) {
+    Tensor tensor(static_cast<DType>(entry.at(1).get<int>()), entry.at(2).get<Shape>());
+    LAPIDARY_CHECK(bytes.size() - at >= tensor.size_bytes());
+    std::memcpy(tensor.mutable_raw(), bytes.data() + at, tensor.size_bytes());
+    at += tensor.size_bytes();
+    out.tensors[entry.at(0).get<std::string>()] = std::move(tensor);
+  }
+  LAPIDARY_CHECK(at == bytes.size());
+  return out;
+}
 
 void CheckpointFile::save(const Checkpoint& checkpoint) {
   AtomicFile file(path_);

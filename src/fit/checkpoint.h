@@ -15,6 +15,10 @@ struct Checkpoint {
   std::string progress;  ///< JSON
 };
 
+/// A checkpoint as bytes, for other processes of the same program, and back.
+std::string pack(const Checkpoint& checkpoint);
+Checkpoint unpack(const std::string& bytes);
+
 /// Whose checkpoint it is: one of other digests, or of another version of Lapidary, is refused.
 struct CheckpointIdentity {
   std::string recipe, model;

@@ -1,9 +1,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstring>
+#include <memory>
 #include <optional>
 #include <span>
 
+#include "lapidary/ranks.h"
 #include "lapidary/train.h"
 #include "src/base/fail.h"
 #include "src/base/rng.h"
@@ -93,6 +96,7 @@ class Fit {
         initial_(trainer.graph()),
         feed_(initial_) {
     check_options(options_, data_.size());
+    if (options_.resume || options_.stop || options_.evaluate) ranks_ = join_ranks(options_.rank);
     steps_per_epoch_ = data_.size() / options_.batch;
     total_ = options_.steps > 0 ? options_.steps : options_.epochs * steps_per_epoch_;
     best_ = initial_;
@@ -109,7 +113,7 @@ class Fit {
         finish_epoch();
         continue;
       }
-      if (options_.stop && options_.stop()) {
+      if (asked_to_stop()) {
         interrupted = true;
         save();
         break;
@@ -142,8 +146,42 @@ class Fit {
     return sha256_hex(text);
   }
 
+  bool asked_to_stop() const {
+    if (!options_.stop) return false;
+    const bool own = options_.stop();
+    return ranks_ ? ranks_->most(own ? 1 : 0) > 0 : own;
+  }
+
+  /// Of several processes all go on from what rank 0 finds.
+  std::optional<Checkpoint> load() {
+    if (!ranks_) return checkpoint_->load(options_.log);
+    std::optional<Checkpoint> found;
+    if (options_.rank.rank == 0) found = checkpoint_->load(options_.log);
+    const std::string bytes = ranks_->broadcast(found ? pack(*found) : std::string());
+    return bytes.empty() ? std::nullopt : std::optional(unpack(bytes));
+  }
+
+  /// What is best, and when to stop early, must be the same for all: rank 0's values count.
+  std::map<std::string, double> evaluate(const Graph& graph) {
+    std::map<std::string, double> out = options_.evaluate(graph);
+    if (!ranks_) return out;
+    std::string values;
+    for (const auto& [name, value] : out)
+      values.append(reinterpret_cast<const char*>(&value), sizeof(value));
+    const std::string first = ranks_->broadcast(values);
+    if (first.size() != values.size())
+      fail_invalid("rank 0 evaluates to {} numbers, rank {} to {}", first.size() / sizeof(double),
+                   options_.rank.rank, out.size());
+    size_t at = 0;
+    for (auto& [name, value] : out) {
+      std::memcpy(&value, first.data() + at, sizeof(value));
+      at += sizeof(value);
+    }
+    return out;
+  }
+
   void resume() {
-    const std::optional<Checkpoint> found = checkpoint_->load(options_.log);
+    const std::optional<Checkpoint> found = load();
     if (!found) {
       options_.log.info(fmt::format("no checkpoint {} yet: from the start", options_.checkpoint));
       return;
@@ -276,7 +314,7 @@ class Fit {
     record.seconds = progress_.epoch_sums.seconds;
     Graph graph = trainer_.graph(options_.averaged);
     if (options_.evaluate) {
-      record.metrics = options_.evaluate(graph);
+      record.metrics = evaluate(graph);
       record.best = judge(record.metrics);
     } else {
       record.best = true;
@@ -340,6 +378,7 @@ class Fit {
   const FitOptions& options_;
   const Graph initial_;
   const BatchFeed feed_;
+  std::shared_ptr<Ranks> ranks_;  ///< null: this process is alone, or they need not agree
   int64_t steps_per_epoch_ = 0, total_ = 0;
   Graph best_;
   std::optional<CheckpointFile> checkpoint_;

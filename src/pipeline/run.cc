@@ -5,6 +5,7 @@
 
 #include "lapidary/evaluate.h"
 #include "lapidary/model_io.h"
+#include "lapidary/ranks.h"
 #include "lapidary/recipe.h"
 #include "lapidary/runtime.h"
 #include "quantize/checks.h"
@@ -61,6 +62,7 @@ class Run {
     if (one_verb() && impl_.steps.size() > 1)
       fail_usage("one output file is for a recipe of one step; give a folder for {} steps",
                  impl_.steps.size());
+    if (!options_.dry_run) ranks_ = join_ranks(options_.rank);
     open();
     if (options_.dry_run) {
       plan();
@@ -200,7 +202,7 @@ class Run {
             .original = &original_,
             .data = [this](std::string_view role) { return data_.find(role); },
             .report = report_,
-            .output = writes() ? folder_ : fs::path(),
+            .output = folder_,
             .threads = options_.threads,
             .log = options_.log,
             .seed = impl_.params.seed,
@@ -276,13 +278,20 @@ class Run {
         return;
       }
       if (writes()) save_step(i, step_context, seconds);
-      if (options_.stop && options_.stop()) {
+      if (asked_to_stop()) {
         report_.interrupted = step.name;
         return;
       }
     }
     if (step_context.statistics && !one_verb() && writes())
       step_context.statistics->save(folder_ / "statistics.lpstat");
+  }
+
+  /// Of several processes all end where one is asked to.
+  bool asked_to_stop() const {
+    if (!options_.stop) return false;
+    const bool own = options_.stop();
+    return ranks_ ? ranks_->most(own ? 1 : 0) > 0 : own;
   }
 
   void begin_step(size_t i, StepContext& step_context) const {
@@ -524,6 +533,7 @@ class Run {
   const Recipe& recipe_;
   const Recipe::Impl& impl_;
   RunOptions options_;
+  std::shared_ptr<Ranks> ranks_;  ///< null: this process is alone
   fs::path folder_;
   Graph original_;
   std::string model_sha256_;

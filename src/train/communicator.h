@@ -4,23 +4,22 @@
 
 #include <memory>
 
-#include "lapidary/trainer.h"
+#include "lapidary/ranks.h"
 
 namespace lapidary::train {
 
-/// The processes that train one model together. Calls wait for all of them.
-class Communicator {
+/// Ranks that exchange tensors too.
+class Communicator : public Ranks {
  public:
-  virtual ~Communicator() = default;
-  virtual int world_size() const = 0;
+  int world_size() const { return rank().world_size; }
   /// `tensor` (contiguous) becomes the sum over all processes.
   virtual void sum(at::Tensor& tensor) = 0;
   /// Rank 0's elements become everybody's.
   virtual void broadcast(at::Tensor& tensor) = 0;
+  using Ranks::broadcast;
 };
 
-/// Null for a world of one. Throws Error{kUnsupported} where libtorch was built without Gloo,
-/// Error{kIo} where the others are not met.
-std::unique_ptr<Communicator> join(const Rank& rank);
+/// As join_ranks has it.
+std::shared_ptr<Communicator> join(const Rank& rank);
 
 }  // namespace lapidary::train

@@ -61,7 +61,7 @@ class Engine : public Trainer {
   Analysis analysis_;
   std::unique_ptr<Parameters> parameters_;
   std::unique_ptr<Constants> constants_;
-  std::unique_ptr<Communicator> others_;
+  std::shared_ptr<Communicator> others_;
   std::map<std::vector<ValueId>, Program> programs_;
   int64_t steps_ = 0;  ///< that changed something
 };

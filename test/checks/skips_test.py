@@ -28,10 +28,11 @@ class Skips(unittest.TestCase):
     def test_what_a_machine_lacks_is_excused(self):
         code, lines = run(PASSED, PASSED, skipped("x: Skipped\nno assets: /a is not there"),
                           skipped("this CPU has no avx512bf16"), skipped("this CPU has no avx512bf16"),
-                          skipped("this machine has no pseudo-terminals: out of pty devices"))
+                          skipped("this machine has no pseudo-terminals: out of pty devices"),
+                          skipped("this machine has no network namespaces: mount failed"))
         self.assertEqual((code, lines),
-                         (0, ["2 passed, 4 skipped (1 no assets; 2 this CPU has no avx512bf16; "
-                              "1 this machine has no pseudo-terminals)"]))
+                         (0, ["2 passed, 5 skipped (1 no assets; 2 this CPU has no avx512bf16; "
+                              "1 this machine has no network namespaces; 1 this machine has no pseudo-terminals)"]))
 
     def test_assets_that_are_not_there_are_excused(self):
         for assets in ("", "/no/such/folder"):

@@ -3,9 +3,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <exception>
+#include <string>
 #include <thread>
+#include <vector>
 
+#include "lapidary/ranks.h"
 #include "test/train/net.h"
 
 // Two ranks, each on its half of a batch, against one process on the whole.
@@ -92,6 +96,82 @@ TEST(Ranks, TwoEqualOneWithTheWholeBatch) {
     for (size_t i = 0; i < tensor.data<float>().size(); ++i)
       EXPECT_NEAR(states[0].at(key).data<float>()[i], tensor.data<float>()[i], 2e-5) << key;
   }
+}
+
+/// Runs work(ranks) as so many threads that have met.
+template <class Work>
+void together(int count, Work work) {
+  const int port = free_port();
+  ASSERT_GT(port, 0);
+  std::vector<std::exception_ptr> failed(static_cast<size_t>(count));
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < count; ++rank)
+    threads.emplace_back([&, rank] {
+      try {
+        work(*join_ranks({.rank = rank, .world_size = count, .master_port = port}));
+      } catch (...) {
+        failed[static_cast<size_t>(rank)] = std::current_exception();
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& each : failed)
+    if (each) std::rethrow_exception(each);
+}
+
+TEST(Ranks, BytesAndNumbersGoAround) {
+  const std::vector<std::string> texts = {"", std::string("a\0b", 3), std::string(100000, 'x')};
+  together(3, [&](Ranks& ranks) {
+    const int me = ranks.rank().rank;
+    EXPECT_EQ(ranks.gather(texts[static_cast<size_t>(me)]), texts);
+    EXPECT_EQ(ranks.gather(""), std::vector<std::string>(3));
+    EXPECT_EQ(ranks.broadcast(me == 0 ? texts[2] : "another"), texts[2]);
+    EXPECT_EQ(ranks.broadcast(me == 0 ? "" : "another"), "");
+    EXPECT_EQ(ranks.most(-10 * me - 7), -7);
+    EXPECT_EQ(ranks.most(me == 1 ? int64_t{1} << 40 : 0), int64_t{1} << 40);
+  });
+}
+
+TEST(Ranks, PartsAreTheWhole) {
+  struct Numbered : Ranks {
+    Rank at;
+    const Rank& rank() const override { return at; }
+    std::vector<std::string> gather(const std::string&) override { return {}; }
+    std::string broadcast(const std::string&) override { return {}; }
+    int64_t most(int64_t number) override { return number; }
+    void leave(const std::string&) override {}
+  };
+  for (const int64_t count : {0, 2, 7, 61}) {
+    int64_t next = 0;
+    for (int rank = 0; rank < 3; ++rank) {
+      Numbered ranks;
+      ranks.at = {.rank = rank, .world_size = 3};
+      const auto [begin, end] = ranks.part(count);
+      EXPECT_EQ(begin, next);
+      EXPECT_LE(std::abs(3 * (end - begin) - count), 2);
+      next = end;
+    }
+    EXPECT_EQ(next, count);
+  }
+}
+
+TEST(Ranks, ProcessMeetsTheOthersOnce) {
+  together(2, [](Ranks& ranks) { EXPECT_EQ(join_ranks(ranks.rank()).get(), &ranks); });
+  EXPECT_EQ(join_ranks({}), nullptr);
+}
+
+TEST(Ranks, ReasonOfOneIsHeardByAll) {
+  std::string heard[3];
+  together(3, [&](Ranks& ranks) {
+    if (ranks.rank().rank == 1) return ranks.leave("there is no such file");
+    try {
+      ranks.most(0);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kIo);
+      heard[ranks.rank().rank] = error.what();
+    }
+    EXPECT_THROW(ranks.gather(""), Error) << "for good";
+  });
+  for (const int rank : {0, 2}) EXPECT_EQ(heard[rank], "rank 1 fails: there is no such file");
 }
 
 }  // namespace

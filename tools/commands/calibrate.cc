@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
+#include "calibrate/run.h"
 #include "src/base/file.h"
 #include "tools/cli.h"
+#include "tools/rank.h"
 
 namespace lapidary::cli {
 
@@ -25,26 +27,32 @@ void add_calibrate(CLI::App& app, Common& common, Action& action) {
                 "Leave out samples that make NaN or infinity instead of failing");
   sub->callback([o, &common, &action] {
     action = [o, &common] {
-      guard_output(o->output, {o->data});
-      const Graph graph = load_beside(o->model, o->output);
-      const Dataset data = open_data(o->data, graph, common.seed);
-      guard_output(o->output, data.files());
-      const Statistics stats = calibrate(graph, data,
-                                         {.samples = o->samples,
-                                          .threads = common.threads,
-                                          .allow_nonfinite = o->allow_nonfinite,
-                                          .checkpoint = o->resume ? o->output : "",
-                                          .log = common.log()});
-      common.warn_about(data);
-      stats.save(o->output);
-      emit(common,
-           {{"statistics", o->output},
-            {"samples", stats.samples()},
-            {"tensors", stats.tensors().size()},
-            {"sha256", stats.sha256()}},
-           fmt::format("{} tensors over {} samples -> {}\n", stats.tensors().size(),
-                       stats.samples(), o->output));
-      return 0;
+      const Rank rank = rank_of_environment();
+      return together(rank, [&](Ranks* ranks) {
+        const bool first = rank.rank == 0;
+        guard_output(o->output, {o->data});
+        const Graph graph = load_beside(o->model, o->output);
+        const Dataset data = open_data(o->data, graph, common.seed);
+        guard_output(o->output, data.files());
+        const Statistics stats = calibrate_partly(graph, data,
+                                                  {.samples = o->samples,
+                                                   .threads = common.threads,
+                                                   .allow_nonfinite = o->allow_nonfinite,
+                                                   .checkpoint = o->resume ? o->output : "",
+                                                   .log = first ? common.log() : LogSink{}},
+                                                  {}, ranks);
+        common.warn_about(data);
+        if (!first) return 0;
+        stats.save(o->output);
+        emit(common,
+             {{"statistics", o->output},
+              {"samples", stats.samples()},
+              {"tensors", stats.tensors().size()},
+              {"sha256", stats.sha256()}},
+             fmt::format("{} tensors over {} samples -> {}\n", stats.tensors().size(),
+                         stats.samples(), o->output));
+        return 0;
+      });
     };
   });
 }

@@ -1,5 +1,6 @@
 #include "lapidary/qat.h"
 
+#include "lapidary/ranks.h"
 #include "quantize/targets.h"
 #include "src/base/fail.h"
 #include "src/pipeline/quantized.h"
@@ -111,12 +112,15 @@ class QatStep : public Step {
   }
 
   void run(StepContext& context) const override {
-    const QatOptions options = params_.options(context);
+    QatOptions options = params_.options(context);
     const Dataset* samples = context.data("calib");
     if (samples == nullptr) samples = context.data("train");
+    const std::shared_ptr<Ranks> ranks = join_ranks(context.rank);
+    options.ranks = ranks.get();
     QatGraph made = make_qat_graph(context.graph, nullptr, samples, options);
     context.report.engine = find_target(params_.target).engine;
     const std::vector<KeptFloat> kept_float = made.kept_float;
+    options.ranks = nullptr;  // lowering asks for no samples
     QatOptions quiet = options;
     quiet.log = {};
     train_model(context, params_.training,

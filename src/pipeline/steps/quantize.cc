@@ -3,6 +3,7 @@
 #include "calibrate/observer.h"
 #include "calibrate/run.h"
 #include "lapidary/compress.h"
+#include "lapidary/ranks.h"
 #include "quantize/checks.h"
 #include "quantize/targets.h"
 #include "src/base/text.h"
@@ -136,12 +137,13 @@ class QuantizeStep : public Step {
     if (!params_.stats.empty()) {
       context.statistics = Statistics::load(params_.stats);
     } else {
+      const std::shared_ptr<Ranks> ranks = join_ranks(context.rank);
       context.statistics = calibrate_partly(context.graph, *samples,
                                             {.samples = params_.samples,
                                              .threads = context.threads,
                                              .allow_nonfinite = params_.allow_nonfinite,
                                              .log = context.log},
-                                            needed(context));
+                                            needed(context), ranks.get());
     }
     auto& provenance = context.report.provenance;
     std::erase_if(provenance, [](const auto& entry) { return entry.first == "statistics"; });
