@@ -1,7 +1,7 @@
 #include "distill/layers.h"
 
-#include "distill/quantized.h"
 #include "src/base/text.h"
+#include "src/ops/quantized_values.h"
 
 namespace lapidary {
 
@@ -80,18 +80,6 @@ std::vector<NamedLayers> outputs_of(const Graph& student, const Graph& teacher,
   return out;
 }
 
-/// What a Softmax reads whose probabilities the value is, quantized perhaps; else the value.
-ValueId before_softmax(const Graph& graph, ValueId value) {
-  for (ValueId at = value; graph.value(at).producer;) {
-    const Node& node = graph.node(graph.value(at).producer);
-    at = node.inputs.empty() ? ValueId{} : node.inputs[0];
-    if (!at) break;
-    if (node.is("Softmax") || node.is("LogSoftmax")) return at;
-    if (!is_quantizer(node) && !node.is("Identity")) break;
-  }
-  return value;
-}
-
 }  // namespace
 
 std::vector<NamedLayers> find_layers(const Graph& student, const Graph& teacher,
@@ -109,7 +97,8 @@ std::vector<NamedLayers> find_layers(const Graph& student, const Graph& teacher,
   }
   for (NamedLayers& layers : out) {
     if (compared == Compared::kScores)
-      layers = {before_softmax(student, layers.student), before_softmax(teacher, layers.teacher)};
+      layers = {before_function(student, layers.student, kSoftmaxes),
+                before_function(teacher, layers.teacher, kSoftmaxes)};
     layers = {as_quantized(student, layers.student), as_quantized(teacher, layers.teacher)};
   }
   return out;

@@ -20,6 +20,7 @@ enum class Compared {
 struct DistillDef {
   std::string_view name, help;
   Compared compared;
+  bool reads_labels;
   const FieldTable& (*fields)();
   /// A scalar: the mean over samples. Throws Error{kUsage} where the two do not fit.
   ValueId (*build)(DistillFragment& fragment, const LayerPair& pair, const Setting& params);
@@ -31,8 +32,13 @@ const DistillDef& find_distill_loss(std::string_view name);
 /// A row for a struct that has fields() and
 /// `ValueId operator()(DistillFragment&, const LayerPair&) const`.
 template <class Params>
-constexpr DistillDef distill_row(std::string_view name, std::string_view help, Compared compared) {
-  return {name, help, compared, &Params::fields,
+constexpr DistillDef distill_row(std::string_view name, std::string_view help, Compared compared,
+                                 bool reads_labels = false) {
+  return {name,
+          help,
+          compared,
+          reads_labels,
+          &Params::fields,
           [](DistillFragment& f, const LayerPair& pair, const Setting& params) {
             return bind<Params>(params)(f, pair);
           }};

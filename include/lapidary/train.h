@@ -74,8 +74,9 @@ LAPIDARY_API std::vector<NamedHelp> list_schedules();
 struct LossSpec {
   std::string kind = "cross_entropy";  ///< cross_entropy | mse | bce (of logits)
   double weight = 1;
-  std::string output;   ///< the value that it judges; empty: the graph's first output
-  std::string target;   ///< value or graph input that it is compared with; empty: the labels
+  std::string output;  ///< the value that it judges; empty: the graph's first output, scores before
+                       ///< a Softmax
+  std::string target;  ///< value or graph input that it is compared with; empty: the labels
   Numbers params = {};  ///< cross_entropy: label_smoothing, axis
 };
 /// Appends the weighted sum of losses to the graph (upgraded to opset 13 where it is older) and

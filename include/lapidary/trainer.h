@@ -75,8 +75,9 @@ struct StepOptions {
 };
 
 struct StepResult {
-  double loss = 0;           ///< before the step; not finite: nothing was changed
+  double loss = 0;           ///< before the step
   double gradient_norm = 0;  ///< 2-norm over all parameters, before clipping
+  // One of them not finite: nothing was changed.
   std::map<std::string, Tensor> outputs;
 };
 

@@ -103,7 +103,8 @@ class Learner {
       // SGD moves alpha = qmax s as if that were the parameter.
       set(fake, "pact", std::pow(fake.qmax - zero, -2.0));
     } else {
-      set(fake, "lsq", 1 / std::sqrt(elements(graph_, fake, false) * (fake.qmax - zero)));
+      const int32_t levels = std::max(fake.qmax - zero, zero - fake.qmin);  // on the longer side
+      set(fake, "lsq", 1 / std::sqrt(elements(graph_, fake, false) * levels));
       // Where nothing is negative a Relu may have gone: 0 stays the least level.
       if (method_ == "lsq+" && fake.zero_point.valid() && fake.qmin - zero < 0)
         learn(fake.zero_point);

@@ -139,6 +139,7 @@ class Lowerer {
 
   void mark_layers(QuantizeLog& log) {
     std::map<ValueId, QuantParams> shared;
+    std::vector<std::string> crowded;
     for (LinearLayer& layer : place(graph_, target_, {}).layers) {
       const auto at = layers_.find(layer.node);
       if (at == layers_.end() || !placement_.is_quantized(layer.input)) continue;
@@ -147,15 +148,18 @@ class Lowerer {
         const float input = graph_.value(layer.input).quant->scale[0];
         const int64_t raised =
             guard_bias(params, input, graph_.constant(layer.bias)->data<float>());
-        if (raised > 0)
-          log.warnings.push_back(fmt::format(
-              "'{}': {} weight scales raised so that the bias fits int32", layer.key, raised));
+        if (raised > 0) crowded.push_back(layer.key);
       }
       placement_.integer.insert(layer.node.index);
       if (layer.bias_node.valid()) placement_.integer.insert(layer.bias_node.index);
       placement_.layers.push_back(std::move(layer));
     }
     for (auto& [weight, params] : shared) graph_.mutable_value(weight).quant = std::move(params);
+    if (!crowded.empty())
+      log.warnings.push_back(fmt::format(
+          "{} layers, '{}' among them, have weight scales so small that they were raised for the "
+          "bias to fit int32",
+          crowded.size(), crowded[0]));
   }
 
   struct Activation {

@@ -263,16 +263,14 @@ class Fit {
     sums.seconds += more.seconds;
   }
 
-  /// A loss that is not finite changed nothing: the state is kept, then the run ends. A gradient
-  /// that is not did harm: the checkpoint before it stays the last one.
+  /// What is not finite changed nothing: the state is kept, then the run ends.
   void check_finite(const StepResult& made, double lr) {
     const bool loss = std::isfinite(made.loss);
     if (loss && std::isfinite(made.gradient_norm)) return;
-    if (!loss) save();
+    save();
     const std::string kept =
         saved_.second < 0 ? std::string()
-        : !loss           ? fmt::format("; the state before it is kept in {}", options_.checkpoint)
-                          : fmt::format("; {} holds an earlier state", options_.checkpoint);
+                          : fmt::format("; the state before it is kept in {}", options_.checkpoint);
     fail_invalid(
         "step {} of {} (epoch {}): the {} is {} at a learning rate of {:g}{}; lower the rate, warm "
         "up, or clip the gradient",
@@ -302,6 +300,7 @@ class Fit {
   void record_interval() {
     const FitInterval record = means(progress_.interval_sums);
     progress_.log.intervals.push_back(record);
+    thin(progress_.log.intervals);
     progress_.interval_sums = {};
     const double each = session_.seconds / static_cast<double>(session_.steps);
     options_.log.info(fmt::format("{}, {} left", describe(record),
@@ -364,7 +363,7 @@ class Fit {
     FitResult out;
     out.steps = progress_.step;
     out.last = trainer_.graph(options_.averaged);
-    out.best = options_.evaluate ? best_ : out.last;
+    out.best = options_.evaluate && progress_.best_epoch >= 0 ? best_ : out.last;
     out.best_epoch = progress_.best_epoch;
     out.best_metric = progress_.best_metric;
     out.interrupted = interrupted;

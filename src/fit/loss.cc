@@ -6,6 +6,7 @@
 #include "lapidary/ops.h"
 #include "src/base/text.h"
 #include "src/ops/infer.h"
+#include "src/ops/quantized_values.h"
 
 namespace lapidary {
 
@@ -78,7 +79,9 @@ ValueId build_term(LossFragment& f, const LossSpec& spec, bool mixup) {
   Graph& graph = f.graph();
   const LossDef& def = find_loss(spec.kind);
   if (spec.output.empty() && graph.outputs().empty()) fail_usage("the graph has no output");
-  const ValueId output = spec.output.empty() ? graph.outputs()[0] : graph.find_value(spec.output);
+  const ValueId output = spec.output.empty()
+                             ? before_function(graph, graph.outputs()[0], def.behind)
+                             : graph.find_value(spec.output);
   if (!output) fail_usage("loss '{}': the graph has no value '{}'", spec.kind, spec.output);
   const TensorType type = graph.value(output).type;
   if (type.dtype != DType::kF32 && type.dtype != DType::kUndefined)

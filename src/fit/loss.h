@@ -17,6 +17,8 @@ struct LossDef {
   /// What it compares with: class numbers (int64, the output's shape without the classes' axis), or
   /// float32 of the output's shape.
   bool classes;
+  /// Functions that turn what it wants into the output of a model; it judges what they read.
+  std::span<const std::string_view> behind;
   const FieldTable& (*fields)();
   /// float32 [N]: the loss of each sample.
   ValueId (*build)(LossFragment& fragment, ValueId output, ValueId target, const Setting& params);

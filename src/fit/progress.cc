@@ -110,6 +110,22 @@ FitEpoch read_epoch(const json& from) {
 
 }  // namespace
 
+void thin(std::vector<FitInterval>& intervals) {
+  constexpr size_t kMost = 4096;
+  if (intervals.size() <= kMost) return;
+  std::vector<FitInterval> out;
+  for (size_t i = 0; i + 1 < intervals.size(); i += 2) {
+    const FitInterval &a = intervals[i], &b = intervals[i + 1];
+    FitInterval joined = b;
+    joined.loss = (a.loss + b.loss) / 2;
+    joined.accuracy = (a.accuracy + b.accuracy) / 2;
+    joined.images_per_second = (a.images_per_second + b.images_per_second) / 2;
+    out.push_back(joined);
+  }
+  if (intervals.size() % 2 == 1) out.push_back(intervals.back());
+  intervals = std::move(out);
+}
+
 std::string write_progress(const FitProgress& progress) {
   Writer writer;
   visit_progress(writer, progress);

@@ -25,6 +25,10 @@ struct FitProgress {
   FitLog log;
 };
 
+/// Joins neighbours by twos where there are more records than a curve can show: a checkpoint holds
+/// them all.
+void thin(std::vector<FitInterval>& intervals);
+
 /// JSON; numbers that are not finite become null, and null NaN.
 std::string write_progress(const FitProgress& progress);
 /// Throws Error{kInvalid} for what `write_progress` did not write.

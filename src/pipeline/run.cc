@@ -297,7 +297,10 @@ class Run {
   void begin_step(size_t i, StepContext& step_context) const {
     const RecipeStep& step = impl_.steps[i];
     step_context.name = step.name;
-    step_context.params = std::string(step.def->name) + write_json(step.step->params());
+    Setting params = step.step->params();
+    for (const std::string_view key : step.step->without_effect())
+      std::erase_if(params.entries, [&](const auto& entry) { return entry.first == key; });
+    step_context.params = std::string(step.def->name) + write_json(params);
     step_context.checkpoint = step.step->trains() ? checkpoint_file(i) : fs::path();
     step_context.beside.clear();
     if (!step.step->trains() && step.step->makes() != Form::kAsBefore) step_context.lower = {};
@@ -412,6 +415,7 @@ class Run {
       stage.packed_bytes = plan.packed_bytes;
       warn(nonfinite_warning(stage.name, found[i]));
     }
+    warn_of_losses();
     for (size_t i = 0; i < executions_.size(); ++i) {
       ExecutionRecord& execution = report_.executions[i];
       const Validation& measured = found[stages.size() + i];
@@ -438,6 +442,22 @@ class Run {
            .samples = found[i].samples,
            .layers = found[i].saturation});
       warn(saturation_warning(found[i].saturation));
+    }
+  }
+
+  /// Training that went wrong ends without an error.
+  void warn_of_losses() {
+    constexpr double kMuch = 0.1;
+    for (size_t i = 1; i < report_.stages.size(); ++i) {
+      const StageRecord &before = report_.stages[i - 1], &now = report_.stages[i];
+      const auto a = before.metrics.find("top1"), b = now.metrics.find("top1");
+      if (!impl_.steps[i - 1].step->trains() || a == before.metrics.end() ||
+          b == now.metrics.end() || !(a->second - b->second > kMuch))
+        continue;
+      warn(
+          fmt::format("step '{}' lost {:.1f} points of top1: a lower `lr`, more epochs or more "
+                      "bits may keep them",
+                      now.name, 100 * (a->second - b->second)));
     }
   }
 

@@ -89,6 +89,8 @@ class Step {
   virtual std::map<std::string, std::string*> paths() { return {}; }
   /// All parameters with their values.
   virtual Setting params() const = 0;
+  /// Those that change neither weights nor what is measured: a checkpoint may go on with others.
+  virtual std::vector<std::string_view> without_effect() const { return {}; }
 };
 
 /// A kind of step: a row of steps.def.

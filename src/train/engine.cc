@@ -285,10 +285,7 @@ void Engine::update(double lr) {
 StepResult Engine::step(const Values& inputs, const StepOptions& options) {
   Backward found = backward(inputs, options);
   StepResult out{found.loss, found.gradient_norm, std::move(found.outputs)};
-  if (!std::isfinite(out.loss) || !std::isfinite(out.gradient_norm)) {
-    if (std::isfinite(out.loss)) out.loss = std::numeric_limits<double>::quiet_NaN();
-    return out;
-  }
+  if (!std::isfinite(out.loss) || !std::isfinite(out.gradient_norm)) return out;
   with_errors([&] {
     const at::NoGradGuard guard;
     const double limit = options_.optimizer.clip_norm;

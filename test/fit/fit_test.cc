@@ -430,6 +430,20 @@ TEST(FeedBatch, CountsWhatIsRight) {
   EXPECT_EQ(count_correct(scores, batch).judged, 0);
 }
 
+TEST(FitProgress, LongLogsAreThinnedToMeans) {
+  std::vector<FitInterval> log;
+  for (int64_t i = 1; i <= 10'000; ++i) {
+    log.push_back({.step = i, .loss = static_cast<double>(i)});
+    thin(log);
+  }
+  ASSERT_LE(log.size(), 4096u);
+  EXPECT_GE(log.size(), 2048u);
+  EXPECT_EQ(log.back().step, 10'000);
+  EXPECT_EQ(log[0].step, 4);  // twice joined: the mean of steps 1 to 4
+  EXPECT_EQ(log[0].loss, 2.5);
+  for (size_t i = 1; i < log.size(); ++i) EXPECT_GT(log[i].step, log[i - 1].step);
+}
+
 TEST(FitProgress, ReadsWhatItWrites) {
   FitProgress before;
   before.step = 7;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "lapidary/exec.h"
 #include "src/ops/infer.h"
 #include "test/passes/run_graph.h"
@@ -68,6 +70,18 @@ TEST(Loss, CrossEntropy) {
     EXPECT_NEAR(loss_of(passing(scores_shape(), opset), {smoothed}, classes()), 2.08686469,
                 kTolerance)
         << opset;
+}
+
+TEST(Loss, ScoresAreJudgedBeforeTheModelsSoftmax) {
+  for (const char* last : {"Softmax", "LogSoftmax"}) {
+    Graph graph = passing(scores_shape());
+    GraphBuilder b(graph);
+    graph.set_outputs({b.op(last, {graph.outputs()[0]}, {{"axis", int64_t{1}}}, "shares")});
+    infer_types(graph);
+    EXPECT_NEAR(loss_of(graph, {{}}, classes()), 2.11498969, kTolerance) << last;
+    EXPECT_GT(std::abs(loss_of(graph, {{.output = "shares"}}, classes()) - 2.11498969), 0.1)
+        << "what is named is taken as it is";
+  }
 }
 
 TEST(Loss, CrossEntropyOfTokensAndPlanes) {

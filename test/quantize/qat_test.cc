@@ -1,5 +1,6 @@
 #include "lapidary/qat.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "calibrate/feeder.h"
@@ -86,6 +87,22 @@ TEST(QatGraph, ParametersThatStartEqualAreTrainedApart) {
   for (const char* name : {"bn1_gamma", "bn2_gamma"})
     net.mutable_value(net.find_value(name)).constant = ones;
   EXPECT_THAT(trained(made(net, {}), false), AllOf(Contains("bn1_gamma"), Contains("bn2_gamma")));
+}
+
+TEST(QatGraph, RangesBelowZeroHaveAFiniteGradientScale) {
+  Net net(13);
+  const ValueId x = net.input("x", {Dim::named("N"), 3, 8, 8});
+  const ValueId below = net.op("Neg", {net.op("Relu", {x}, "relu")}, "below");
+  const Graph graph = net.finish({net.conv(below, 3, 4, "conv")});
+  for (const int bits : {8, 2}) {
+    QatOptions options = with_bits(bits);
+    options.bits.first_last = 0;
+    const QatGraph qat = made(graph, options);
+    for (const FakeNode& fake : fake_nodes(qat.graph)) {
+      const float scale = std::get<float>(*qat.graph.node(fake.node).attr("gradient_scale"));
+      EXPECT_TRUE(std::isfinite(scale) && scale > 0) << bits;
+    }
+  }
 }
 
 TEST(QatGraph, MethodsLearnWhatTheySay) {

@@ -254,6 +254,26 @@ TEST_F(TrainingRecipe, CheckpointOfAnotherRecipeIsRefused) {
       AllOf(HasSubstr("3: "), HasSubstr("1-train.safetensors")));
 }
 
+TEST_F(TrainingRecipe, MoreFrequentRecordsDoNotMakeItAnotherRecipe) {
+  run("  - train: {epochs: 1, batch: 32, lr: 0.1}\n");
+  EXPECT_EQ(run("  - train: {epochs: 1, batch: 32, lr: 0.1, log_every: 1}\n", {.resume = true})
+                .trainings[0]
+                .steps,
+            6);
+}
+
+TEST_F(TrainingRecipe, EffectiveRecipesOfAllStepsAreRecipes) {
+  for (const char* steps :
+       {"  - train: {losses: [{cross_entropy: {label_smoothing: 0.1}}], schedule: {step: {every: "
+        "0.3}}}\n",
+        "  - finetune: {metric: top5}\n",
+        "  - qat: {bits: {weights: 4, layers: {'op:Gemm': 8}}, teacher: original}\n",
+        "  - distill: {losses: [{kd: {temperature: 1}}, {attention: {layers: ['relu*']}}]}\n"}) {
+    const std::string once = Recipe::parse(recipe(steps)).effective_yaml();
+    EXPECT_EQ(Recipe::parse(once).effective_yaml(), once);
+  }
+}
+
 TEST_F(TrainingRecipe, ContradictionsAreRefusedBeforeWork) {
   EXPECT_THAT(refusal("  - train: {losses: [kd]}\n"),
               AllOf(HasSubstr("recipe.yaml:9:12"), HasSubstr("needs a teacher")));
@@ -263,6 +283,10 @@ TEST_F(TrainingRecipe, ContradictionsAreRefusedBeforeWork) {
   EXPECT_THAT(refusal("  - train: {evaluate: false, keep: best}\n"), HasSubstr("evaluate: true"));
   EXPECT_THAT(refusal("  - qat: {bits: {weights: 1}}\n"), HasSubstr("2..8"));
   EXPECT_THAT(refusal("  - qat: {}\n  - quantize: {}\n"), HasSubstr("cannot follow"));
+  EXPECT_THAT(refusal("  - qat: {}\n  - qat: {bits: {weights: 4}}\n"),
+              HasSubstr("train on with its bits"));
+  EXPECT_THAT(refusal("  - train: {labels: false, teacher: original, losses: [dkd]}\n"),
+              HasSubstr("contradict"));
   EXPECT_THAT(refusal("  - qat: {}\n  - train: {}\n"), HasSubstr("`finetune` trains on"));
   EXPECT_THAT(refusal("  - fp16: {}\n  - finetune: {}\n"), HasSubstr("float16"));
   EXPECT_THAT(error_of([&] {
@@ -282,6 +306,8 @@ TEST_F(TrainingRecipe, QuantizedFileIsForQatAlone) {
   };
   EXPECT_THAT(error_of([&] { with_int8("  - finetune: {epochs: 1, batch: 32}\n"); }),
               AllOf(HasSubstr("4: "), HasSubstr("`qat` trains quantized models")));
+  EXPECT_THAT(error_of([&] { with_int8("  - qat: {epochs: 1, batch: 32, bits: {weights: 4}}\n"); }),
+              AllOf(HasSubstr("2: "), HasSubstr("keeps its bits")));
   EXPECT_GT(with_int8("  - qat: {epochs: 1, batch: 32}\n").stages[1].metrics.at("top1"), 0.9);
 }
 

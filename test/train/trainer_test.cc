@@ -177,6 +177,19 @@ TEST(Steps, NotFiniteChangesNothing) {
     EXPECT_TRUE(tensor.equals(before.at(key))) << key;
 }
 
+TEST(Steps, AGradientThatIsNotFiniteChangesNothing) {
+  Net net;  // d sqrt(p) / d p is infinite at 0
+  const ValueId p = net.param(Tensor::of<float>({2}, {0.f, 1.f}));
+  net.finish(net.op("ReduceSum", {net.op("Sqrt", {p})}, {{"keepdims", int64_t{0}}}));
+  TrainerOptions options = net.options();
+  options.loss = "y";
+  const auto trainer = open_trainer(net.graph, options);
+  const StepResult made = trainer->step({}, {.lr = .1});
+  EXPECT_EQ(made.loss, 1);
+  EXPECT_FALSE(std::isfinite(made.gradient_norm));
+  EXPECT_TRUE(trainer->constant("p0").equals(Tensor::of<float>({2}, {0.f, 1.f})));
+}
+
 TEST(Steps, InputsAreOnlyRead) {
   Net net;
   const ValueId x = net.builder.input("x", DType::kF32, {Dim(4)});

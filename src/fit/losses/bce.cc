@@ -1,3 +1,5 @@
+#include <array>
+
 #include "src/fit/loss.h"
 
 namespace lapidary {
@@ -18,8 +20,9 @@ ValueId build(LossFragment& f, ValueId logits, ValueId target, const Setting&) {
 }  // namespace
 
 const LossDef& loss_bce() {
-  static constexpr LossDef kDef = {"bce", "binary cross-entropy of logits, each on its own", false,
-                                   no_fields, build};
+  static constexpr std::array<std::string_view, 1> kSigmoid = {"Sigmoid"};
+  static constexpr LossDef kDef = {
+      "bce", "binary cross-entropy of logits, each on its own", false, kSigmoid, no_fields, build};
   return kDef;
 }
 

@@ -1,4 +1,5 @@
 #include "src/fit/loss.h"
+#include "src/ops/quantized_values.h"
 
 namespace lapidary {
 
@@ -37,7 +38,7 @@ ValueId build(LossFragment& f, ValueId scores, ValueId labels, const Setting& se
 
 const LossDef& loss_cross_entropy() {
   static constexpr LossDef kDef = {"cross_entropy", "of scores and class labels", true,
-                                   &CrossEntropyParams::fields, build};
+                                   kSoftmaxes,      &CrossEntropyParams::fields,  build};
   return kDef;
 }
 

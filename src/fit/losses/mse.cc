@@ -18,7 +18,7 @@ ValueId build(LossFragment& f, ValueId output, ValueId target, const Setting&) {
 }  // namespace
 
 const LossDef& loss_mse() {
-  static constexpr LossDef kDef = {"mse", "mean squared error", false, no_fields, build};
+  static constexpr LossDef kDef = {"mse", "mean squared error", false, {}, no_fields, build};
   return kDef;
 }
 

@@ -3,7 +3,7 @@
 namespace lapidary {
 
 const StepDef& step_distill() {
-  static const FitStepKind kKind{{.epochs = 5, .lr = 0.01, .teacher = "original"}};
+  static const FitStepKind kKind{{.epochs = 5, .usual_lr = 0.01, .teacher = "original"}};
   static const StepDef kDef{
       "distill", "Training on what a teacher says, and on labels where there are some",
       &all_training_fields, [](const Setting& s) { return make_fit_step(kKind, s); }};

@@ -1,6 +1,7 @@
 #include "lapidary/qat.h"
 
 #include "lapidary/ranks.h"
+#include "quantize/checks.h"
 #include "quantize/targets.h"
 #include "src/base/fail.h"
 #include "src/pipeline/quantized.h"
@@ -34,7 +35,7 @@ struct BitsParams {
 };
 
 struct QatParams {
-  TrainingParams training = {.epochs = 3, .lr = 0.01};
+  TrainingParams training = {.epochs = 3, .usual_lr = 0.01};
   std::string target = "onnxruntime-cpu", method = "lsq", calibrator = kDefaultCalibrator;
   BitsParams bits;
   std::vector<std::string> skip;
@@ -92,15 +93,16 @@ class QatStep : public Step {
 
   std::vector<std::string_view> needs() const override { return {"train"}; }
   bool trains() const override { return true; }
+  std::vector<std::string_view> without_effect() const override { return kWithoutEffect; }
   Form makes() const override { return Form::kQat; }
 
   std::string refuses(Form form) const override {
     if (form == Form::kHalf) return "its weights are float16; only float32 models are trained";
     if (form == Form::kQOperator) return "integer operators (QOperator) cannot be trained";
-    const bool eight = params_.bits.weights == 8 && params_.bits.activations == 8;
-    if (form == Form::kQdq && !(eight && params_.bits.layers.empty()))
-      return "it is quantized to 8 bits already, which training keeps; leave that step out";
-    return {};
+    if (form == Form::kQat)
+      return "training has quantized it already; `finetune` and `distill` train on with its bits";
+    return form == Form::kQdq && asks_for_levels() ? fmt::format("it {}", kKeepsLevels)
+                                                   : std::string();
   }
 
   std::string explain() const override {
@@ -112,6 +114,8 @@ class QatStep : public Step {
   }
 
   void run(StepContext& context) const override {
+    if (is_quantized_model(context.graph) && asks_for_levels())
+      fail_usage("the model {}", kKeepsLevels);
     QatOptions options = params_.options(context);
     const Dataset* samples = context.data("calib");
     if (samples == nullptr) samples = context.data("train");
@@ -146,6 +150,15 @@ class QatStep : public Step {
   Setting params() const override { return unbind(QatParams::fields(), &params_); }
 
  private:
+  static constexpr std::string_view kKeepsLevels =
+      "is quantized already: training keeps its bits and ranges; `bits`, `skip` and `per_channel` "
+      "are for float models";
+  bool asks_for_levels() const {
+    const BitsParams& bits = params_.bits;
+    const bool eight = bits.weights == 8 && bits.activations == 8 && bits.layers.empty();
+    return !eight || !params_.skip.empty() || params_.per_channel;
+  }
+
   QatParams params_;
 };
 

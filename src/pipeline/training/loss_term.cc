@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "distill/loss.h"
 #include "src/base/text.h"
 #include "src/pipeline/step.h"
 
@@ -14,6 +15,12 @@ bool holds(const std::vector<std::string>& names, const std::string& name) {
 }
 
 }  // namespace
+
+bool LossTerm::reads_labels() const {
+  const auto* taught = std::get_if<DistillSpec>(&spec);
+  if (taught) return find_distill_loss(taught->kind).reads_labels;
+  return std::get<LossSpec>(spec).target.empty();
+}
 
 LossTerm FieldCodec<LossTerm>::parse(const Setting& s, const Field& f) {
   const bool one_key = s.kind == Setting::Kind::kMap && s.entries.size() == 1;

@@ -11,6 +11,7 @@ namespace lapidary {
 struct LossTerm {
   std::variant<LossSpec, DistillSpec> spec;
 
+  bool reads_labels() const;
   bool teaches() const { return std::holds_alternative<DistillSpec>(spec); }
 };
 

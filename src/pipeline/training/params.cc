@@ -32,7 +32,10 @@ FieldTable make_fields() {
        field("steps", &P::steps, "So many batches instead of epochs; 0: epochs").range(0, 1e12),
        field("batch", &P::batch, "Samples of one step, over all processes together")
            .range(1, 1 << 20),
-       field("lr", &P::lr, "Highest learning rate").range(0, 1e3),
+       field("lr", &P::lr,
+             "Highest learning rate; null: what is usual for the step (train 0.1, others 0.01), a "
+             "tenth of it without BatchNormalization")
+           .range(0, 1e3),
        field("schedule", &P::schedule,
              "How the learning rate changes: `cosine`, or `{step: {every: 0.3}}`; `lapidary list "
              "schedules` names them"),
@@ -66,7 +69,8 @@ FieldTable make_fields() {
            .range(0, 1e12),
        field("evaluate", &P::evaluate,
              "Measure after each epoch, on `valid` data, on `eval` where there are none"),
-       field("metric", &P::metric, "What is best; empty: top1, without labels agreement")
+       field("metric", &P::metric,
+             "What tells the best epoch; null: top1, without labels agreement")
            .one_of(names_of(list_metrics())),
        field("keep", &P::keep, "Which epoch's weights are the result").one_of({"last", "best"}),
        field("patience", &P::patience, "Stop after so many epochs without a better one; 0: never")
@@ -95,6 +99,10 @@ void TrainingParams::check(const Setting& at) const {
     fail_setting(at, "without labels there is nothing to learn from; name a `teacher`");
   const bool judged = std::any_of(losses.begin(), losses.end(),
                                   [](const LossTerm& term) { return !term.teaches(); });
+  for (const LossTerm& term : losses)
+    if (!labels && term.reads_labels())
+      fail_setting(at,
+                   "`labels: false` and a loss that compares with labels contradict each other");
   if (!labels && judged)
     fail_setting(at, "`labels: false` and a loss on labels contradict each other");
   if (!evaluate && (best() || patience > 0))
@@ -116,11 +124,22 @@ std::map<std::string, std::string*> TrainingParams::paths() {
   return {{"teacher", &teacher}};
 }
 
+double TrainingParams::learning_rate(const Graph& graph) const {
+  if (lr) return *lr;
+  const auto nodes = graph.nodes();
+  const bool normalized = std::any_of(nodes.begin(), nodes.end(), [&](NodeId id) {
+    return graph.node(id).op.ends_with("Normalization");
+  });
+  return normalized ? usual_lr : usual_lr / 10;
+}
+
 std::string TrainingParams::describe() const {
   std::string out = steps > 0 ? fmt::format("{} steps", steps)
                               : fmt::format("{} epoch{}", epochs, epochs == 1 ? "" : "s");
-  out += fmt::format(" in batches of {}, {}, learning rate {} ({})", batch, optimizer.kind, lr,
-                     schedule.kind);
+  out += fmt::format(
+      " in batches of {}, {}, learning rate {} ({})", batch, optimizer.kind,
+      lr ? fmt::format("{}", *lr) : fmt::format("{}, a tenth without BatchNormalization", usual_lr),
+      schedule.kind);
   if (has_teacher())
     out +=
         fmt::format(", taught by {}", teacher == kOriginalTeacher ? "the original model" : teacher);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,11 +16,16 @@ namespace lapidary {
 /// TrainingParams::teacher that is the recipe's model as it came in.
 inline constexpr std::string_view kOriginalTeacher = "original";
 
+/// Step::without_effect of steps that train.
+inline const std::vector<std::string_view> kWithoutEffect = {"log_every", "checkpoint_every",
+                                                             "keep"};
+
 /// What every step that trains can be told. The defaults that differ from step to step stand with
 /// the step.
 struct TrainingParams {
   int64_t epochs = 10, steps = 0, batch = 128;
-  double lr = 0.01;
+  std::optional<double> lr;
+  double usual_lr = 0.01;  ///< where lr is not given
   ScheduleSpec schedule = {};
   OptimizerSpec optimizer = {.weight_decay = 1e-4};
   double ema = 0;
@@ -29,11 +35,11 @@ struct TrainingParams {
   double freeze_statistics = 1;
   int64_t reestimate = 0;
   bool evaluate = true;
-  std::string metric;
+  std::optional<std::string> metric;
   std::string keep = "last";
   int64_t patience = 0;
   double min_delta = 0;
-  int64_t checkpoint_every = 0, log_every = 50;
+  int64_t checkpoint_every = 0, log_every = 20;
   std::string device = "cpu";
 
   /// Throws Error{kUsage} at the setting for values that contradict each other.
@@ -43,6 +49,9 @@ struct TrainingParams {
   /// The teacher's file, where it is one.
   std::map<std::string, std::string*> paths();
   bool best() const { return keep == "best"; }
+  /// lr, else the usual one: a tenth of it for graphs whose layers no BatchNormalization follows,
+  /// where weights act with all their size.
+  double learning_rate(const Graph& graph) const;
   bool has_teacher() const { return !teacher.empty(); }
   /// "5 epochs in batches of 128, sgd, learning rate 0.01 (cosine)"
   std::string describe() const;

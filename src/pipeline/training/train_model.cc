@@ -16,7 +16,8 @@ namespace {
 
 bool mixes(const DatasetSpec& spec) {
   return std::any_of(spec.augment.begin(), spec.augment.end(),
-                     [](const Augment& a) { return a.kind == "mixup"; });
+                     [](const Augment& a) { return a.kind == "mixup"; }) ||
+         std::any_of(spec.inputs.begin(), spec.inputs.end(), mixes);
 }
 
 class Training {
@@ -71,6 +72,9 @@ class Training {
           term.spec);
     if (params_.has_teacher() && taught.empty()) taught.emplace_back();
     if (on_labels.empty() && params_.labels && data_.labelled()) on_labels.emplace_back();
+    for (const LossTerm& term : params_.losses)
+      if (term.reads_labels() && !data_.labelled())
+        fail_usage("a loss compares with labels, and the training data have none");
     if (on_labels.empty() && taught.empty())
       fail_usage("the training data have no labels and there is no teacher; nothing to learn from");
     std::string& loss = trainer_options_.loss;
@@ -102,7 +106,7 @@ class Training {
     o.batch = params_.batch;
     o.seed = context_.seed;
     o.rank = context_.rank;
-    o.lr = make_schedule(params_.schedule, params_.lr);
+    o.lr = make_schedule(params_.schedule, params_.learning_rate(base_));
     o.freeze_statistics = params_.freeze_statistics;
     if (!trainer_options_.outputs.empty()) o.scores = trainer_options_.outputs[0];
     o.log_every = params_.log_every;
@@ -111,7 +115,9 @@ class Training {
     o.checkpoint = context_.checkpoint.string();
     o.checkpoint_every = o.checkpoint.empty() ? 0 : params_.checkpoint_every;
     o.resume = context_.resume;
-    o.recipe_digest = sha256_hex(context_.params + teacher_digest_);
+    const bool measured = params_.evaluate && valid_ != nullptr;
+    o.recipe_digest = sha256_hex(context_.params + teacher_digest_ +
+                                 (measured ? valid_->whole_sha256() : std::string()));
     o.model_digest = graph_hash(graph_);
     o.stop = context_.stop;
     if (teacher_) o.complete = std::ref(*teacher_);
@@ -129,14 +135,12 @@ class Training {
         fail_usage("which epoch is best is told by data: give `valid:` or `eval:` under `data:`");
       return;
     }
-    o.metric = !params_.metric.empty() ? params_.metric
-               : valid_->labelled()    ? "top1"
-                                       : "agreement_with_fp32";
+    o.metric = params_.metric.value_or(valid_->labelled() ? "top1" : "agreement_with_fp32");
     metric_ = o.metric;
     const MetricDef& metric = *find_metric(o.metric);
     o.higher_is_better = metric.higher_is_better;
     o.evaluate = [this, reference = metric.needs_reference](const Graph& trained) {
-      const Graph model = exported(without_loss(trained, base_));
+      const Graph model = exported(finished(trained));
       const EvaluateOptions options{.threads = context_.threads};
       return reference ? validate(model, *context_.original, *valid_, options).metrics
                        : evaluate(model, *valid_, options).metrics;

@@ -1,4 +1,4 @@
-#include "distill/quantized.h"
+#include "src/ops/quantized_values.h"
 
 namespace lapidary {
 
@@ -33,6 +33,19 @@ ValueId as_quantized(const Graph& graph, ValueId value) {
   if (const ValueId clipped = made_by(graph, integers, "Clip")) integers = clipped;
   const ValueId real = made_by(graph, integers, "DequantizeLinear");
   return real ? real : value;
+}
+
+ValueId before_function(const Graph& graph, ValueId value,
+                        std::span<const std::string_view> functions) {
+  for (ValueId at = value; graph.value(at).producer;) {
+    const Node& node = graph.node(graph.value(at).producer);
+    at = node.inputs.empty() ? ValueId{} : node.inputs[0];
+    if (!at) break;
+    for (const std::string_view function : functions)
+      if (node.is(function)) return at;
+    if (!is_quantizer(node) && !node.is("Identity")) break;
+  }
+  return value;
 }
 
 }  // namespace lapidary

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <array>
+#include <span>
+#include <string_view>
+
 #include "lapidary/graph.h"
 
 namespace lapidary {
@@ -13,5 +17,11 @@ bool is_quantizer(const Node& node);
 /// from such graphs, and its output's name is that of what it read: only behind the quantizer is it
 /// what the name says.
 ValueId as_quantized(const Graph& graph, ValueId value);
+
+/// What the function reads whose result the value is, quantized perhaps; else the value.
+ValueId before_function(const Graph& graph, ValueId value,
+                        std::span<const std::string_view> functions);
+/// Of scores.
+inline constexpr std::array<std::string_view, 2> kSoftmaxes = {"Softmax", "LogSoftmax"};
 
 }  // namespace lapidary
