@@ -60,14 +60,14 @@ class RanksNet(RanksFixture):
         self.assertEqual((outputs[1], errors[1], os.listdir(folders[1])), ("", "", []))
 
     def test_cut_cable_ends_both(self):
-        group = Group(self.folders(2), *self.training("finetune", "--epochs", "500"), address=ADDRESSES[0], prefix=inside,
-                      env={"LAPIDARY_RANK_TIMEOUT": "5"})
+        group = Group(self.folders(2), *self.training("finetune", epochs=500), address=ADDRESSES[0], prefix=inside,
+                      env={"LAPIDARY_RANK_TIMEOUT": "20"})
         for line in group.processes[0].stderr:
             if "step 2 of" in line:
                 break
         ip("-n", NAMES[0], "link", "set", "cable0", "down")
         try:
-            codes, _, errors = group.wait(60)
+            codes, _, errors = group.wait()
         finally:
             ip("-n", NAMES[0], "link", "set", "cable0", "up")
         self.assertEqual(codes, [6, 6], errors)

@@ -15,9 +15,11 @@ from ranks import BATCH, COUNT, Group, RanksFixture, initializers, losses, unava
 
 # Sums of float32 in another order, over 5 steps: what was seen is a tenth of these.
 LOSS, WEIGHTS = 1e-4, 1e-3
-# Fake quantization rounds, so that what differs in the last bit may differ by a step of 8 bits.
-QAT_LOSS, QAT_SCALES = 5e-3, 1e-2
-SECONDS = 40  # until the end of the others is noticed
+# Fake quantization rounds: sums that differ in the last bit put some elements on the next integer, and training goes on from
+# there. One process on 3 threads instead of 1 comes as far from itself as two processes do: 3 % of the loss at 4 bits and a
+# rate of 0.01, 0.05 to 0.9 % at 8 bits and 0.001, where scales are apart by 1e-4 of themselves and no weight by over 1 step.
+QAT_FIRST_LOSS, QAT_LOSS, QAT_SCALES = 1e-3, 3e-2, 1e-3
+SECONDS = 120  # until the end of the others is noticed, on a machine that is busy
 
 
 class Ranks(RanksFixture):
@@ -49,12 +51,13 @@ class Ranks(RanksFixture):
         self.assertGreater(len(moved), 5, sorted(now))
 
     def test_two_train_with_quantization_as_one(self):
-        args = self.training("qat", "--samples", "33", "--weight-bits", "4")
+        args = self.training("qat", "--samples", "33", lr=0.001)
         folder, report = self.alone(*args)
         folders = self.folders(2)
         codes, outputs, errors = Group(folders, *args).wait()
         self.assertEqual(codes, [0, 0], errors)
         self.assert_only_first_speaks(folders, outputs, errors)
+        self.assert_losses(losses(outputs[0])[:1], losses(report)[:1], QAT_FIRST_LOSS)
         self.assert_losses(losses(outputs[0]), losses(report), QAT_LOSS)
         self.assert_same_model(folders[0] / "out.onnx", folder / "out.onnx", QAT_SCALES)
 
@@ -81,7 +84,7 @@ evaluate: {{bench: null}}
         self.assert_losses(losses(outputs[0]), losses(report), QAT_LOSS)
 
     def test_three_calibrate_to_the_bytes_of_one(self):
-        args = ["calibrate", self.model, "--data", self.calib, "-o", "s.lpstat", "--samples", "61", "--json"]
+        args = ["calibrate", self.model, "--data", self.calib, "-o", "s.lpstat", "--samples", "61", "--threads", "1", "--json"]
         folder, report = self.alone(*args)
         folders = self.folders(3)
         codes, outputs, errors = Group(folders, *args).wait()
@@ -94,15 +97,15 @@ evaluate: {{bench: null}}
         self.assertIn("a checkpoint is of one", errors[1])
 
     def test_odd_batch_is_refused_by_both(self):
-        codes, _, errors = Group(self.folders(2), *self.training("finetune", "--batch", "33")).wait()
+        codes, _, errors = Group(self.folders(2), *self.training("finetune", batch=33)).wait()
         self.assertEqual(codes, [2, 2], errors)
         for rank, error in enumerate(errors):
             self.assertIn("a batch of 33 does not divide among 2 processes", error)
             self.assertIn(f"rank {rank} of 2", error)
 
-    def begun(self, folders, *more, env=None):
+    def begun(self, folders, env=None, **settings):
         """Processes in the midst of a long training."""
-        group = Group(folders, *self.training("finetune", "--epochs", "500", *more), env=env)
+        group = Group(folders, *self.training("finetune", **{"epochs": 500, **settings}), env=env)
         for line in group.processes[0].stderr:
             if "step 2 of" in line:
                 return group
@@ -133,7 +136,7 @@ evaluate: {{bench: null}}
             self.assertIn(f"rank {1 - gone} of 2", error)
 
     def test_process_that_hangs_ends_the_other_in_time(self):
-        group = self.begun(self.folders(2), env={"LAPIDARY_RANK_TIMEOUT": "5"})
+        group = self.begun(self.folders(2), env={"LAPIDARY_RANK_TIMEOUT": "20"})
         group.processes[0].send_signal(signal.SIGSTOP)  # it keeps the store that others ask
         code, error = self.end_of(group, 0)
         self.assertEqual(code, 6, error)
@@ -151,7 +154,7 @@ evaluate: {{bench: null}}
         self.assertIn("rank 1 is gone or does not answer", errors[0])
 
     def test_error_of_one_is_told_by_all(self):
-        """Rank 1 lacks a file that is named relative to the folder."""
+        """Whose folder lacks the model that is named relative to it."""
         for missing in (0, 1):
             folders = self.folders(2)
             (folders[1 - missing] / "model.onnx").write_bytes(self.model.read_bytes())
@@ -161,17 +164,21 @@ evaluate: {{bench: null}}
             self.assertEqual(codes[missing], 6, errors)
             self.assertEqual(codes[1 - missing], 6, errors)
             self.assertIn("model.onnx", errors[missing])
-            self.assertIn(f"rank {missing} fails: ", errors[1 - missing])
-            self.assertIn("model.onnx", errors[1 - missing].split("fails: ")[1])
+            # Rank 0 keeps what processes tell each other, and waits some seconds for one that is busy.
+            said = errors[1 - missing].split(f"rank {missing} fails: ")
+            if missing == 0 and len(said) == 1:
+                self.assertIn("rank 0 is gone or does not answer", said[0])
+            else:
+                self.assertIn("model.onnx", said[1])
 
     def test_one_is_asked_to_stop_and_all_keep_a_checkpoint_and_go_on(self):
-        more = ["--epochs", "3", "--ema", "0.9"]
+        more = {"epochs": 3, "ema": 0.9}
         whole = self.folders(2)
-        codes, _, errors = Group(whole, *self.training("finetune", *more)).wait()
+        codes, _, errors = Group(whole, *self.training("finetune", **more)).wait()
         self.assertEqual(codes, [0, 0], errors)
         for number, code, asked in ((signal.SIGINT, 130, [0, 1]), (signal.SIGTERM, 143, [1])):
             folders = self.folders(2)
-            group = self.begun(folders, *more)
+            group = self.begun(folders, **more)
             for rank in asked:
                 group.processes[rank].send_signal(number)
             codes, outputs, errors = group.wait()
@@ -180,7 +187,7 @@ evaluate: {{bench: null}}
             self.assertEqual(os.listdir(folders[0]), ["out.checkpoint.safetensors"])
             self.assertEqual(os.listdir(folders[1]), [])
         # Rank 1 has no checkpoint in its folder: rank 0's counts.
-        codes, _, errors = Group(folders, *self.training("finetune", *more), "--resume").wait()
+        codes, _, errors = Group(folders, *self.training("finetune", **more), "--resume").wait()
         self.assertEqual(codes, [0, 0], errors)
         self.assertIn("going on from step", errors[0])
         self.assertEqual((folders[0] / "out.onnx").read_bytes(), (whole[0] / "out.onnx").read_bytes())
