@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "lapidary/error.h"
 #include "lapidary/ranks.h"
 #include "test/train/net.h"
 
