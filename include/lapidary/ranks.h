@@ -37,11 +37,11 @@ class LAPIDARY_API Ranks {
   }
 };
 
-/// The group of processes that `rank` numbers, met at its master address. A process meets the others
-/// once: while the result is held, further calls (a trainer's of the same rank, too) return it. Null
-/// for a world of one. The limit for meeting and for every call is LAPIDARY_RANK_TIMEOUT seconds
-/// of the environment, 600 where it is not set. Throws Error{kUsage} for a rank that is none,
-/// Error{kUnsupported} where Lapidary was built without training or libtorch without Gloo,
+/// The group of processes that `rank` numbers, met at its master address. A process meets the
+/// others once: while the result is held, further calls (a trainer's of the same rank, too) return
+/// it. Null for a world of one. The limit for meeting and for every call is LAPIDARY_RANK_TIMEOUT
+/// seconds of the environment, 600 where it is not set. Throws Error{kUsage} for a rank that is
+/// none, Error{kUnsupported} where Lapidary was built without training or libtorch without Gloo,
 /// Error{kIo} where the others are not met.
 LAPIDARY_API std::shared_ptr<Ranks> join_ranks(const Rank& rank);
 

@@ -52,8 +52,7 @@ Farewell exchange(c10d::Store& store, const Rank& rank, const std::string& reaso
       heard.push_back(r);
     });
     store.set(read_key(rank.rank), {});
-    if (rank.rank == 0)
-      await_keys(store, heard, until + kForReaders, read_key, [](int) {});
+    if (rank.rank == 0) await_keys(store, heard, until + kForReaders, read_key, [](int) {});
   } catch (const std::exception&) {
     out.store_lost = true;
   }

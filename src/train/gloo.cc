@@ -36,8 +36,7 @@ std::chrono::seconds time_limit() {
   const char* end = text + std::strlen(text);
   const auto [stop, error] = std::from_chars(text, end, seconds);
   if (error != std::errc{} || stop != end || seconds < 1)
-    fail_usage("LAPIDARY_RANK_TIMEOUT is '{}', expected a number of seconds",
-               printable(text, 100));
+    fail_usage("LAPIDARY_RANK_TIMEOUT is '{}', expected a number of seconds", printable(text, 100));
   return std::chrono::seconds(seconds);
 }
 
@@ -85,8 +84,8 @@ class Gloo : public Communicator {
     try {
       const auto options = c10d::ProcessGroupGloo::Options::create(time_limit());
       options->devices.push_back(open_device(rank));
-      group_ = c10::make_intrusive<c10d::ProcessGroupGloo>(store_, rank.rank, rank.world_size,
-                                                           options);
+      group_ =
+          c10::make_intrusive<c10d::ProcessGroupGloo>(store_, rank.rank, rank.world_size, options);
     } catch (const Error&) {
       throw;
     } catch (const std::exception& error) {
@@ -146,8 +145,10 @@ class Gloo : public Communicator {
   }
 
   void leave(const std::string& reason) override {
-    if (ended_.empty()) bid_farewell(store_, rank_, reason);
+    if (!ended_.empty()) return;
     ended_ = reason;
+    group_.reset();  // closed connections end the calls that others wait in
+    bid_farewell(store_, rank_, reason);
   }
 
  private:
@@ -177,9 +178,10 @@ class Gloo : public Communicator {
   }
 
   [[noreturn]] void lost(const std::string& what) {
+    group_.reset();
     const std::string who = describe(bid_farewell(store_, rank_, ""), rank_);
-    ended_ = !who.empty() ? who : fmt::format("the other processes are lost: {}",
-                                              printable(what, 500));
+    ended_ =
+        !who.empty() ? who : fmt::format("the other processes are lost: {}", printable(what, 500));
     fail(ErrorCode::kIo, "{}", ended_);
   }
 
