@@ -145,8 +145,10 @@ class Gloo : public Communicator {
   }
 
   void leave(const std::string& reason) override {
-    if (ended_.empty()) bid_farewell(store_, rank_, reason);
+    if (!ended_.empty()) return;
     ended_ = reason;
+    group_.reset();  // closed connections end the calls that others wait in
+    bid_farewell(store_, rank_, reason);
   }
 
  private:
@@ -176,6 +178,7 @@ class Gloo : public Communicator {
   }
 
   [[noreturn]] void lost(const std::string& what) {
+    group_.reset();
     const std::string who = describe(bid_farewell(store_, rank_, ""), rank_);
     ended_ =
         !who.empty() ? who : fmt::format("the other processes are lost: {}", printable(what, 500));

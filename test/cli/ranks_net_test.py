@@ -61,7 +61,7 @@ class RanksNet(RanksFixture):
 
     def test_cut_cable_ends_both(self):
         group = Group(self.folders(2), *self.training("finetune", epochs=500), address=ADDRESSES[0], prefix=inside,
-                      env={"LAPIDARY_RANK_TIMEOUT": "20"})
+                      env={"LAPIDARY_RANK_TIMEOUT": "10"})
         for line in group.processes[0].stderr:
             if "step 2 of" in line:
                 break

@@ -136,7 +136,7 @@ evaluate: {{bench: null}}
             self.assertIn(f"rank {1 - gone} of 2", error)
 
     def test_process_that_hangs_ends_the_other_in_time(self):
-        group = self.begun(self.folders(2), env={"LAPIDARY_RANK_TIMEOUT": "20"})
+        group = self.begun(self.folders(2), env={"LAPIDARY_RANK_TIMEOUT": "10"})
         group.processes[0].send_signal(signal.SIGSTOP)  # it keeps the store that others ask
         code, error = self.end_of(group, 0)
         self.assertEqual(code, 6, error)
@@ -164,12 +164,7 @@ evaluate: {{bench: null}}
             self.assertEqual(codes[missing], 6, errors)
             self.assertEqual(codes[1 - missing], 6, errors)
             self.assertIn("model.onnx", errors[missing])
-            # Rank 0 keeps what processes tell each other, and waits some seconds for one that is busy.
-            said = errors[1 - missing].split(f"rank {missing} fails: ")
-            if missing == 0 and len(said) == 1:
-                self.assertIn("rank 0 is gone or does not answer", said[0])
-            else:
-                self.assertIn("model.onnx", said[1])
+            self.assertIn("model.onnx", errors[1 - missing].split(f"rank {missing} fails: ")[1])
 
     def test_one_is_asked_to_stop_and_all_keep_a_checkpoint_and_go_on(self):
         more = {"epochs": 3, "ema": 0.9}
