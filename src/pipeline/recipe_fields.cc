@@ -16,32 +16,28 @@ const FieldTable& BenchParams::fields() {
 
 const FieldTable& EvaluateParams::fields() {
   using P = EvaluateParams;
-  static const FieldTable kTable = [] {
-    std::vector<std::string> metrics;
-    for (const MetricInfo& info : list_metrics()) metrics.push_back(info.name);
-    return FieldTable{
-        "evaluate",
-        {field("metrics", &P::metrics, "What to measure; empty: all that the data allow")
-             .one_of(metrics),
-         field("execution", &P::execution,
-               "The float models among the first and the last also computed in these: bf16, fp16 "
-               "(weights only), fp16-arithmetic")
-             .one_of({"bf16", "fp16", "fp16-arithmetic"}),
-         field("isa_semantics", &P::isa_semantics,
-               "The last model also computed as other classes of CPU do, by name or profile: "
-               "avx2-saturating (ONNX Runtime on x86 without VNNI), by layers that saturate")
-             .one_of(integer_arithmetic_names()),
-         field("every_step", &P::every_step,
-               "Measure after each step, not only the first and last model"),
-         field("bench", &P::bench, "Time one inference; null: do not"),
-         field("layer_samples", &P::layer_samples,
-               "Samples of the layer-by-layer comparison; 0: none")
-             .range(0, 1e6),
-         field("winograd", &P::winograd,
-               "2 or 4: float 3x3 convolutions by Winograd's F(2x2) or up to F(4x4) where that is "
-               "faster, in accuracy (but for the first stage) and latency; 0: none")
-             .one_of(kWinogradTiles)}};
-  }();
+  static const FieldTable kTable{
+      "evaluate",
+      {field("metrics", &P::metrics, "What to measure; empty: all that the data allow")
+           .one_of(names_of(list_metrics())),
+       field("execution", &P::execution,
+             "The float models among the first and the last also computed in these: bf16, fp16 "
+             "(weights only), fp16-arithmetic")
+           .one_of({"bf16", "fp16", "fp16-arithmetic"}),
+       field("isa_semantics", &P::isa_semantics,
+             "The last model also computed as other classes of CPU do, by name or profile: "
+             "avx2-saturating (ONNX Runtime on x86 without VNNI), by layers that saturate")
+           .one_of(integer_arithmetic_names()),
+       field("every_step", &P::every_step,
+             "Measure after each step, not only the first and last model"),
+       field("bench", &P::bench, "Time one inference; null: do not"),
+       field("layer_samples", &P::layer_samples,
+             "Samples of the layer-by-layer comparison; 0: none")
+           .range(0, 1e6),
+       field("winograd", &P::winograd,
+             "2 or 4: float 3x3 convolutions by Winograd's F(2x2) or up to F(4x4) where that is "
+             "faster, in accuracy (but for the first stage) and latency; 0: none")
+           .one_of(kWinogradTiles)}};
   return kTable;
 }
 

@@ -10,14 +10,10 @@ struct OptimizeParams {
   std::vector<std::string> passes;
 
   static const FieldTable& fields() {
-    static const FieldTable kTable = [] {
-      std::vector<std::string> names;
-      for (const PassInfo& pass : list_passes()) names.push_back(pass.name);
-      return FieldTable{
-          "optimize",
-          {field("passes", &OptimizeParams::passes, "Passes to run; empty: all of them")
-               .one_of(names)}};
-    }();
+    static const FieldTable kTable{
+        "optimize",
+        {field("passes", &OptimizeParams::passes, "Passes to run; empty: all of them")
+             .one_of(names_of(list_passes()))}};
     return kTable;
   }
 };

@@ -97,14 +97,11 @@ void TrainingParams::check(const Setting& at) const {
     fail_setting(at, "a loss needs a teacher: `teacher: original`, or an ONNX file");
   if (!labels && !has_teacher())
     fail_setting(at, "without labels there is nothing to learn from; name a `teacher`");
-  const bool judged = std::any_of(losses.begin(), losses.end(),
-                                  [](const LossTerm& term) { return !term.teaches(); });
-  for (const LossTerm& term : losses)
-    if (!labels && term.reads_labels())
-      fail_setting(at,
-                   "`labels: false` and a loss that compares with labels contradict each other");
+  const bool judged = std::any_of(losses.begin(), losses.end(), [](const LossTerm& term) {
+    return !term.teaches() || term.reads_labels();
+  });
   if (!labels && judged)
-    fail_setting(at, "`labels: false` and a loss on labels contradict each other");
+    fail_setting(at, "`labels: false` and a loss that compares with labels contradict each other");
   if (!evaluate && (best() || patience > 0))
     fail_setting(at, "`{}` needs `evaluate: true`", best() ? "keep: best" : "patience");
 }

@@ -40,10 +40,12 @@ class Training {
       context_.interrupted = true;
       return;
     }
-    const bool best = params_.best();
-    context_.graph = finished(best ? result.best : result.last);
+    const bool last_is_best = result.best_epoch + 1 == std::ssize(result.log.epochs);
+    const bool kept_is_best = params_.best() || last_is_best;
+    context_.graph = finished(kept_is_best ? result.best : result.last);
     context_.lower = lower_;
-    if (params_.evaluate && valid_) context_.beside["best"] = exported(finished(result.best));
+    if (params_.evaluate && valid_)
+      context_.beside["best"] = exported(kept_is_best ? context_.graph : finished(result.best));
   }
 
  private:
