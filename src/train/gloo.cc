@@ -86,6 +86,8 @@ class Gloo : public Communicator {
       options->devices.push_back(open_device(rank));
       group_ =
           c10::make_intrusive<c10d::ProcessGroupGloo>(store_, rank.rank, rank.world_size, options);
+      // None goes on, or away, while another still connects to it.
+      group_->barrier()->wait();
     } catch (const Error&) {
       throw;
     } catch (const std::exception& error) {
