@@ -179,19 +179,6 @@ bool Placer::is_vector_product(NodeId id) const {
   return is_one(inputs[0], 2) || is_one(inputs[1], 1);
 }
 
-/// A constant of `n` values along the last axis that an Add adds to `product` alone, whose rank it
-/// leaves as it is; its slot, or -1.
-int bias_slot(const Graph& graph, NodeId add, ValueId product, int64_t n) {
-  if (!add.valid() || !graph.node(add).is("Add")) return -1;
-  const auto& inputs = graph.node(add).inputs;
-  const int slot = inputs[0] == product ? 1 : 0;
-  const Tensor* bias = graph.constant(inputs[static_cast<size_t>(slot)]);
-  if (!bias || bias->dtype() != DType::kF32 || bias->size() != n) return -1;
-  const auto& shape = graph.value(product).type.shape;
-  const int64_t most = shape ? std::ssize(*shape) : 1;
-  return bias->rank() >= 1 && bias->rank() <= most && bias->dim(-1) == n ? slot : -1;
-}
-
 void Placer::find_layer(NodeId id) {
   const Node& node = graph_.node(id);
   const OpRule* rule = target_.rule(node.op);
@@ -396,6 +383,17 @@ void Placer::collect() {
 }
 
 }  // namespace
+
+int bias_slot(const Graph& graph, NodeId add, ValueId product, int64_t n) {
+  if (!add.valid() || !graph.node(add).is("Add")) return -1;
+  const auto& inputs = graph.node(add).inputs;
+  const int slot = inputs[0] == product ? 1 : 0;
+  const Tensor* bias = graph.constant(inputs[static_cast<size_t>(slot)]);
+  if (!bias || bias->dtype() != DType::kF32 || bias->size() != n) return -1;
+  const auto& shape = graph.value(product).type.shape;
+  const int64_t most = shape ? std::ssize(*shape) : 1;
+  return bias->rank() >= 1 && bias->rank() <= most && bias->dim(-1) == n ? slot : -1;
+}
 
 Placement place(const Graph& graph, const TargetRecord& target, const QuantizeOptions& options) {
   return Placer(graph, target, options).run();

@@ -56,6 +56,10 @@ struct Placement {
   std::unordered_set<uint32_t> marks;  ///< of `quantized`
 };
 
+/// A constant of `n` values along the last axis that an Add adds to `product` alone, whose rank it
+/// leaves as it is; its slot, or -1.
+int bias_slot(const Graph& graph, NodeId add, ValueId product, int64_t n);
+
 /// Decides for a float graph (optimized, with types) and a target. Throws Error{kUsage} for skip
 /// patterns that match nothing.
 Placement place(const Graph& graph, const TargetRecord& target, const QuantizeOptions& options);

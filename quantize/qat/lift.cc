@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "lapidary/ops.h"
 #include "lapidary/passes.h"
 #include "lapidary/qat.h"
+#include "quantize/qat/biases.h"
 #include "quantize/qat/fake_nodes.h"
 #include "src/base/fail.h"
 #include "src/base/text.h"
@@ -34,6 +36,7 @@ class Lifter {
     run_passes(graph_, {"remove_dead_code"});
     refuse_integers();
     share_across_movers();
+    fake_biases(graph_, [&](ValueId id) { return biases_.contains(id); });
     graph_.sort();
     infer_types(graph_);
     return std::move(graph_);
@@ -110,6 +113,7 @@ class Lifter {
     const std::string name = stem(graph_.value(dq.data).name, "_quantized");
     const ValueId constant = graph_.add_constant(graph_.unique_name(name), real);
     if (dq.storage == DType::kI32) {
+      biases_.insert(constant);
       graph_.replace_uses(dq.output, constant);
       return drop_node(graph_, dq.node);
     }
@@ -180,6 +184,7 @@ class Lifter {
   }
 
   Graph graph_;
+  std::set<ValueId> biases_;         ///< that were int32
   std::map<ValueId, ValueId> made_;  ///< by the integers that are dequantized
   std::map<std::pair<ValueId, ValueId>, std::pair<ValueId, ValueId>> floats_;
 };

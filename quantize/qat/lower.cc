@@ -5,6 +5,7 @@
 #include "lapidary/passes.h"
 #include "lapidary/qat.h"
 #include "quantize/placement.h"
+#include "quantize/qat/biases.h"
 #include "quantize/qat/fake_nodes.h"
 #include "quantize/qat/weights.h"
 #include "quantize/qdq_graph.h"
@@ -27,6 +28,7 @@ class Lowerer {
   Lowerer(const Graph& trained, const TargetRecord& target) : graph_(trained), target_(target) {}
 
   QdqGraph run(QuantizeLog& log) {
+    take_biases(graph_);
     take_weights();
     take_activations();
     fold();

@@ -9,6 +9,7 @@
 #include "quantize/checks.h"
 #include "quantize/clamps.h"
 #include "quantize/placement.h"
+#include "quantize/qat/biases.h"
 #include "quantize/qat/bits.h"
 #include "quantize/qat/fake_nodes.h"
 #include "quantize/qat/learn.h"
@@ -91,6 +92,7 @@ class Maker {
     for (const LinearLayer& layer : placement_.layers) fake_weight(layer);
     for (const auto& [clamp, before] : placement_.absorbed) absorb_clamp(graph_, clamp);
     for (const ValueId id : placement_.quantized) fake_activation(id);
+    if (target_.integer_bias) fake_biases(graph_);
     graph_.sort();
     graph_.verify();
     infer_types(graph_);

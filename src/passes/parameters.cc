@@ -117,7 +117,7 @@ ValueId trained_constant(const Graph& graph, ValueId weight) {
     if (!producer.valid()) return {};
     const Node& node = graph.node(producer);
     const bool of_weights =
-        node.is("FakeQuantize", kOwnDomain) || node.is("Mul") || node.is("Div") || node.is("Tanh");
+        node.domain == kOwnDomain || node.is("Mul") || node.is("Div") || node.is("Tanh");
     if (!of_weights || !std::all_of(node.inputs.begin() + 1, node.inputs.end(),
                                     [&](ValueId input) { return is_known(graph, input); }))
       return {};

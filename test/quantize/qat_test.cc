@@ -66,6 +66,10 @@ TEST(QatGraph, IsPlacedAsQuantizePlacesIt) {
   EXPECT_THAT(ops, Not(Contains("Relu")));
   EXPECT_EQ(std::count(ops.begin(), ops.end(), "BatchNormalization"), 3);
   EXPECT_EQ(lowered.opset("ai.lapidary"), 0);
+  // What int32 keeps of biases, where the target keeps them so: of all four layers.
+  EXPECT_EQ(std::count(ops.begin(), ops.end(), "ai.lapidary.FakeQuantizeBias"), 4);
+  const auto float_bias = op_list(made(net, {.target = "openvino"}).graph);
+  EXPECT_THAT(float_bias, Not(Contains("ai.lapidary.FakeQuantizeBias")));
 }
 
 TEST(QatGraph, TrainsWeightsBiasesNormsAndScales) {
@@ -306,7 +310,9 @@ TEST(QatLifting, RoundTripsThroughTheFile) {
     for (const NodeId id : lifted.nodes()) {
       EXPECT_FALSE(is_quantize(lifted, id) || is_dequantize(lifted, id)) << bits;
       if (lifted.node(id).is("Conv")) {
-        EXPECT_EQ(lifted.constant(lifted.node(id).inputs[2])->dtype(), DType::kF32);
+        const ValueId bias = trained_constant(lifted, lifted.node(id).inputs[2]);
+        ASSERT_TRUE(bias.valid());
+        EXPECT_EQ(lifted.constant(bias)->dtype(), DType::kF32);
       }
     }
     EXPECT_LE(distance(lifted, lowered, tiny_samples(32, 3, {3, 8, 8})).most, 1.001);

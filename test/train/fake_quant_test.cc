@@ -223,5 +223,22 @@ TEST_P(FakeQuantizeBehindNorm, IsAsByItself) {
 
 INSTANTIATE_TEST_SUITE_P(Gradients, FakeQuantizeBehindNorm, testing::Values("lsq", "pact", "ste"));
 
+// Units .5 .5: .9 / .25 = 3.6 -> 1, -.3 / .25 = -1.2 -> -.25.
+TEST(FakeQuantizeBias, PassesTheGradientStraightToTheBias) {
+  Net net;
+  const Tensor b = Tensor::of<float>({2}, {.9f, -.3f}), g = Tensor::of<float>({2}, {2, -3});
+  const ValueId y = net.op("FakeQuantizeBias", {net.param(b), net.param(kScale), net.param(kScale)},
+                           {}, "ai.lapidary");
+  net.finish(y);
+  const ValueId loss =
+      net.op("ReduceSum", {net.op("Mul", {y, net.fixed(g)})}, {{"keepdims", int64_t{0}}});
+  net.graph.rename_value(loss, "loss");
+  const auto trainer = open_trainer(net.graph, net.options());
+  EXPECT_THAT(floats(trainer->forward({}, {"y"}, false).at("y")), ElementsAre(1, -.25f));
+  const Gradients found = trainer->gradients({}, {});
+  EXPECT_THAT(floats(found.at("p0")), ElementsAre(2, -3));
+  EXPECT_THAT(floats(found.at("p1")), ElementsAre(0));
+}
+
 }  // namespace
 }  // namespace lapidary

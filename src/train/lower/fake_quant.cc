@@ -10,6 +10,7 @@
 
 #include "src/exec/fake_quantize.h"
 #include "src/ops/fake_quantize.h"
+#include "src/ops/fake_quantize_bias.h"
 #include "src/train/lowering.h"
 
 // FakeQuantize: what src/exec/fake_quantize.h computes, on tensors as they lie in memory; on other
@@ -149,6 +150,18 @@ struct FakeQuantizeFunction : torch::autograd::Function<FakeQuantizeFunction> {
   }
 };
 
+/// A value of its own whose gradient is that of `bias`.
+struct StraightThrough : torch::autograd::Function<StraightThrough> {
+  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor&,
+                            const at::Tensor& value) {
+    return value;
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
+                                                 const torch::autograd::variable_list& up) {
+    return {up[0], at::Tensor()};
+  }
+};
+
 }  // namespace
 
 Outputs lower_fake_quantize(LowerContext& c) {
@@ -165,6 +178,27 @@ Outputs lower_fake_quantize(LowerContext& c) {
   c10::optional<at::Tensor> zero;
   if (c.has(2)) zero = c.input(2);
   return {FakeQuantizeFunction::apply(x, c.input(1), zero, rule)};
+}
+
+/// One number per channel: on the host whatever the device is.
+Outputs lower_fake_quantize_bias(LowerContext& c) {
+  std::vector<at::Tensor> in;
+  for (size_t i = 0; i < 7; ++i)
+    in.push_back(c.has(i) ? c.input(i).detach().to(at::kCPU).contiguous() : at::Tensor());
+  const auto data = [&](size_t i) { return in[i].defined() ? in[i].data_ptr<float>() : nullptr; };
+  at::Tensor y = at::empty_like(in[0]);
+  fake_quantize_bias({.channels = in[0].numel(),
+                      .input_scale = *data(1),
+                      .weight_scale = data(2),
+                      .weight_scales = in[2].numel(),
+                      .gamma = data(3),
+                      .mean = data(4),
+                      .variance = data(5),
+                      .layer_bias = data(6),
+                      .epsilon = c.attrs().get_float("epsilon", 1e-5f),
+                      .folded_scale = c.attrs().get_int("folded_scale", 0) != 0},
+                     data(0), y.data_ptr<float>());
+  return {StraightThrough::apply(c.input(0), y.to(c.input(0).device()))};
 }
 
 }  // namespace lapidary::train

@@ -1,0 +1,93 @@
+#include "src/ops/fake_quantize_bias.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "src/ops/quant.h"
+#include "src/ops/fake_quantize.h"
+#include "src/ops/opdef.h"
+
+namespace lapidary {
+
+namespace {
+
+// Inputs: bias [C], input scale (one element), weight scale (one element or [C]), and where a
+// BatchNormalization follows the layer: gamma, mean, variance [C], the layer's own bias [C]
+// (optional). The gradient of y goes to the bias as it is (straight through), to nothing else.
+
+enum Input : size_t { kBias, kInputScale, kWeightScale, kGamma, kMean, kVariance, kLayerBias };
+
+void infer(InferContext& context) {
+  for (size_t i = 0; i <= kLayerBias; ++i)
+    if (context.has_input(i)) context.require_dtype(i, kFloat32);
+  context.require_rank(kBias, 1, 1);
+  const bool normalized = context.has_input(kGamma);
+  if (normalized != context.has_input(kMean) || normalized != context.has_input(kVariance) ||
+      (context.has_input(kLayerBias) && !normalized))
+    fail_invalid("gamma, mean and variance come together, and a layer's bias with them");
+  const auto* bias = context.shape(kBias);
+  for (size_t i = kInputScale; i <= kLayerBias; ++i) {
+    const auto* shape = context.has_input(i) ? context.shape(i) : nullptr;
+    if (!bias || !shape || !(*bias)[0].known()) continue;
+    int64_t count = 1;
+    for (const Dim& d : *shape) count *= d.known() ? d.value : 0;
+    const bool single = i == kInputScale || (i == kWeightScale && count == 1);
+    const int64_t wanted = single ? 1 : (*bias)[0].value;
+    if (count != 0 && count != wanted)
+      fail_invalid("input {} is {}, expected {} elements", i, context.type(i).text(), wanted);
+  }
+  context.set_type(0, context.type(kBias));
+}
+
+void evaluate(EvalContext& context) {
+  const auto data = [&](size_t i) {
+    return context.has_input(i) ? context.input(i).data<float>().data() : nullptr;
+  };
+  const Tensor& bias = context.input(kBias);
+  Tensor y(DType::kF32, bias.shape());
+  fake_quantize_bias({.channels = bias.size(),
+                      .input_scale = *data(kInputScale),
+                      .weight_scale = data(kWeightScale),
+                      .weight_scales = context.input(kWeightScale).size(),
+                      .gamma = data(kGamma),
+                      .mean = data(kMean),
+                      .variance = data(kVariance),
+                      .layer_bias = data(kLayerBias),
+                      .epsilon = context.attrs().get_float("epsilon", 1e-5f),
+                      .folded_scale = context.attrs().get_int("folded_scale", 0) != 0},
+                     data(kBias), y.mutable_data<float>().data());
+  context.set_output(0, std::move(y));
+}
+
+}  // namespace
+
+void fake_quantize_bias(const FakeQuantizeBias& how, const float* b, float* y) {
+  const double input_scale = std::max(how.input_scale, kLeastFakeScale);
+  for (int64_t c = 0; c < how.channels; ++c) {
+    double r = 1, offset = 0;
+    if (how.gamma) {
+      r = how.gamma[c] / std::sqrt(double{how.variance[c]} + how.epsilon);
+      offset = ((how.layer_bias ? double{how.layer_bias[c]} : 0) - how.mean[c]) * r;
+    }
+    const float scale = how.weight_scale[how.weight_scales == 1 ? 0 : c];
+    const double unit = input_scale * std::max(scale, kLeastFakeScale) *
+                        (how.folded_scale ? 1 : std::fabs(r));
+    const double rounded = std::nearbyint((b[c] + offset) / unit) * unit - offset;
+    y[c] = unit > 0 ? static_cast<float>(rounded) : b[c];
+  }
+}
+
+const OpDef& op_ai_lapidary_FakeQuantizeBias() {
+  static const OpDef def = without_half_form({.domain = kOwnDomain,
+                                              .name = "FakeQuantizeBias",
+                                              .versions = {1},
+                                              .inputs = {3, 7},
+                                              .outputs = {1, 1},
+                                              .attrs = {{"epsilon", AttrKind::kFloat},
+                                                        {"folded_scale", AttrKind::kInt}},
+                                              .infer = infer,
+                                              .evaluate = evaluate});
+  return def;
+}
+
+}  // namespace lapidary
