@@ -52,7 +52,8 @@ void fake_bias(Graph& graph, NodeId layer, const std::function<bool(ValueId)>& k
   node.op = "FakeQuantizeBias";
   node.inputs = {bias, input->scale, by->scale};
   if (place->normalized) {
-    for (const size_t slot : {1, 3, 4}) node.inputs.push_back(graph.node(place->reader).inputs[slot]);
+    for (const size_t slot : {1, 3, 4})
+      node.inputs.push_back(graph.node(place->reader).inputs[slot]);
     if (const ValueId own = input_of(graph, layer, 2); own.valid()) node.inputs.push_back(own);
     for (size_t i = 3; i < node.inputs.size(); ++i)
       if (!is_vector(graph, node.inputs[i], channels)) return;

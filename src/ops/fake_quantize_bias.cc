@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "src/ops/quant.h"
 #include "src/ops/fake_quantize.h"
 #include "src/ops/opdef.h"
+#include "src/ops/quant.h"
 
 namespace lapidary {
 
@@ -70,23 +70,23 @@ void fake_quantize_bias(const FakeQuantizeBias& how, const float* b, float* y) {
       offset = ((how.layer_bias ? double{how.layer_bias[c]} : 0) - how.mean[c]) * r;
     }
     const float scale = how.weight_scale[how.weight_scales == 1 ? 0 : c];
-    const double unit = input_scale * std::max(scale, kLeastFakeScale) *
-                        (how.folded_scale ? 1 : std::fabs(r));
+    const double unit =
+        input_scale * std::max(scale, kLeastFakeScale) * (how.folded_scale ? 1 : std::fabs(r));
     const double rounded = std::nearbyint((b[c] + offset) / unit) * unit - offset;
     y[c] = unit > 0 ? static_cast<float>(rounded) : b[c];
   }
 }
 
 const OpDef& op_ai_lapidary_FakeQuantizeBias() {
-  static const OpDef def = without_half_form({.domain = kOwnDomain,
-                                              .name = "FakeQuantizeBias",
-                                              .versions = {1},
-                                              .inputs = {3, 7},
-                                              .outputs = {1, 1},
-                                              .attrs = {{"epsilon", AttrKind::kFloat},
-                                                        {"folded_scale", AttrKind::kInt}},
-                                              .infer = infer,
-                                              .evaluate = evaluate});
+  static const OpDef def =
+      without_half_form({.domain = kOwnDomain,
+                         .name = "FakeQuantizeBias",
+                         .versions = {1},
+                         .inputs = {3, 7},
+                         .outputs = {1, 1},
+                         .attrs = {{"epsilon", AttrKind::kFloat}, {"folded_scale", AttrKind::kInt}},
+                         .infer = infer,
+                         .evaluate = evaluate});
   return def;
 }
 

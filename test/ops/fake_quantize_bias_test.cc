@@ -12,11 +12,8 @@ using testing::FloatEq;
 
 TEST(FakeQuantizeBias, RoundsToTheProductOfScales) {
   // Units .5 * .5 and .5 * 2: .9 / .25 = 3.6, -2.5 / 1 (half to even).
-  const Tensor y = fake_bias()
-                       .in<float>({2}, {.9f, -2.5f})
-                       .in<float>({}, {.5f})
-                       .in<float>({2}, {.5f, 2})
-                       .run();
+  const Tensor y =
+      fake_bias().in<float>({2}, {.9f, -2.5f}).in<float>({}, {.5f}).in<float>({2}, {.5f, 2}).run();
   EXPECT_THAT(y.data<float>(), ElementsAre(1, -2));
 }
 

@@ -122,12 +122,12 @@ Difference by_layer(const std::vector<Activation>& all, const Graph& lowered,
 Net residual_net() {
   Net net;
   const auto norm = [&](ValueId x, int64_t c) {
-    return net.op("BatchNormalization",
-                  {x, net.param({c}, .5, 1.5), net.param({c}),
-                   net.builder.constant("mean", Tensor(DType::kF32, {c})),
-                   net.builder.constant(
-                       "variance",
-                       Tensor::of<float>({c}, std::vector<float>(static_cast<size_t>(c), 1)))});
+    return net.op(
+        "BatchNormalization",
+        {x, net.param({c}, .5, 1.5), net.param({c}),
+         net.builder.constant("mean", Tensor(DType::kF32, {c})),
+         net.builder.constant(
+             "variance", Tensor::of<float>({c}, std::vector<float>(static_cast<size_t>(c), 1)))});
   };
   const GraphBuilder::Attrs same{{"pads", Ints{1, 1, 1, 1}}};
   const ValueId x = net.builder.input("x", DType::kF32, {Dim::named("N"), Dim(3), Dim(8), Dim(8)});
@@ -136,8 +136,8 @@ Net residual_net() {
   const ValueId sum = net.op("Relu", {net.op("Add", {two, one})});
   const ValueId dw = net.op("Conv", {sum, net.param({8, 1, 3, 3})},
                             {{"pads", Ints{1, 1, 1, 1}}, {"group", int64_t{8}}});
-  const ValueId clip = net.op(
-      "Clip", {norm(dw, 8), net.fixed(Tensor::scalar(0.f)), net.fixed(Tensor::scalar(6.f))});
+  const ValueId clip =
+      net.op("Clip", {norm(dw, 8), net.fixed(Tensor::scalar(0.f)), net.fixed(Tensor::scalar(6.f))});
   const ValueId pool =
       net.op("MaxPool", {clip}, {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}});
   const ValueId flat = net.op("Flatten", {net.op("GlobalAveragePool", {pool})});
@@ -167,7 +167,9 @@ Trained train(const Graph& graph, const Dataset& data, QatOptions options, int s
   const auto batch = data.batch(0, data.size());
   out.input = graph.value(graph.inputs()[0]).name;
   out.x = batch.inputs.begin()->second;
-  const Trainer::Values fed{{out.input, out.x}, {std::string(kLabelInput), Tensor::of<int64_t>({batch.size()}, batch.labels)}};
+  const Trainer::Values fed{
+      {out.input, out.x},
+      {std::string(kLabelInput), Tensor::of<int64_t>({batch.size()}, batch.labels)}};
   for (int i = 0; i < steps; ++i) trainer->step(fed, {.lr = lr});
   out.graph = without_loss(trainer->graph(), qat.graph);
   out.lowered = lower_qat(out.graph, out.options);
@@ -202,10 +204,9 @@ class QatNodes : public testing::TestWithParam<Form> {};
 TEST_P(QatNodes, IntegersAreThoseOfTraining) {
   const Form form = GetParam();
   const Net net = residual_net();
-  const Trained trained =
-      train(net.graph, small_data(),
-            {.method = form.method, .bits = {.weights = form.bits, .activations = form.bits}}, 20,
-            0.02);
+  const Trained trained = train(
+      net.graph, small_data(),
+      {.method = form.method, .bits = {.weights = form.bits, .activations = form.bits}}, 20, 0.02);
   const Difference found = by_layer(trained);
   EXPECT_GE(found.tensors, 7);
   EXPECT_LE(found.most, 1) << found.where;
