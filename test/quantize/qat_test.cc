@@ -227,16 +227,14 @@ TEST_P(QatForms, IntegersAreWhatTrainingSimulates) {
   const Graph lowered = lower_qat(qat.graph, options);
   for (const NodeId id : lowered.nodes()) EXPECT_EQ(lowered.node(id).domain, "");
   const Tensor x = tiny_samples(64, 100, {3, 8, 8});
-  // The first layer, whose input is the same: sums that end beside the middle of two integers.
+  // Sums that end beside the middle of two integers.
   const Distance first = distance(qat.graph, lowered, x, "x", "relu1");
   EXPECT_EQ(first.tensors, 1);
   EXPECT_LE(first.rate, 0.001);
   EXPECT_LE(first.most, 1.001);
-  // All layers with biases as int32 has them: in units of s_x s_w, which few bits make coarse.
-  const Distance all = distance(lift_qdq(lowered), lowered, x);
+  const Distance all = distance(qat.graph, lowered, x);
   EXPECT_GE(all.tensors, 6);
-  EXPECT_LE(all.rate, 0.01);
-  EXPECT_LE(all.most, 1.001);
+  EXPECT_LE(all.rate, 0.002);  // one that differs moves sums behind it by more than a step
 }
 
 INSTANTIATE_TEST_SUITE_P(All, QatForms,
@@ -358,7 +356,7 @@ TEST_P(QatAssets, IntegersAreWhatTrainingSimulates) {
   const Graph lowered = lower_qat(qat.graph, options);
   const Tensor x = Feeder(graph, data).inputs(data.batch(0, 8)).begin()->second;
   const std::string input = graph.value(graph.inputs()[0]).name;
-  const Distance d = distance(lift_qdq(lowered), lowered, x, input);
+  const Distance d = distance(qat.graph, lowered, x, input);
   EXPECT_GT(d.tensors, 10);
   // An integer that differs moves the sums behind it, through up to twenty layers.
   EXPECT_LE(d.total, 0.01);
