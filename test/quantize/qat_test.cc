@@ -234,7 +234,7 @@ TEST_P(QatForms, IntegersAreWhatTrainingSimulates) {
   EXPECT_LE(first.most, 1.001);
   const Distance all = distance(qat.graph, lowered, x);
   EXPECT_GE(all.tensors, 6);
-  EXPECT_LE(all.rate, 0.002);  // one that differs moves sums behind it by more than a step
+  EXPECT_LE(all.rate, 0.01);  // one that differs moves sums behind it by more than a step
 }
 
 INSTANTIATE_TEST_SUITE_P(All, QatForms,
