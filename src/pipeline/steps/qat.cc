@@ -1,5 +1,7 @@
 #include "lapidary/qat.h"
 
+#include <algorithm>
+
 #include "lapidary/ranks.h"
 #include "quantize/checks.h"
 #include "quantize/targets.h"
@@ -15,6 +17,11 @@ namespace {
 struct BitsParams {
   int weights = 8, activations = 8, first_last = 8;
   std::map<std::string, int> layers;
+
+  bool eight() const {
+    return weights == 8 && activations == 8 &&
+           std::all_of(layers.begin(), layers.end(), [](const auto& at) { return at.second == 8; });
+  }
 
   static const FieldTable& fields() {
     using P = BitsParams;
@@ -89,6 +96,8 @@ class QatStep : public Step {
  public:
   explicit QatStep(const Setting& setting) : params_(bind<QatParams>(setting)) {
     params_.training.check(setting);
+    // Eight bits cost next to nothing: what training has to mend is less than a larger rate spoils.
+    if (params_.bits.eight()) params_.training.usual_lr = 0.001;
   }
 
   std::vector<std::string_view> needs() const override { return {"train"}; }
@@ -154,9 +163,8 @@ class QatStep : public Step {
       "is quantized already: training keeps its bits and ranges; `bits`, `skip` and `per_channel` "
       "are for float models";
   bool asks_for_levels() const {
-    const BitsParams& bits = params_.bits;
-    const bool eight = bits.weights == 8 && bits.activations == 8 && bits.layers.empty();
-    return !eight || !params_.skip.empty() || params_.per_channel;
+    return !params_.bits.eight() || !params_.bits.layers.empty() || !params_.skip.empty() ||
+           params_.per_channel;
   }
 
   QatParams params_;

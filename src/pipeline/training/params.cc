@@ -33,7 +33,8 @@ FieldTable make_fields() {
        field("batch", &P::batch, "Samples of one step, over all processes together")
            .range(1, 1 << 20),
        field("lr", &P::lr,
-             "Highest learning rate; null: what is usual for the step (train 0.1, others 0.01), a "
+             "Highest learning rate; null: what is usual for the step (train 0.1, qat of 8 bits "
+             "0.001, others 0.01), a "
              "tenth of it without BatchNormalization")
            .range(0, 1e3),
        field("schedule", &P::schedule,
