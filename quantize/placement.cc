@@ -395,6 +395,12 @@ int bias_slot(const Graph& graph, NodeId add, ValueId product, int64_t n) {
   return bias->rank() >= 1 && bias->rank() <= most && bias->dim(-1) == n ? slot : -1;
 }
 
+std::pair<NodeId, size_t> bias_place(const Graph& graph, NodeId layer, NodeId bias_node) {
+  if (!bias_node.valid()) return {layer, 2};
+  const ValueId product = graph.node(layer).outputs[0];
+  return {bias_node, graph.node(bias_node).inputs[0] == product ? 1 : 0};
+}
+
 Placement place(const Graph& graph, const TargetRecord& target, const QuantizeOptions& options) {
   return Placer(graph, target, options).run();
 }

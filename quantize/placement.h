@@ -60,6 +60,10 @@ struct Placement {
 /// leaves as it is; its slot, or -1.
 int bias_slot(const Graph& graph, NodeId add, ValueId product, int64_t n);
 
+/// The node and slot that read a layer's bias: slot 2 of the layer, or of `bias_node` the one that
+/// is not the layer's product.
+std::pair<NodeId, size_t> bias_place(const Graph& graph, NodeId layer, NodeId bias_node);
+
 /// Decides for a float graph (optimized, with types) and a target. Throws Error{kUsage} for skip
 /// patterns that match nothing.
 Placement place(const Graph& graph, const TargetRecord& target, const QuantizeOptions& options);

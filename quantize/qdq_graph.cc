@@ -224,13 +224,6 @@ class Inserter {
   std::unordered_map<uint32_t, std::pair<ValueId, QuantParams>> integers_;
 };
 
-/// The layer's node and slot that read its bias.
-std::pair<NodeId, size_t> bias_place(const Graph& graph, const QdqLayer& layer) {
-  if (!layer.bias_node.valid()) return {layer.node, 2};
-  const ValueId product = graph.node(layer.node).outputs[0];
-  return {layer.bias_node, graph.node(layer.bias_node).inputs[0] == product ? 1 : 0};
-}
-
 }  // namespace
 
 QdqGraph insert_qdq(Graph graph, const Placement& placement, const TargetRecord& target) {
@@ -240,7 +233,7 @@ QdqGraph insert_qdq(Graph graph, const Placement& placement, const TargetRecord&
 std::optional<int64_t> set_layer_bias(Graph& graph, QdqLayer& layer,
                                       const std::vector<double>& bias, bool integer_bias) {
   if (graph.node(layer.node).op == "MatMul" && !layer.bias_node.valid()) return std::nullopt;
-  const auto [node, slot] = bias_place(graph, layer);
+  const auto [node, slot] = bias_place(graph, layer.node, layer.bias_node);
   const std::string name = layer.bias.valid() ? graph.value(layer.bias).name : layer.key + "_bias";
   const auto channels = static_cast<int64_t>(bias.size());
   if (!integer_bias) {

@@ -72,7 +72,7 @@ LAPIDARY_API Graph lower_qat(const Graph& trained, const QatOptions& options = {
 
 /// The way back from QDQ: pairs of Q and DQ (with a Clip of integers between them) become
 /// FakeQuantize, integer constants float32 behind one, biases float32. Bits of weights are read
-/// from the integers: the fewest of 2, 3, 4 and 8 that hold them all. Throws Error{kUnsupported}
+/// from the integers: the fewest of 2 to 8 that hold them all. Throws Error{kUnsupported}
 /// for integer operators.
 LAPIDARY_API Graph lift_qdq(const Graph& graph);
 

@@ -63,7 +63,11 @@ void through_tanh(Graph& graph, const FakeNode& fake) {
   const ValueId size = add_constant(graph, name + "_size", Tensor::scalar(most));
   const ValueId scaled = add("Mul", {add("Div", {bent, largest}), size});
   graph.set_input(first, 0, scaled);
-  if (first != fake.node) return;  // folded by a BatchNormalization: the scale is of that
+  if (first != fake.node) {  // times r of a BatchNormalization
+    most = 0;
+    for (const float v : computed_constant(graph, graph.node(fake.node).inputs[0]).data<float>())
+      most = std::max(most, std::fabs(v));
+  }
   Tensor& scale = *graph.mutable_value(fake.scale).constant;
   for (float& s : scale.mutable_data<float>()) s = most / static_cast<float>(fake.qmax);
 }

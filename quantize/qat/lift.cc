@@ -6,6 +6,7 @@
 #include "lapidary/ops.h"
 #include "lapidary/passes.h"
 #include "lapidary/qat.h"
+#include "quantize/placement.h"
 #include "quantize/qat/biases.h"
 #include "quantize/qat/fake_nodes.h"
 #include "src/base/fail.h"
@@ -15,6 +16,7 @@
 #include "src/ops/opdef.h"
 #include "src/ops/quant.h"
 #include "src/passes/edit.h"
+#include "src/passes/parameters.h"
 #include "src/passes/qdq/qdq.h"
 
 namespace lapidary {
@@ -36,7 +38,7 @@ class Lifter {
     run_passes(graph_, {"remove_dead_code"});
     refuse_integers();
     share_across_movers();
-    fake_biases(graph_, [&](ValueId id) { return biases_.contains(id); });
+    fake_biases();
     graph_.sort();
     infer_types(graph_);
     return std::move(graph_);
@@ -90,14 +92,14 @@ class Lifter {
     return params;
   }
 
-  /// The fewest levels that hold weights: of 2, 3, 4 or 8 bits, the lowest left out where it is.
+  /// The fewest levels that hold weights: of 2 to 8 bits, the lowest left out where it is.
   static void fit_levels(const std::vector<int32_t>& stored, QuantParams& params) {
     int32_t least = 0, most = 0;
     for (const int32_t q : stored) {
       least = std::min(least, q);
       most = std::max(most, q);
     }
-    for (const int bits : {2, 3, 4, 8}) {
+    for (int bits = 2; bits <= 8; ++bits) {
       params.qmax = (1 << (bits - 1)) - 1;
       params.qmin = -params.qmax;
       if (least >= params.qmin && most <= params.qmax) return;
@@ -164,6 +166,21 @@ class Lifter {
             "{}: only pairs of QuantizeLinear and DequantizeLinear can be lifted; "
             "start from the float model",
             node_label(graph_, id));
+    }
+  }
+
+  /// Biases that were int32 go on being rounded as such.
+  void fake_biases() {
+    for (const NodeId id : graph_.nodes()) {
+      if (weight_slot(graph_, id).slot != 1) continue;
+      NodeId add;
+      if (is_op(graph_, id, "MatMul")) {
+        add = only_user(graph_, output_of(graph_, id));
+        if (!add.valid() || !is_op(graph_, add, "Add")) continue;
+      }
+      const auto [reader, slot] = bias_place(graph_, id, add);
+      if (biases_.contains(input_of(graph_, reader, slot)))
+        fake_bias(graph_, {.layer = id, .reader = reader, .slot = slot});
     }
   }
 

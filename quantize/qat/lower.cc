@@ -45,8 +45,6 @@ class Lowerer {
  private:
   /// Weights become the constants that layers multiplied by, FakeQuantize done.
   void take_weights() {
-    Graph computed = graph_;
-    run_passes(computed, {"fold_constants"});
     for (const NodeId id : graph_.nodes()) {
       const WeightSlot at = weight_slot(graph_, id);
       if (at.slot < 0) continue;
@@ -54,12 +52,10 @@ class Lowerer {
       const ValueId read = graph_.node(id).inputs[slot];
       const auto fake = weight_fake(graph_, read);
       if (!fake) continue;
-      const Tensor* rounded = computed.constant(computed.node(id).inputs[slot]);
-      LAPIDARY_CHECK(rounded != nullptr);
       QuantParams params = params_of(graph_, *fake);
       const bool folded = read != fake->output;  // FakeQuantize(w r) / r
       layers_[id] = {std::move(params), folded};
-      values_[id] = *rounded;
+      values_[id] = computed_constant(graph_, read);
     }
     for (const auto& [id, rounded] : values_) put_weight(id, rounded);
   }

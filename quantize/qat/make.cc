@@ -92,7 +92,9 @@ class Maker {
     for (const LinearLayer& layer : placement_.layers) fake_weight(layer);
     for (const auto& [clamp, before] : placement_.absorbed) absorb_clamp(graph_, clamp);
     for (const ValueId id : placement_.quantized) fake_activation(id);
-    if (target_.integer_bias) fake_biases(graph_);
+    if (target_.integer_bias)
+      for (const LinearLayer& layer : placement_.layers)
+        if (layer.bias.valid()) fake_bias_of(layer);
     graph_.sort();
     graph_.verify();
     infer_types(graph_);
@@ -194,6 +196,13 @@ class Maker {
     const ValueId made = add_fake_quantize(graph_, product, scale, zero_point, params,
                                            name + "_fake_quantized", layer.node);
     graph_.set_input(layer.node, 1, add("Div", {made, along}, w));
+  }
+
+  void fake_bias_of(const LinearLayer& layer) {
+    if (const NodeId norm = batchnorm_of(layer); norm.valid())
+      return fake_bias(graph_, {.layer = layer.node, .reader = norm, .norm = norm});
+    const auto [reader, slot] = bias_place(graph_, layer.node, layer.bias_node);
+    fake_bias(graph_, {.layer = layer.node, .reader = reader, .slot = slot});
   }
 
   void fake_activation(ValueId folded) {

@@ -11,8 +11,8 @@ namespace lapidary {
 
 namespace {
 
-// Inputs: bias [C], input scale (one element), weight scale (one element or [C]), and where a
-// BatchNormalization follows the layer: gamma, mean, variance [C], the layer's own bias [C]
+// Inputs: bias of C elements, input scale (one element), weight scale (one element or [C]), and
+// where a BatchNormalization follows the layer: gamma, mean, variance [C], the layer's own bias [C]
 // (optional). The gradient of y goes to the bias as it is (straight through), to nothing else.
 
 enum Input : size_t { kBias, kInputScale, kWeightScale, kGamma, kMean, kVariance, kLayerBias };
@@ -20,21 +20,21 @@ enum Input : size_t { kBias, kInputScale, kWeightScale, kGamma, kMean, kVariance
 void infer(InferContext& context) {
   for (size_t i = 0; i <= kLayerBias; ++i)
     if (context.has_input(i)) context.require_dtype(i, kFloat32);
-  context.require_rank(kBias, 1, 1);
   const bool normalized = context.has_input(kGamma);
   if (normalized != context.has_input(kMean) || normalized != context.has_input(kVariance) ||
       (context.has_input(kLayerBias) && !normalized))
     fail_invalid("gamma, mean and variance come together, and a layer's bias with them");
-  const auto* bias = context.shape(kBias);
-  for (size_t i = kInputScale; i <= kLayerBias; ++i) {
-    const auto* shape = context.has_input(i) ? context.shape(i) : nullptr;
-    if (!bias || !shape || !(*bias)[0].known()) continue;
-    int64_t count = 1;
-    for (const Dim& d : *shape) count *= d.known() ? d.value : 0;
-    const bool single = i == kInputScale || (i == kWeightScale && count == 1);
-    const int64_t wanted = single ? 1 : (*bias)[0].value;
-    if (count != 0 && count != wanted)
-      fail_invalid("input {} is {}, expected {} elements", i, context.type(i).text(), wanted);
+  const auto count = [&](size_t i) -> int64_t {  // -1: not known
+    if (!context.has_input(i) || !context.type(i).shape || !context.type(i).is_static()) return -1;
+    return element_count(context.type(i).static_shape());
+  };
+  const int64_t channels = count(kBias);
+  for (size_t i = kInputScale; i <= kLayerBias && channels >= 0; ++i) {
+    const int64_t found = count(i);
+    const bool single = i == kInputScale || (i == kWeightScale && found == 1);
+    if (found >= 0 && found != (single ? 1 : channels))
+      fail_invalid("input {} is {}, expected {} elements", i, context.type(i).text(),
+                   single ? 1 : channels);
   }
   context.set_type(0, context.type(kBias));
 }

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <unordered_set>
 
+#include "src/base/fail.h"
+#include "src/ops/evaluate.h"
 #include "src/ops/fake_quantize.h"
 #include "src/ops/opdef.h"
 #include "src/passes/edit.h"
@@ -124,6 +126,21 @@ ValueId trained_constant(const Graph& graph, ValueId weight) {
     weight = node.inputs[0];
   }
   return weight;
+}
+
+Tensor computed_constant(const Graph& graph, ValueId id) {
+  if (const Tensor* constant = graph.constant(id)) return *constant;
+  const NodeId producer = graph.value(id).producer;
+  LAPIDARY_CHECK(producer.valid());
+  const Node& node = graph.node(producer);
+  std::vector<Tensor> elements;
+  for (const ValueId input : node.inputs)
+    elements.push_back(input.valid() ? computed_constant(graph, input) : Tensor());
+  std::vector<const Tensor*> inputs;
+  for (size_t i = 0; i < elements.size(); ++i)
+    inputs.push_back(node.inputs[i].valid() ? &elements[i] : nullptr);
+  const auto at = std::find(node.outputs.begin(), node.outputs.end(), id);
+  return evaluate_node(graph, producer, inputs)[static_cast<size_t>(at - node.outputs.begin())];
 }
 
 std::vector<ParameterUse> parameter_uses(const Graph& graph) { return Collector(graph).run(); }

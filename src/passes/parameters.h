@@ -18,6 +18,10 @@ WeightSlot weight_slot(const Graph& graph, NodeId node);
 /// (FakeQuantize, Mul, Div, Tanh); none where that ends elsewhere.
 ValueId trained_constant(const Graph& graph, ValueId weight);
 
+/// The elements of a value that constants alone make, by the reference evaluation of its nodes.
+/// Throws Error{kInternal} for others.
+Tensor computed_constant(const Graph& graph, ValueId id);
+
 enum class ParameterRole {
   kWeight,     ///< of a layer: what its inputs are multiplied by
   kBias,       ///< of a layer: added to its sums
