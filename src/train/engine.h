@@ -43,6 +43,9 @@ class Engine : public Trainer {
   const Program& program(const std::vector<ValueId>& wanted);
   void check_inputs(const Values& inputs) const;
   void give_inputs(const Values& inputs, const Program& program, train::Values& values) const;
+  bool holds(int guard, train::Values& values) const;
+  /// The results of the branch that an If took.
+  void hand_on(const Node& node, train::Values& values) const;
   void run_node(const Program::Step& step, LowerContext::Run& run);
   void run(const Program& program, LowerContext::Run& run, const Values& inputs);
   Backward backward(const Values& inputs, const StepOptions& options);
@@ -51,8 +54,8 @@ class Engine : public Trainer {
   template <class F>
   void for_each_state(F f) const;
 
-  Graph original_;  ///< whose constants `graph` replaces
-  Graph graph_;
+  Graph original_;  ///< whose constants `graph` replaces; those of branches are lifted
+  Graph graph_;     ///< the branches taken in
   TrainerOptions options_;
   at::Device device_;
   const OptimizerDef& optimizer_;
