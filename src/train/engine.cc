@@ -20,6 +20,7 @@
 #include "src/ops/infer.h"
 #include "src/ops/inline_functions.h"
 #include "src/train/convert.h"
+#include "src/train/together.h"
 
 namespace lapidary::train {
 
@@ -224,7 +225,7 @@ void Engine::run_node(const Program::Step& step, LowerContext::Run& run) {
     const Node& last = together ? graph_.node(step.then.back()) : node;
     for (size_t i = 0; i < last.outputs.size(); ++i)
       if (last.outputs[i]) run.values.set(last.outputs[i], std::move(outputs[i]));
-    if (together) return;
+    if (together) return note_together(step);
     for (const NodeId id : step.then) run_node({.node = id}, run);
     return;
   }
@@ -241,7 +242,14 @@ void Engine::run_node(const Program::Step& step, LowerContext::Run& run) {
     if (node.outputs[i]) run.values.set(node.outputs[i], std::move(outputs[i]));
 }
 
+void Engine::note_together(const Program::Step& step) {
+  std::vector<std::string>& nodes = together_.emplace_back();
+  nodes.push_back(node_key(graph_, step.node));
+  for (const NodeId id : step.then) nodes.push_back(node_key(graph_, id));
+}
+
 void Engine::run(const Program& program, LowerContext::Run& run, const Values& inputs) {
+  together_.clear();
   give_inputs(inputs, program, run.values);
   for (const ValueId id : program.constants) constants_->give(id, run.values);
   for (const Program::Step& step : program.steps) {
@@ -425,6 +433,11 @@ void Engine::restore(const Values& saved) {
   for (const ValueId id : constants_->statistics())
     constants_->write(id, saved.at("statistic:" + graph_.value(id).name));
   steps_ = saved.at("steps").data<int64_t>()[0];
+}
+
+std::vector<std::vector<std::string>> computed_together(const Trainer& trainer) {
+  const auto* engine = dynamic_cast<const Engine*>(&trainer);
+  return engine ? engine->together() : std::vector<std::vector<std::string>>();
 }
 
 }  // namespace lapidary::train

@@ -34,6 +34,9 @@ class Engine : public Trainer {
   Values state() const override;
   void restore(const Values& state) override;
 
+  /// By node_key, of the last run: nodes that one function computed.
+  const std::vector<std::vector<std::string>>& together() const { return together_; }
+
  private:
   struct Backward;
 
@@ -47,6 +50,7 @@ class Engine : public Trainer {
   /// The results of the branch that an If took.
   void hand_on(const Node& node, train::Values& values) const;
   void run_node(const Program::Step& step, LowerContext::Run& run);
+  void note_together(const Program::Step& step);
   void run(const Program& program, LowerContext::Run& run, const Values& inputs);
   Backward backward(const Values& inputs, const StepOptions& options);
   void update(double lr);
@@ -67,6 +71,7 @@ class Engine : public Trainer {
   std::shared_ptr<Communicator> others_;
   std::map<std::vector<ValueId>, Program> programs_;
   int64_t steps_ = 0;  ///< that changed something
+  std::vector<std::vector<std::string>> together_;
 };
 
 }  // namespace lapidary::train
