@@ -5,13 +5,7 @@ set(LAPIDARY_TRAIN AUTO CACHE STRING "Build the training library: AUTO (where li
 set_property(CACHE LAPIDARY_TRAIN PROPERTY STRINGS AUTO ON OFF)
 set(LAPIDARY_TORCH_DIR "" CACHE PATH "Folder with include/ and lib/ of libtorch; empty: the system's")
 
-# An uninstrumented libtorch inside an instrumented program: its threads' and its allocator's doings drown the findings.
-if(LAPIDARY_TRAIN STREQUAL AUTO AND LAPIDARY_SANITIZE)
-  set(LAPIDARY_TRAIN_WANTED OFF)
-else()
-  set(LAPIDARY_TRAIN_WANTED ${LAPIDARY_TRAIN})
-endif()
-if(NOT LAPIDARY_TRAIN_WANTED)
+if(NOT LAPIDARY_TRAIN)
   return()
 endif()
 
@@ -35,7 +29,7 @@ find_library(LAPIDARY_TORCH_CPU_LIBRARY torch_cpu ${where} PATH_SUFFIXES lib)
 find_library(LAPIDARY_C10_LIBRARY c10 ${where} PATH_SUFFIXES lib)
 mark_as_advanced(LAPIDARY_TORCH_INCLUDE_DIR LAPIDARY_TORCH_LIBRARY LAPIDARY_TORCH_CPU_LIBRARY LAPIDARY_C10_LIBRARY)
 if(NOT (LAPIDARY_TORCH_INCLUDE_DIR AND LAPIDARY_TORCH_LIBRARY AND LAPIDARY_TORCH_CPU_LIBRARY AND LAPIDARY_C10_LIBRARY))
-  if(LAPIDARY_TRAIN_WANTED STREQUAL AUTO)
+  if(LAPIDARY_TRAIN STREQUAL AUTO)
     message(STATUS "No libtorch: the training library is not built (tools/install-deps train)")
     return()
   endif()

@@ -7,6 +7,7 @@
 #include "src/base/fail.h"
 #include "src/base/rng.h"
 #include "src/base/text.h"
+#include "src/passes/branches.h"
 #include "src/passes/edit.h"
 #include "src/passes/parameters.h"
 
@@ -14,9 +15,11 @@ namespace lapidary {
 
 namespace {
 
-/// The graph, its initializers all constants: old files list them as inputs too.
-Graph with_fixed_constants(const Graph& graph) {
+/// The graph, its initializers all constants (old files list them as inputs too) and the nodes of
+/// branches among its own; what it has keeps its id.
+Graph with_all_nodes(const Graph& graph) {
   Graph out = graph;
+  take_in_branches(out);
   std::vector<ValueId> inputs;
   for (const ValueId id : out.inputs())
     if (!out.value(id).constant) inputs.push_back(id);
@@ -28,6 +31,7 @@ Graph with_fixed_constants(const Graph& graph) {
 double fan_in(const Graph& graph, const ParameterUse& use) {
   const Tensor& weight = *graph.constant(use.constant);
   const auto size = static_cast<double>(weight.size());
+  if (is_recurrent(graph.node(use.reader))) return static_cast<double>(weight.dim(-1));
   if (is_op(graph, use.reader, "MatMul")) return static_cast<double>(weight.dim(-2));
   const double all = size / static_cast<double>(weight.dim(weight_slot(graph, use.reader).axis));
   if (!is_op(graph, use.reader, "ConvTranspose")) return all;
@@ -58,6 +62,7 @@ std::optional<Start> start_of(const Graph& graph, const ParameterUse& use) {
     case kEmbedding:
       return Start{0, kEmbeddingDeviation};
     case kBias:
+    case kPeephole:
     case kShift:
     case kMean:
       return Start{0};
@@ -83,22 +88,23 @@ Tensor started(const Shape& shape, const Start& start, Rng rng) {
 }  // namespace
 
 std::vector<TrainedParameter> trainable_parameters(const Graph& graph) {
-  const Graph fixed = with_fixed_constants(graph);
+  const Graph lifted = with_lifted_constants(graph);
   std::vector<TrainedParameter> out;
   std::set<ValueId> seen;
-  for (const ParameterUse& use : parameter_uses(fixed))
-    if (is_trained(use.role) && seen.insert(use.constant).second)
-      out.push_back({.name = fixed.value(use.constant).name, .decay = decays(use.role)});
+  for (const ParameterUse& use : parameter_uses(with_all_nodes(lifted)))
+    if (is_trained(use.role) && lifted.alive(use.constant) && seen.insert(use.constant).second)
+      out.push_back({.name = lifted.value(use.constant).name, .decay = decays(use.role)});
   return out;
 }
 
 void init_parameters(Graph& graph, uint64_t seed) {
-  const Graph fixed = with_fixed_constants(graph);
+  lift_branch_constants(graph);
+  const Graph whole = with_all_nodes(graph);
   std::map<ValueId, Start> seen;
   bool weights = false;
-  for (const ParameterUse& use : parameter_uses(fixed)) {
-    const std::optional<Start> start = start_of(fixed, use);
-    if (!start) continue;
+  for (const ParameterUse& use : parameter_uses(whole)) {
+    const std::optional<Start> start = start_of(whole, use);
+    if (!start || !graph.alive(use.constant)) continue;
     weights = weights || use.role == ParameterRole::kWeight;
     const auto [at, added] = seen.emplace(use.constant, *start);
     Value& value = graph.mutable_value(use.constant);
@@ -106,7 +112,7 @@ void init_parameters(Graph& graph, uint64_t seed) {
       fail_usage(
           "'{}' cannot be made anew: {} reads it as something that begins otherwise; give "
           "each reader a constant of its own",
-          printable(value.name), node_label(fixed, use.reader));
+          printable(value.name), node_label(whole, use.reader));
     if (added)
       value.constant = started(value.constant->shape(), *start, Rng::of(seed, {seen.size()}));
   }
@@ -114,10 +120,10 @@ void init_parameters(Graph& graph, uint64_t seed) {
 }
 
 Graph without_loss(const Graph& trained, const Graph& original) {
+  Graph out = with_lifted_constants(original);
   std::set<ValueId> parameters;
-  for (const ParameterUse& use : parameter_uses(with_fixed_constants(original)))
+  for (const ParameterUse& use : parameter_uses(with_all_nodes(out)))
     parameters.insert(use.constant);
-  Graph out = original;
   for (const ValueId id : out.values()) {
     Value& value = out.mutable_value(id);
     if (!value.constant || value.constant->dtype() != DType::kF32) continue;

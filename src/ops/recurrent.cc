@@ -19,13 +19,6 @@ std::span<const double> row(std::span<const double> matrix, int64_t index, int64
   return matrix.subspan(static_cast<size_t>(index * width), static_cast<size_t>(width));
 }
 
-int64_t directions_of(const AttrView& attrs) {
-  const std::string direction = attrs.get_string("direction", "forward");
-  if (direction == "forward" || direction == "reverse") return 1;
-  if (direction == "bidirectional") return 2;
-  fail_invalid("direction is '{}', expected forward, reverse or bidirectional", direction);
-}
-
 /// An activation and how many numbers it takes from activation_alpha and activation_beta.
 struct ActivationKind {
   std::string_view name;
@@ -63,35 +56,6 @@ const ActivationKind& find_activation(std::string name) {
   for (const ActivationKind& kind : kActivations)
     if (kind.name == name) return kind;
   fail_invalid("unknown activation '{}'", name);
-}
-
-/// All directions' activations in a row; alphas and betas are used up in order by those that take
-/// them.
-std::vector<Activation> read_activations(const AttrView& attrs,
-                                         const std::vector<std::string>& defaults) {
-  const int64_t directions = directions_of(attrs);
-  std::vector<std::string> names;
-  const Attr* attr = attrs.node().attr("activations");
-  if (const auto* given = attr ? std::get_if<std::vector<std::string>>(attr) : nullptr)
-    names = *given;
-  else
-    for (int64_t i = 0; i < directions; ++i)
-      names.insert(names.end(), defaults.begin(), defaults.end());
-  // RNN's declared default names two, of which one direction uses the first.
-  if (std::ssize(names) < directions * std::ssize(defaults))
-    fail_invalid("activations names {}, expected {}", names.size(),
-                 directions * std::ssize(defaults));
-  const auto alphas = attrs.get_floats("activation_alpha"),
-             betas = attrs.get_floats("activation_beta");
-  auto alpha = alphas.begin(), beta = betas.begin();
-  std::vector<Activation> out;
-  for (const std::string& name : names) {
-    const ActivationKind& kind = find_activation(name);
-    const double a = kind.has_alpha && alpha != alphas.end() ? *alpha++ : kind.alpha;
-    const double b = kind.has_beta && beta != betas.end() ? *beta++ : kind.beta;
-    out.push_back([apply = kind.apply, a, b](double x) { return apply(x, a, b); });
-  }
-  return out;
 }
 
 Tensor time_first(const Tensor& t, bool batch_first) {
@@ -158,6 +122,41 @@ RecurrentWeights direction_weights(const Run& run, int64_t direction) {
 }
 
 }  // namespace
+
+int64_t directions_of(const AttrView& attrs) {
+  const std::string direction = attrs.get_string("direction", "forward");
+  if (direction == "forward" || direction == "reverse") return 1;
+  if (direction == "bidirectional") return 2;
+  fail_invalid("direction is '{}', expected forward, reverse or bidirectional", direction);
+}
+
+std::vector<Activation> read_activations(const AttrView& attrs,
+                                         const std::vector<std::string>& defaults) {
+  const int64_t directions = directions_of(attrs);
+  std::vector<std::string> names;
+  const Attr* attr = attrs.node().attr("activations");
+  if (const auto* given = attr ? std::get_if<std::vector<std::string>>(attr) : nullptr)
+    names = *given;
+  else
+    for (int64_t i = 0; i < directions; ++i)
+      names.insert(names.end(), defaults.begin(), defaults.end());
+  // RNN's declared default names two, of which one direction uses the first.
+  if (std::ssize(names) < directions * std::ssize(defaults))
+    fail_invalid("activations names {}, expected {}", names.size(),
+                 directions * std::ssize(defaults));
+  const auto alphas = attrs.get_floats("activation_alpha"),
+             betas = attrs.get_floats("activation_beta");
+  // Used up in order by those that take them.
+  auto alpha = alphas.begin(), beta = betas.begin();
+  std::vector<Activation> out;
+  for (const std::string& name : names) {
+    const ActivationKind& kind = find_activation(name);
+    const double a = kind.has_alpha && alpha != alphas.end() ? *alpha++ : kind.alpha;
+    const double b = kind.has_beta && beta != betas.end() ? *beta++ : kind.beta;
+    out.push_back({kind.name, a, b, kind.apply});
+  }
+  return out;
+}
 
 double RecurrentWeights::input_sum(int64_t gate, int64_t unit, std::span<const double> x) const {
   return dot(row(w, gate * hidden_size + unit, input_size), x);

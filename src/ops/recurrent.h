@@ -12,7 +12,19 @@
 
 namespace lapidary {
 
-using Activation = std::function<double(double)>;
+/// f of a gate or cell.
+struct Activation {
+  std::string_view name;       ///< lower case: "tanh"
+  double alpha = 0, beta = 0;  ///< the node's, or the defaults; 0 where it has none
+  double (*apply)(double x, double alpha, double beta) = nullptr;
+  double operator()(double x) const { return apply(x, alpha, beta); }
+};
+/// All directions' in a row. `defaults` are those of one direction where the node names none.
+/// Throws Error{kInvalid} for unknown names and too few.
+LAPIDARY_API std::vector<Activation> read_activations(const AttrView& attrs,
+                                                      const std::vector<std::string>& defaults);
+/// 1 or 2. Throws Error{kInvalid} for an unknown `direction`.
+LAPIDARY_API int64_t directions_of(const AttrView& attrs);
 
 /// The weights of one direction, in double.
 struct RecurrentWeights {

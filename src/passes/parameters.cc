@@ -59,6 +59,13 @@ class Collector {
   void collect(NodeId id) {
     using enum ParameterRole;
     const Node& node = graph_.node(id);
+    if (is_recurrent(node)) {
+      add_parts(id, input_of(graph_, id, 1), kWeight);
+      add_parts(id, input_of(graph_, id, 2), kWeight);
+      add_parts(id, input_of(graph_, id, 3), kBias);
+      add_parts(id, input_of(graph_, id, 7), kPeephole);
+      return;
+    }
     if (const WeightSlot weight = weight_slot(graph_, id); weight.slot >= 0) {
       const int bias = find_op("", node.op)->weight.bias_input;
       if (add(id, static_cast<size_t>(weight.slot), kWeight) && bias >= 0)
@@ -84,6 +91,21 @@ class Collector {
     if (!id.valid() || graph_.constant(id)->dtype() != DType::kF32) return false;
     found_.push_back({id, role, reader});
     return true;
+  }
+
+  /// Constants that a recurrent layer's weights are put together from: exporters order gates so.
+  void add_parts(NodeId reader, ValueId of, ParameterRole role) {
+    if (const ValueId id = trained_constant(graph_, of); id.valid()) {
+      if (graph_.constant(id)->dtype() == DType::kF32) found_.push_back({id, role, reader});
+      return;
+    }
+    if (!of.valid() || !graph_.value(of).producer.valid()) return;
+    const Node& node = graph_.node(graph_.value(of).producer);
+    if (node.is("Concat"))
+      for (const ValueId part : node.inputs) add_parts(reader, part, role);
+    for (const char* op :
+         {"Slice", "Split", "Unsqueeze", "Squeeze", "Reshape", "Transpose", "Identity"})
+      if (node.is(op)) add_parts(reader, node.inputs[0], role);
   }
 
   void add_term(NodeId id, ParameterRole role) {
@@ -142,6 +164,8 @@ Tensor computed_constant(const Graph& graph, ValueId id) {
   const auto at = std::find(node.outputs.begin(), node.outputs.end(), id);
   return evaluate_node(graph, producer, inputs)[static_cast<size_t>(at - node.outputs.begin())];
 }
+
+bool is_recurrent(const Node& node) { return node.is("LSTM") || node.is("GRU") || node.is("RNN"); }
 
 std::vector<ParameterUse> parameter_uses(const Graph& graph) { return Collector(graph).run(); }
 

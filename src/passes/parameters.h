@@ -25,6 +25,7 @@ Tensor computed_constant(const Graph& graph, ValueId id);
 enum class ParameterRole {
   kWeight,     ///< of a layer: what its inputs are multiplied by
   kBias,       ///< of a layer: added to its sums
+  kPeephole,   ///< of LSTM: what its gates see of the cell
   kGain,       ///< of a normalization: multiplies what was normalized
   kShift,      ///< of a normalization: added to it
   kMean,       ///< running statistics of BatchNormalization, which steps move without a gradient
@@ -34,6 +35,8 @@ enum class ParameterRole {
   kFactor,     ///< one for each channel, of a Mul
   kTerm,       ///< added: one for each channel, or a table, as of positions
 };
+/// LSTM, GRU or RNN.
+bool is_recurrent(const Node& node);
 struct ParameterUse {
   ValueId constant;
   ParameterRole role;

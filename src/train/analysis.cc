@@ -25,7 +25,10 @@ bool makes_float(const Graph& graph, const lapidary::Node& node) {
 
 class Analyser {
  public:
-  Analyser(const Graph& graph, const std::set<ValueId>& trained) : graph_(graph) {
+  Analyser(const Graph& graph, Branches branches, const std::set<ValueId>& trained)
+      : graph_(graph) {
+    for (const auto& [id, guard] : branches.guard_of) of(id).guard = guard;
+    out_.guards = std::move(branches.guards);
     for (const ValueId id : graph.values()) {
       of(id) = graph.is_input(id) ? Dependence::kData : Dependence::kFixed;
       if (trained.contains(id)) of(id) = Dependence::kGradient;
@@ -83,6 +86,7 @@ class Analyser {
 
   void choose(NodeId id, Analysis::Node& plan) {
     const lapidary::Node& node = graph_.node(id);
+    if (node.is("If")) return;  // its branches are taken in: it hands on what one of them made
     plan.lowering = find_lowering(node.domain, node.op);
     std::string reason = plan.lowering ? "" : "this op has no trainable form";
     if (plan.lowering && plan.lowering->refuse)
@@ -118,8 +122,9 @@ class Analyser {
 
 }  // namespace
 
-Analysis analyse(const Graph& graph, const std::set<ValueId>& trained, ValueId loss) {
-  return Analyser(graph, trained).run(loss);
+Analysis analyse(const Graph& graph, Branches branches, const std::set<ValueId>& trained,
+                 ValueId loss) {
+  return Analyser(graph, std::move(branches), trained).run(loss);
 }
 
 }  // namespace lapidary::train

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "src/ops/opdef.h"
+#include "src/passes/branches.h"
 
 // What each value of a graph depends on, and with it how each node is computed.
 
@@ -46,14 +47,18 @@ struct Analysis {
     const Lowering* lowering = nullptr;  ///< null: the reference evaluation computes it
     int version = 0;
     bool shape_only = false;  ///< reads sizes, no elements
+    int guard = -1;           ///< position of what must hold for it to run; -1: it always runs
   };
   std::vector<Dependence> values;  ///< by value index
   std::vector<Node> nodes;         ///< by node index
+  std::vector<Guard> guards;       ///< of the branches
   /// Nodes between parameters and loss that cannot be trained, with the reason.
   std::vector<std::string> refused;
 };
 
-/// `trained`: constants that are trained. Types of values are known where they can be.
-Analysis analyse(const Graph& graph, const std::set<ValueId>& trained, ValueId loss);
+/// `branches`: those that were taken in. `trained`: constants that are trained. Types of values are
+/// known where they can be.
+Analysis analyse(const Graph& graph, Branches branches, const std::set<ValueId>& trained,
+                 ValueId loss);
 
 }  // namespace lapidary::train

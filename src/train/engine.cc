@@ -20,6 +20,7 @@
 #include "src/ops/infer.h"
 #include "src/ops/inline_functions.h"
 #include "src/train/convert.h"
+#include "src/train/together.h"
 
 namespace lapidary::train {
 
@@ -66,6 +67,18 @@ std::set<ValueId> ids_of(const Graph& graph, const TrainerOptions& options) {
   return out;
 }
 
+void require_made(const Values& values, ValueId id, std::string_view name) {
+  if (!values.has(id))
+    fail_invalid("'{}' lies in a branch that this batch does not take", printable(name, 200));
+}
+
+bool is_true(Values& values, ValueId condition) {
+  const Tensor& elements = values.on_host(condition);
+  if (elements.dtype() != DType::kBool || elements.size() != 1)
+    fail_invalid("a condition is {}, expected one bool", tensor_type(elements).text());
+  return elements.data<bool>()[0];
+}
+
 /// Convolutions of images run faster where channels lie innermost.
 bool wants_channels_last(const Graph& graph) {
   const auto nodes = graph.nodes();
@@ -104,16 +117,17 @@ Graph trainable_graph(const Graph& graph) {
 }
 
 Engine::Engine(const Graph& graph, const TrainerOptions& options)
-    : original_(graph),
-      graph_(trainable_graph(graph)),
+    : original_(with_lifted_constants(graph)),
+      graph_(trainable_graph(original_)),
       options_(options),
       device_(device_named(options.device)),
       optimizer_(find_optimizer(options.optimizer.kind)) {
   keep_freed_memory();
+  Branches branches = take_in_branches(graph_);
   const std::set<ValueId> trained = ids_of(graph_, options);
   loss_ = value_of(options.loss);
   for (const std::string& name : options.outputs) outputs_.push_back(value_of(name));
-  analysis_ = analyse(graph_, trained, loss_);
+  analysis_ = analyse(graph_, std::move(branches), trained, loss_);
   if (!analysis_.refused.empty())
     fail_unsupported("cannot be trained: {}", fmt::join(analysis_.refused, "; "));
   if (analysis_.values[loss_.index] != Dependence::kGradient)
@@ -186,17 +200,33 @@ void Engine::give_inputs(const Values& inputs, const Program& program,
   }
 }
 
+bool Engine::holds(int guard, train::Values& values) const {
+  if (guard < 0) return true;
+  const Guard& asked = analysis_.guards[static_cast<size_t>(guard)];
+  return holds(asked.outer, values) && is_true(values, asked.condition) == asked.wanted;
+}
+
+void Engine::hand_on(const Node& node, train::Values& values) const {
+  // condition, results of then_branch, results of else_branch
+  const size_t count = node.outputs.size();
+  const size_t first = is_true(values, node.inputs[0]) ? 1 : 1 + count;
+  for (size_t i = 0; i < count; ++i)
+    if (node.outputs[i]) values.share(node.inputs[first + i], node.outputs[i]);
+}
+
 void Engine::run_node(const Program::Step& step, LowerContext::Run& run) {
   const Node& node = graph_.node(step.node);
   const Analysis::Node& how = analysis_.nodes[step.node.index];
+  if (node.is("If")) return hand_on(node, run.values);
   if (how.lowering) {
     LowerContext context(run, step.node, step.overwritable, step.then);
     Outputs outputs = how.lowering->run(context);
-    const Node& last = context.took_following() ? graph_.node(step.then.back()) : node;
+    const bool together = context.took_following();
+    const Node& last = together ? graph_.node(step.then.back()) : node;
     for (size_t i = 0; i < last.outputs.size(); ++i)
       if (last.outputs[i]) run.values.set(last.outputs[i], std::move(outputs[i]));
-    if (!context.took_following())
-      for (const NodeId id : step.then) run_node({.node = id}, run);
+    if (together) return note_together(step);
+    for (const NodeId id : step.then) run_node({.node = id}, run);
     return;
   }
   std::vector<Tensor> sizes(node.inputs.size());
@@ -212,13 +242,22 @@ void Engine::run_node(const Program::Step& step, LowerContext::Run& run) {
     if (node.outputs[i]) run.values.set(node.outputs[i], std::move(outputs[i]));
 }
 
+void Engine::note_together(const Program::Step& step) {
+  std::vector<std::string>& nodes = together_.emplace_back();
+  nodes.push_back(node_key(graph_, step.node));
+  for (const NodeId id : step.then) nodes.push_back(node_key(graph_, id));
+}
+
 void Engine::run(const Program& program, LowerContext::Run& run, const Values& inputs) {
+  together_.clear();
   give_inputs(inputs, program, run.values);
   for (const ValueId id : program.constants) constants_->give(id, run.values);
   for (const Program::Step& step : program.steps) {
+    const auto compute = [&] {
+      if (holds(step.guard, run.values)) run_node(step, run);
+    };
     if (step.node.valid())
-      with_context([&] { return node_label(graph_, step.node); },
-                   [&] { with_errors([&] { run_node(step, run); }); });
+      with_context([&] { return node_label(graph_, step.node); }, [&] { with_errors(compute); });
     for (const ValueId id : step.release) run.values.release(id);
   }
 }
@@ -245,13 +284,14 @@ Engine::Backward Engine::backward(const Values& inputs, const StepOptions& optio
   LowerContext::Run state{graph_, analysis_, values, mode, others_.get()};
   run(program(wanted), state, inputs);
   Backward out;
+  require_made(values, loss_, options_.loss);
   const at::Tensor& loss = values.on_device(loss_);
   if (loss.numel() != 1 || loss.scalar_type() != at::kFloat)
     fail_invalid("the loss '{}' is {}, expected one float32 element", printable(options_.loss, 200),
                  tensor_type(values.on_host(loss_)).text());
   with_errors([&] {
     parameters_->zero_gradients();
-    loss.sum().backward();
+    if (loss.requires_grad()) loss.sum().backward();  // else: no branch with parameters was taken
     at::Tensor shared = loss.detach().clone();
     if (others_) {
       const double share = 1.0 / others_->world_size();
@@ -265,8 +305,10 @@ Engine::Backward Engine::backward(const Values& inputs, const StepOptions& optio
     out.loss = shared.item<double>();
     out.gradient_norm = parameters_->gradient_norm();
   });
-  for (size_t i = 0; i < outputs_.size(); ++i)
+  for (size_t i = 0; i < outputs_.size(); ++i) {
+    require_made(values, outputs_[i], options_.outputs[i]);
     out.outputs[options_.outputs[i]] = values.on_host(outputs_[i]);
+  }
   out.updates = std::move(state.updates);
   return out;
 }
@@ -317,7 +359,10 @@ Engine::Values Engine::forward(const Values& inputs, const std::vector<std::stri
   LowerContext::Run state{graph_, analysis_, values, mode, others_.get()};
   run(program(wanted), state, inputs);
   Values out;
-  for (size_t i = 0; i < wanted.size(); ++i) out[names[i]] = values.on_host(wanted[i]);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    require_made(values, wanted[i], names[i]);
+    out[names[i]] = values.on_host(wanted[i]);
+  }
   return out;
 }
 
@@ -388,6 +433,11 @@ void Engine::restore(const Values& saved) {
   for (const ValueId id : constants_->statistics())
     constants_->write(id, saved.at("statistic:" + graph_.value(id).name));
   steps_ = saved.at("steps").data<int64_t>()[0];
+}
+
+std::vector<std::vector<std::string>> computed_together(const Trainer& trainer) {
+  const auto* engine = dynamic_cast<const Engine*>(&trainer);
+  return engine ? engine->together() : std::vector<std::vector<std::string>>();
 }
 
 }  // namespace lapidary::train

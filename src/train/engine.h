@@ -34,6 +34,9 @@ class Engine : public Trainer {
   Values state() const override;
   void restore(const Values& state) override;
 
+  /// By node_key, of the last run: nodes that one function computed.
+  const std::vector<std::vector<std::string>>& together() const { return together_; }
+
  private:
   struct Backward;
 
@@ -43,7 +46,11 @@ class Engine : public Trainer {
   const Program& program(const std::vector<ValueId>& wanted);
   void check_inputs(const Values& inputs) const;
   void give_inputs(const Values& inputs, const Program& program, train::Values& values) const;
+  bool holds(int guard, train::Values& values) const;
+  /// The results of the branch that an If took.
+  void hand_on(const Node& node, train::Values& values) const;
   void run_node(const Program::Step& step, LowerContext::Run& run);
+  void note_together(const Program::Step& step);
   void run(const Program& program, LowerContext::Run& run, const Values& inputs);
   Backward backward(const Values& inputs, const StepOptions& options);
   void update(double lr);
@@ -51,8 +58,8 @@ class Engine : public Trainer {
   template <class F>
   void for_each_state(F f) const;
 
-  Graph original_;  ///< whose constants `graph` replaces
-  Graph graph_;
+  Graph original_;  ///< whose constants `graph` replaces; those of branches are lifted
+  Graph graph_;     ///< the branches taken in
   TrainerOptions options_;
   at::Device device_;
   const OptimizerDef& optimizer_;
@@ -64,6 +71,7 @@ class Engine : public Trainer {
   std::shared_ptr<Communicator> others_;
   std::map<std::vector<ValueId>, Program> programs_;
   int64_t steps_ = 0;  ///< that changed something
+  std::vector<std::vector<std::string>> together_;
 };
 
 }  // namespace lapidary::train

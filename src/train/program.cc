@@ -7,9 +7,15 @@ namespace lapidary::train {
 
 namespace {
 
-/// Inputs and captures that a node reads.
-std::vector<ValueId> reads(const Node& node) {
+/// Inputs and captures that a node reads, and the conditions of its branch.
+std::vector<ValueId> reads(const Graph& graph, const Analysis& analysis, NodeId id) {
+  const Node& node = graph.node(id);
   std::vector<ValueId> out;
+  for (int guard = analysis.nodes[id.index].guard; guard >= 0;) {
+    const Guard& asked = analysis.guards[static_cast<size_t>(guard)];
+    out.push_back(asked.condition);
+    guard = asked.outer;
+  }
   for (const ValueId id : node.inputs)
     if (id) out.push_back(id);
   for (const Capture& capture : node.captures) out.push_back(capture.outer);
@@ -23,7 +29,7 @@ void join_chains(const Graph& graph, const Analysis& analysis, Program& program,
                  const Alone& read_once) {
   std::map<ValueId, size_t> reader;
   for (size_t i = 0; i < program.steps.size(); ++i)
-    for (const ValueId id : reads(graph.node(program.steps[i].node))) reader[id] = i;
+    for (const ValueId id : reads(graph, analysis, program.steps[i].node)) reader[id] = i;
   const auto result = [&](NodeId id) {
     const std::vector<ValueId>& outputs = graph.node(id).outputs;
     const auto made =
@@ -39,7 +45,8 @@ void join_chains(const Graph& graph, const Analysis& analysis, Program& program,
       if (!between || !read_once(between)) break;
       Program::Step& next = program.steps[reader.at(between)];
       const Node& node = graph.node(next.node);
-      if (!node.captures.empty() || node.inputs[0] != between || !result(next.node).valid() ||
+      if (!node.captures.empty() || next.guard != step.guard || node.inputs[0] != between ||
+          !result(next.node).valid() ||
           std::any_of(node.inputs.begin() + 1, node.inputs.end(), [&](ValueId id) {
             return id && graph.value(id).producer.valid() &&
                    analysis.values[id.index] != Dependence::kFixed;
@@ -69,8 +76,8 @@ Program plan(const Graph& graph, const Analysis& analysis, const std::vector<Val
     if (std::none_of(node.outputs.begin(), node.outputs.end(),
                      [&](ValueId id) { return id && needed.contains(id) && computed(id); }))
       continue;
-    Program::Step step{.node = *it};
-    for (const ValueId id : reads(node)) {
+    Program::Step step{.node = *it, .guard = analysis.nodes[it->index].guard};
+    for (const ValueId id : reads(graph, analysis, *it)) {
       if (readers[id]++ == 0 && !kept.contains(id)) step.release.push_back(id);
       needed.insert(id);
     }

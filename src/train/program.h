@@ -11,6 +11,7 @@ namespace lapidary::train {
 struct Program {
   struct Step {
     NodeId node;                    ///< none: its work is done, `release` is left
+    int guard = -1;                 ///< of Analysis::guards: must hold for it to run; -1: always
     std::vector<ValueId> release;   ///< read here for the last time
     uint64_t overwritable = 0;      ///< bit i: input i is fresh and nobody else's
     std::vector<NodeId> then = {};  ///< what may be computed with it: each reads the one before

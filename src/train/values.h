@@ -18,6 +18,8 @@ class Values {
   void set(ValueId id, Tensor elements);
   /// Both forms of the same elements.
   void set(ValueId id, at::Tensor device, Tensor host) { slots_[id.index] = {device, host}; }
+  /// `to` is what `from` is.
+  void share(ValueId from, ValueId to) { slots_[to.index] = slots_[from.index]; }
   bool has(ValueId id) const;
   const at::Tensor& on_device(ValueId id);
   const Tensor& on_host(ValueId id);

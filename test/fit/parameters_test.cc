@@ -116,6 +116,61 @@ TEST(TrainableParameters, OfTransformersAreTablesToo) {
               UnorderedElementsAre("positions", "ln_gain", "ln_shift", "mm_b"));
 }
 
+/// A GRU, its weights put together from the parts that another framework keeps, and an LSTM.
+Nine sequences() {
+  Nine n;
+  ValueId x = n.input("x", {Dim::named("T"), Dim::named("N"), 30});
+  const ValueId axis = n.b.constant("axis", Tensor::of<int64_t>({1}, {0}));
+  const ValueId parts =
+      n.op("Concat", {n.c("wz", {80, 30}), n.c("wrh", {160, 30})}, {{"axis", int64_t{0}}});
+  x = n.op("GRU", {x, n.op("Unsqueeze", {parts, axis}), n.c("r", {1, 240, 80})});
+  x = n.op("Squeeze", {x, n.b.constant("axis1", Tensor::of<int64_t>({1}, {1}))});
+  n.b.output(n.op("LSTM", {x,
+                           n.c("w2", {1, 160, 80}),
+                           n.c("r2", {1, 160, 40}),
+                           n.c("b2", {1, 320}),
+                           {},
+                           {},
+                           {},
+                           n.c("p2", {1, 120})}));
+  return n;
+}
+
+TEST(TrainableParameters, OfRecurrentLayers) {
+  const auto found = trainable_parameters(sequences().graph);
+  EXPECT_THAT(names(found, true), ElementsAre("wz", "wrh", "r", "w2", "r2"));
+  EXPECT_THAT(names(found, false), ElementsAre("b2", "p2"));
+}
+
+/// y = c ? x w : x, w a Constant node of its branch.
+Nine branches() {
+  Nine n;
+  const ValueId c = n.input("c", {}, DType::kBool), x = n.input("x", {Dim::named("N"), 60});
+  Node node;
+  node.op = "If";
+  node.inputs = {c};
+  node.outputs = {n.graph.add_value("y")};
+  for (const char* attr : {"then_branch", "else_branch"}) {
+    auto body = std::make_shared<Graph>();
+    body->set_opset("", 17);
+    GraphBuilder in(*body);
+    const ValueId inner = body->add_value(std::string("x_") + attr);
+    node.captures.push_back({x, attr, 0, inner});
+    const bool layer = node.attrs.empty();
+    in.output(layer ? in.op("MatMul",
+                            {inner, in.op("Constant", {}, {{"value", filled({60, 50}, 9)}}, "w")})
+                    : in.op("Identity", {inner}));
+    node.attrs.emplace_back(attr, std::shared_ptr<const Graph>(body));
+  }
+  n.graph.add_node(std::move(node));
+  n.b.output(n.graph.find_value("y"));
+  return n;
+}
+
+TEST(TrainableParameters, OfBranches) {
+  EXPECT_THAT(names(trainable_parameters(branches().graph), true), ElementsAre("w"));
+}
+
 TEST(TrainableParameters, InitializersThatAreInputsTooCount) {
   Nine n = images();
   auto inputs = n.graph.inputs();
@@ -157,6 +212,17 @@ TEST(InitParameters, WeightsHaveTheVarianceOfHe) {
   expect_normal(t.get("mm_w"), 2.0 / 40);
   expect_normal(t.get("fc_w"), 2.0 / 300);
   expect_normal(t.get("table"), 0.02 * 0.02);
+
+  Nine s = sequences();
+  init_parameters(s.graph, 1);
+  expect_normal(s.get("wz"), 2.0 / 30);
+  expect_normal(s.get("wrh"), 2.0 / 30);
+  expect_normal(s.get("r"), 2.0 / 80);
+  expect_normal(s.get("r2"), 2.0 / 40);
+
+  Nine b = branches();
+  init_parameters(b.graph, 1);
+  expect_normal(b.get("w"), 2.0 / 60);
 }
 
 TEST(InitParameters, TheRestBeginsAsNothing) {
@@ -175,6 +241,11 @@ TEST(InitParameters, TheRestBeginsAsNothing) {
   EXPECT_TRUE(t.all("mm_b", 0));
   EXPECT_TRUE(t.all("positions", 9));
   EXPECT_TRUE(t.all("mask", -1e9f));
+
+  Nine s = sequences();
+  init_parameters(s.graph, 1);
+  EXPECT_TRUE(s.all("b2", 0));
+  EXPECT_TRUE(s.all("p2", 0));
 }
 
 TEST(InitParameters, FollowTheSeedAndNotTheNames) {

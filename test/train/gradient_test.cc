@@ -30,8 +30,9 @@ std::vector<std::string> rows() {
 
 std::vector<LoweringCase> all_cases() {
   std::vector<LoweringCase> out;
-  for (const auto& part : {arithmetic_cases(), activation_cases(), product_cases(), norm_cases(),
-                           loss_cases(), pool_cases(), reduce_cases(), movement_cases()})
+  for (const auto& part :
+       {arithmetic_cases(), activation_cases(), product_cases(), recurrent_cases(), norm_cases(),
+        loss_cases(), pool_cases(), reduce_cases(), movement_cases()})
     out.insert(out.end(), part.begin(), part.end());
   return out;
 }

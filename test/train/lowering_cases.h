@@ -19,6 +19,7 @@ struct LoweringCase {
 std::vector<LoweringCase> arithmetic_cases();
 std::vector<LoweringCase> activation_cases();
 std::vector<LoweringCase> product_cases();
+std::vector<LoweringCase> recurrent_cases();
 std::vector<LoweringCase> norm_cases();
 std::vector<LoweringCase> loss_cases();
 std::vector<LoweringCase> pool_cases();

@@ -213,9 +213,11 @@ class QatNodes : public testing::TestWithParam<Form> {};
 TEST_P(QatNodes, IntegersAreThoseOfTraining) {
   const Form form = GetParam();
   const Net net = residual_net();
-  const Trained trained = train(
-      net.graph, small_data(),
-      {.method = form.method, .bits = {.weights = form.bits, .activations = form.bits}}, 20, 0.003);
+  const Trained trained = train(net.graph, small_data(),
+                                {.method = form.method,
+                                 .bits = {.weights = form.bits, .activations = form.bits},
+                                 .per_channel = form.per_channel},
+                                20, 0.003);
   const Difference found = by_layer(trained);
   EXPECT_GE(found.tensors, 11);
   EXPECT_LE(found.most, 1) << found.where;
