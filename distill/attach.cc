@@ -59,7 +59,8 @@ class Attacher {
 
   /// weight x the sum over layers
   ValueId term(const DistillSpec& spec) {
-    if (!std::isfinite(spec.weight)) fail_usage("its weight is {}", spec.weight);
+    if (!std::isfinite(spec.weight) || spec.weight < 0)
+      fail_usage("its weight is {}; it must be finite and not negative", spec.weight);
     const DistillDef& def = find_distill_loss(spec.kind);
     const Setting params = to_setting(spec.params);
     ValueId sum;

@@ -7,10 +7,10 @@ namespace lapidary {
 
 namespace {
 
-constexpr std::string_view kWeight = "weight", kLayers = "layers", kTeacher = "teacher_layers";
-
 void parse_param(const Setting& value, const std::string& name, const DistillDef& def,
                  DistillSpec& out) {
+  if (const Field* shared = distill_term_fields().find(name))
+    return shared->set(&out, value, *shared);
   const Field* known = def.fields().find(name);
   if (known != nullptr) {
     out.params[name] = {known->type == "integer" ? static_cast<double>(parse_integer(value, *known))
@@ -18,7 +18,7 @@ void parse_param(const Setting& value, const std::string& name, const DistillDef
     return;
   }
   std::vector<std::string> names = def.fields().names();
-  for (const std::string_view common : {kWeight, kLayers, kTeacher}) names.emplace_back(common);
+  for (const std::string& common : distill_term_fields().names()) names.push_back(common);
   fail_key(value, "unknown key '{}' in '{}'{}", name, out.kind, did_you_mean(name, names));
 }
 
@@ -41,18 +41,20 @@ DistillSpec parse_distill(const Setting& setting) {
                    [&]() -> const DistillDef& { return find_distill_loss(out.kind); });
   if (params.kind != Setting::Kind::kNull && params.kind != Setting::Kind::kMap)
     fail_setting(params, "'{}' wants a map of settings", out.kind);
-  for (const auto& [name, value] : params.entries) {
-    const Field f{.name = name};
-    if (name == kWeight)
-      out.weight = parse_number(value, f);
-    else if (name == kLayers)
-      out.layers = FieldCodec<std::vector<std::string>>::parse(value, f);
-    else if (name == kTeacher)
-      out.teacher_layers = FieldCodec<std::vector<std::string>>::parse(value, f);
-    else
-      parse_param(value, name, def, out);
-  }
+  for (const auto& [name, value] : params.entries) parse_param(value, name, def, out);
   return out;
+}
+
+const FieldTable& distill_term_fields() {
+  using S = DistillSpec;
+  static const FieldTable kTable{
+      "distillation loss",
+      {field("weight", &S::weight, "What the term is multiplied by in the sum").range(0, 1e9),
+       field("layers", &S::layers,
+             "Values of the student, names or globs; empty: the outputs, for losses of outputs"),
+       field("teacher_layers", &S::teacher_layers,
+             "The teacher's values, one for each of `layers`; empty: the same names")}};
+  return kTable;
 }
 
 Setting FieldCodec<DistillSpec>::format(const DistillSpec& v) {
@@ -61,9 +63,9 @@ Setting FieldCodec<DistillSpec>::format(const DistillSpec& v) {
     params.entries.emplace_back(name, std::move(value));
   };
   using Names = FieldCodec<std::vector<std::string>>;
-  put(kWeight, FieldCodec<double>::format(v.weight));
-  if (!v.layers.empty()) put(kLayers, Names::format(v.layers));
-  if (!v.teacher_layers.empty()) put(kTeacher, Names::format(v.teacher_layers));
+  put("weight", FieldCodec<double>::format(v.weight));
+  if (!v.layers.empty()) put("layers", Names::format(v.layers));
+  if (!v.teacher_layers.empty()) put("teacher_layers", Names::format(v.teacher_layers));
   return Setting::map({{v.kind, std::move(params)}});
 }
 

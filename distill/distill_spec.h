@@ -7,6 +7,9 @@
 
 namespace lapidary {
 
+/// The keys that every loss of distillation has beside its own, rows for a DistillSpec.
+const FieldTable& distill_term_fields();
+
 /// `kd`, or `{kd: {temperature: 2, weight: 0.5, layers: [a, b], teacher_layers: [c, d]}}`.
 DistillSpec parse_distill(const Setting& setting);
 

@@ -22,6 +22,7 @@ struct DistillDef {
   Compared compared;
   bool reads_labels;
   const FieldTable& (*fields)();
+  Setting (*defaults)();  ///< of those fields
   /// A scalar: the mean over samples. Throws Error{kUsage} where the two do not fit.
   ValueId (*build)(DistillFragment& fragment, const LayerPair& pair, const Setting& params);
 };
@@ -39,6 +40,10 @@ constexpr DistillDef distill_row(std::string_view name, std::string_view help, C
           compared,
           reads_labels,
           &Params::fields,
+          [] {
+            const Params defaults;
+            return unbind(Params::fields(), &defaults);
+          },
           [](DistillFragment& f, const LayerPair& pair, const Setting& params) {
             return bind<Params>(params)(f, pair);
           }};

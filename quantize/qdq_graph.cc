@@ -1,6 +1,7 @@
 #include "quantize/qdq_graph.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <map>
 #include <unordered_map>
@@ -225,6 +226,26 @@ class Inserter {
 };
 
 }  // namespace
+
+int bits_of(const QuantParams& params) {
+  const int64_t steps = int64_t{params.qmax} - params.qmin;
+  return static_cast<int>(std::bit_width(static_cast<uint64_t>(steps)));
+}
+
+void log_layers(const QdqGraph& qdq, const std::string& calibrator, QuantizeLog& log) {
+  const auto add = [&](ValueId id, const char* role, const std::string& from, QuantParams params) {
+    log.tensors.push_back({qdq.graph.value(id).name, role, from, std::move(params), {}, {}});
+  };
+  for (const QdqLayer& layer : qdq.layers) {
+    log.layers.push_back({layer.key, qdq.graph.node(layer.node).op, bits_of(layer.weight_params),
+                          bits_of(layer.input_params)});
+    add(layer.weight, "weight", calibrator, layer.weight_params);
+    if (!layer.bias.valid()) continue;
+    const Tensor* bias = qdq.graph.constant(layer.bias);
+    if (bias && bias->dtype() == DType::kI32)
+      add(layer.bias, "bias", "", bias_qparams(layer.weight_params, layer.input_params.scale[0]));
+  }
+}
 
 QdqGraph insert_qdq(Graph graph, const Placement& placement, const TargetRecord& target) {
   return Inserter(std::move(graph), placement, target).run();

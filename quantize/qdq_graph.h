@@ -29,6 +29,11 @@ struct QdqGraph {
   std::vector<QdqLayer> layers;  ///< in graph order
 };
 
+/// Bits that its levels take.
+int bits_of(const QuantParams& params);
+/// Adds weights and int32 biases, and the layers' bits, to the log; `calibrator`: of the weights.
+void log_layers(const QdqGraph& qdq, const std::string& calibrator, QuantizeLog& log);
+
 /// Turns QuantParams on values into nodes, once: one Q -> DQ pair per activation, shared by its
 /// readers (a graph output becomes x -> Q -> DQ -> its name); weights stored as integers behind DQ,
 /// biases as int32 with scale s_x * s_w (or float, by the target); absorbed clamps removed. Fewer

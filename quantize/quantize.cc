@@ -203,26 +203,6 @@ void report(const Graph& graph, const Placement& placement, const RangeMap& rang
   }
 }
 
-void report_layers(const QdqGraph& qdq, QuantizeLog& log, const std::string& weight_calibrator) {
-  for (const QdqLayer& layer : qdq.layers) {
-    log.tensors.push_back({qdq.graph.value(layer.weight).name,
-                           "weight",
-                           weight_calibrator,
-                           layer.weight_params,
-                           {},
-                           {}});
-    if (!layer.bias.valid()) continue;
-    const Tensor* bias = qdq.graph.constant(layer.bias);
-    if (bias && bias->dtype() == DType::kI32)
-      log.tensors.push_back({qdq.graph.value(layer.bias).name,
-                             "bias",
-                             "",
-                             bias_qparams(layer.weight_params, layer.input_params.scale[0]),
-                             {},
-                             {}});
-  }
-}
-
 }  // namespace
 
 Graph quantize(const Graph& graph, const Statistics& statistics, const Dataset* samples,
@@ -255,7 +235,7 @@ Graph quantize(const Graph& graph, const Statistics& statistics, const Dataset* 
     refine_layers(qdq, form, used, *samples, target, options, log);
   if (options.bias_correction && !samples)
     log.warnings.push_back("bias correction is off: it needs samples");
-  report_layers(qdq, log, options.weight_calibrator);
+  log_layers(qdq, options.weight_calibrator, log);
   infer_types(qdq.graph);
   note_equalized(qdq.graph, log.equalized);
   if (options.format == "qoperator") lower_qdq(qdq.graph);
@@ -270,7 +250,11 @@ QuantizeLog plan_quantization(const Graph& graph, const QuantizeOptions& options
   check_options(options);
   const TargetRecord target = target_for(options);
   const Graph form = quantizable_form(graph, options, log, nullptr);
-  report(form, place(form, target, options), {}, {}, log);
+  const Placement placement = place(form, target, options);
+  report(form, placement, {}, {}, log);
+  for (const LinearLayer& layer : placement.layers)
+    log.layers.push_back(
+        {layer.key, form.node(layer.node).op, target.weight.bits, target.activation.bits});
   return log;
 }
 

@@ -46,22 +46,35 @@ CLI::Option* add_on_off(CLI::App& sub, const std::string& flag, const Set& set) 
   return sub.add_option_function<std::string>(flag, take)->type_name("on|off");
 }
 
-/// `cosine`, or the record `{step: {every: 0.3}}`.
-nlohmann::ordered_json named(const std::string& flag, const std::string& text) {
-  if (!text.starts_with('{')) return text;
-  return nlohmann::ordered_json::parse(write_json(parse_yaml(text, flag, false)));
+/// `cosine`, the record `{step: {every: 0.3}}`, or a list.
+nlohmann::ordered_json inline_json(const std::string& flag, const std::string& text) {
+  return nlohmann::ordered_json::parse(write_json(parse_inline(text, flag)));
 }
 
-CLI::Option* add_named(CLI::App& sub, const std::string& flag, const Set& set, bool list = false) {
-  if (!list)
-    return sub.add_option_function<std::string>(
-        flag, [set, flag](const std::string& given) { set(named(flag, given)); });
-  const auto take = [set, flag](const std::vector<std::string>& given) {
+CLI::Option* add_named(CLI::App& sub, const std::string& flag, const Set& set) {
+  return sub.add_option_function<std::string>(
+      flag, [set, flag](const std::string& given) { set(inline_json(flag, given)); });
+}
+
+/// Given several times, several texts, or a list as one text: `[cross_entropy, {kd: {}}]`.
+CLI::Option* add_named_list(CLI::App& sub, const std::string& flag, const Set& set) {
+  const auto take = [set, flag](const CLI::results_t& given) {
     nlohmann::ordered_json all = nlohmann::ordered_json::array();
-    for (const std::string& text : given) all.push_back(named(flag, text));
+    for (const std::string& text : given) {
+      const nlohmann::ordered_json one = inline_json(flag, text);
+      if (one.is_array())
+        all.insert(all.end(), one.begin(), one.end());
+      else
+        all.push_back(one);
+    }
     set(all);
+    return true;
   };
-  return sub.add_option_function<std::vector<std::string>>(flag, take);
+  // Without extra arguments CLI11 leaves lists whole; else it cuts them at every comma.
+  return sub.add_option(flag, CLI::callback_t(take))
+      ->type_name("TEXT ...")
+      ->expected(1, CLI::detail::expected_max_vector_size)
+      ->allow_extra_args(false);
 }
 
 /// Null for lists of other things than names and losses.
@@ -73,7 +86,7 @@ CLI::Option* add_parameter(CLI::App& sub, const std::string& flag, const Paramet
   if (parameter.type == "number") return add_value<double>(sub, flag, set);
   if (parameter.type == "string") return add_value<std::string>(sub, flag, set);
   if (parameter.type == "schedule" || parameter.type == "record") return add_named(sub, flag, set);
-  if (parameter.type == "list of loss") return add_named(sub, flag, set, true);
+  if (parameter.type == "list of loss") return add_named_list(sub, flag, set);
   if (parameter.type != "list of string") return nullptr;
   CLI::Option* option = add_value<std::vector<std::string>>(sub, flag, set);
   return parameter.choices.empty() ? option : option->delimiter(',');

@@ -26,6 +26,12 @@ struct TensorQuant {
   Range seen, chosen;
 };
 
+/// What an integer layer multiplies.
+struct LayerBits {
+  std::string node, op;  ///< its key
+  int weights = 8, activations = 8;
+};
+
 /// Metadata key of a quantized model: names, one a line, of the activations whose channels were
 /// rescaled (QuantizeLog::equalized): they are not the float model's values.
 inline constexpr const char* kEqualizedKey = "lapidary.equalized";
@@ -33,6 +39,7 @@ inline constexpr const char* kEqualizedKey = "lapidary.equalized";
 struct QuantizeLog {
   std::vector<KeptFloat> kept_float;
   std::vector<TensorQuant> tensors;
+  std::vector<LayerBits> layers;       ///< that are integer, in graph order
   std::vector<std::string> quantized;  ///< node keys
   std::vector<std::string> warnings;
   std::vector<std::string> equalized;  ///< activations whose channels were brought to one range

@@ -46,6 +46,7 @@ struct QatGraph {
   Graph graph;                               ///< with ai.lapidary.FakeQuantize nodes
   std::vector<TrainedParameter> parameters;  ///< its float constants that training changes
   std::vector<KeptFloat> kept_float;
+  std::vector<std::string> warnings;  ///< also in the log
 };
 
 /// The graph that quantization-aware training trains: placed as `quantize` places Q/DQ, so that it
@@ -59,14 +60,16 @@ struct QatGraph {
 /// rounded with the scale s |r|, whatever becomes of r. With one scale for all it is
 /// FakeQuantize(w r) / r (Krishnamoorthi 2018, 3.2).
 /// A QDQ model is lifted (lift_qdq) and keeps its bits and ranges; a graph that has FakeQuantize
-/// nodes keeps them. Throws Error{kUsage} for unknown names, bits outside 2..8, missing ranges.
+/// nodes keeps them. Throws Error{kUsage} for unknown names, patterns of `bits.layers` that name no
+/// layer, bits outside 2..8, missing ranges.
 LAPIDARY_API QatGraph make_qat_graph(const Graph& graph, const Statistics* statistics,
                                      const Dataset* samples, const QatOptions& options = {});
 
 /// A trained graph as standard QDQ: BatchNormalization folded with its running statistics,
 /// weights as int8, biases as int32 where the target keeps them so; activations of fewer than 8
 /// bits as QuantizeLinear -> Clip -> DequantizeLinear of bytes. `options` as they were for
-/// make_qat_graph. Throws Error{kInvalid} where a scale is not finite.
+/// make_qat_graph. In the log a tensor's calibrator is the method; what was seen of it is not known
+/// (NaN). Throws Error{kInvalid} where a scale is not finite.
 LAPIDARY_API Graph lower_qat(const Graph& trained, const QatOptions& options = {},
                              QuantizeLog* log = nullptr);
 

@@ -52,8 +52,8 @@ struct RunOptions {
   /// Steps that train go on from their checkpoints where those are there, and end as they would
   /// have ended without the interruption, bit for bit.
   bool resume = false;
-  /// Asked while a step trains, and after each step: true ends the run after a checkpoint
-  /// (Report::interrupted).
+  /// Asked while a step trains, after each step and, of one process, while models are measured:
+  /// true ends the run after a checkpoint (Report::interrupted).
   std::function<bool()> stop = {};
   /// This process among those that train together: rank 0 alone writes files and measures.
   Rank rank = {};
@@ -69,22 +69,23 @@ LAPIDARY_API Report run_recipe(const Recipe& recipe, const RunOptions& options =
 /// the graph says each input's type and layout, and the number of classes.
 LAPIDARY_API Dataset open_data(const std::string& data, const Graph& graph, uint64_t seed = 0);
 
-struct ListedItem {
-  std::string name, help;
-};
-/// kind: steps, ops, passes, calibrators, targets, metrics, kernels. Throws Error{kUsage}
-/// otherwise.
-LAPIDARY_API std::vector<ListedItem> list_items(const std::string& kind);
-LAPIDARY_API std::vector<std::string> listable_kinds();
-/// The same as a Markdown table; of ops all that the tables know of each.
-LAPIDARY_API std::string list_markdown(const std::string& kind);
-/// A parameter of a kind of step, as the table says that parses it.
+/// A parameter of a kind of step, of a loss, ... as the table says that parses it.
 struct ParameterInfo {
   std::string name, help;
   std::string type;                  ///< boolean, integer, number, string, record, list of ...
   std::vector<std::string> choices;  ///< of a text; empty: any
   std::string initial;               ///< without it; empty: nothing, or what `help` says
+  std::string range = {};            ///< of a number, "0..1", "from 0"; empty: any
 };
+struct ListedItem {
+  std::string name, help;
+  std::vector<ParameterInfo> parameters = {};  ///< of losses, schedules, augmentations
+};
+/// kind: one of listable_kinds. Throws Error{kUsage} otherwise.
+LAPIDARY_API std::vector<ListedItem> list_items(const std::string& kind);
+LAPIDARY_API std::vector<std::string> listable_kinds();
+/// The same as a Markdown table; of ops all that the tables know of each.
+LAPIDARY_API std::string list_markdown(const std::string& kind);
 /// All parameters of a step, in the table's order. Throws Error{kUsage} where there is no such
 /// step.
 LAPIDARY_API std::vector<ParameterInfo> step_parameters(const std::string& step);

@@ -103,6 +103,10 @@ struct TrainingRecord {
 struct Estimate {
   double seconds = 0;
   int64_t memory_bytes = 0;
+  /// Of it while a step trains, 0 where none does: the process with the training library, weights,
+  /// gradients, the optimizer's memory, the average of weights, and what backward reads of the
+  /// activations of a batch.
+  int64_t training_bytes = 0;
   int64_t calib_samples = 0, eval_samples = 0;
   std::optional<double> actual_seconds;        ///< absent where nothing ran
   std::optional<int64_t> actual_memory_bytes;  ///< the process's largest resident set
@@ -126,14 +130,15 @@ struct Report {
   /// Whose kernels the quantized file is for; empty: ONNX Runtime's, and Lapidary's.
   std::string engine;
   std::vector<KeptFloat> kept_float;
+  std::vector<LayerBits> layer_bits;  ///< of the last step that quantized
   std::vector<TensorQuant> tensors;
   std::vector<HistogramRecord> histograms;
   std::vector<PassRecord> passes;
   std::vector<LimitRecord> limits;
   std::optional<Estimate> estimate;
   std::vector<std::string> warnings;
-  /// The step that was asked to stop and kept a checkpoint; empty: all ran. What would have come
-  /// after it is missing.
+  /// The step that was asked to stop and kept a checkpoint, or "evaluation" behind all of them;
+  /// empty: all ran. What would have come after it is missing.
   std::string interrupted;
 };
 

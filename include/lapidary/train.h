@@ -131,7 +131,7 @@ struct FitOptions {
   std::string checkpoint;        ///< file, written by rank 0; ".prev": the one before; empty: none
   int64_t checkpoint_every = 0;  ///< steps; 0: after each epoch only
   bool resume = false;           ///< from `checkpoint` where it is there (on rank 0)
-  /// Digests of all else that the run depends on; a checkpoint of others is refused.
+  /// All else that it depends on, lines `KEY: VALUE`, and a hash; others' checkpoints are refused.
   std::string recipe_digest, model_digest;
 
   /// Asked before every step: true ends the run after a checkpoint. Set on one of several ranks it

@@ -54,8 +54,15 @@ ChosenBits choose_bits(const Graph& graph, const Placement& placement, const Qat
   std::map<NodeId, int> named;
   for (const auto& [pattern, wanted] : bits.layers) {
     check(wanted, "'" + printable(pattern) + "'");
-    for (const NodeId id : match_nodes(graph, pattern))
-      if (layers.contains(id.index)) named[id] = wanted;
+    bool any = false;
+    for (const NodeId id : match_nodes(graph, pattern)) {
+      if (!layers.contains(id.index)) continue;
+      named[id] = wanted;
+      any = true;
+    }
+    if (!any)
+      fail_usage("bits: '{}' matches nodes, but no layer whose weights are quantized",
+                 printable(pattern, 200));
   }
   ChosenBits chosen;
   const auto read = [&](ValueId input, int wanted) {

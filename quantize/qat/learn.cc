@@ -85,6 +85,7 @@ class Learner {
     for (const auto& name : scales_) train(graph_.find_value(name), false);
     return std::move(parameters_);
   }
+  int64_t zero_points() const { return zero_points_; }
 
  private:
   void set(const FakeNode& fake, const char* gradient, double factor) {
@@ -110,8 +111,10 @@ class Learner {
       const int32_t levels = std::max(fake.qmax - zero, zero - fake.qmin);  // on the longer side
       set(fake, "lsq", 1 / std::sqrt(elements(graph_, fake, false) * levels));
       // Where nothing is negative a Relu may have gone: 0 stays the least level.
-      if (method_ == "lsq+" && fake.zero_point.valid() && fake.qmin - zero < 0)
+      if (method_ == "lsq+" && fake.zero_point.valid() && fake.qmin - zero < 0) {
         learn(fake.zero_point);
+        ++zero_points_;
+      }
     }
     learn(fake.scale);
   }
@@ -126,6 +129,7 @@ class Learner {
   Graph& graph_;
   const std::string& method_;
   std::vector<std::string> scales_;
+  int64_t zero_points_ = 0;  ///< that are learned
   std::vector<TrainedParameter> parameters_;
   std::unordered_set<uint32_t> seen_;
 };
@@ -143,8 +147,15 @@ void check_method(const std::string& method) {
 
 bool learns_weight_scales(const std::string& method) { return method == "lsq" || method == "lsq+"; }
 
-std::vector<TrainedParameter> set_learning(Graph& graph, const QatOptions& options) {
-  return Learner(graph, options).run();
+std::vector<TrainedParameter> set_learning(Graph& graph, const QatOptions& options,
+                                           std::vector<std::string>& warnings) {
+  Learner learner(graph, options);
+  std::vector<TrainedParameter> parameters = learner.run();
+  if (options.method == "lsq+" && learner.zero_points() == 0)
+    warnings.push_back(
+        "`lsq+` learns no zero point here and is what `lsq` is: no activation takes either sign, "
+        "or the target keeps zero points in the middle");
+  return parameters;
 }
 
 }  // namespace lapidary

@@ -10,7 +10,8 @@ void check_method(const std::string& method);
 bool learns_weight_scales(const std::string& method);
 
 /// Gives every FakeQuantize node the gradient of the method, and DoReFa's weights their way through
-/// tanh; what is then trained.
-std::vector<TrainedParameter> set_learning(Graph& graph, const QatOptions& options);
+/// tanh; what is then trained. Warns where the method learns nothing that another does not.
+std::vector<TrainedParameter> set_learning(Graph& graph, const QatOptions& options,
+                                           std::vector<std::string>& warnings);
 
 }  // namespace lapidary

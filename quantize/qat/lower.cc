@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include "lapidary/passes.h"
@@ -25,7 +26,8 @@ namespace {
 /// A trained graph with the FakeQuantize nodes taken out, and what they said.
 class Lowerer {
  public:
-  Lowerer(const Graph& trained, const TargetRecord& target) : graph_(trained), target_(target) {}
+  Lowerer(const Graph& trained, const TargetRecord& target, std::string method)
+      : graph_(trained), target_(target), method_(std::move(method)) {}
 
   QdqGraph run(QuantizeLog& log) {
     take_biases(graph_);
@@ -39,7 +41,10 @@ class Lowerer {
     mark_layers(log);
     for (const NodeId id : graph_.nodes())
       if (placement_.integer.contains(id.index)) log.quantized.push_back(node_key(graph_, id));
-    return insert_qdq(std::move(graph_), placement_, target_);
+    log_activations(log);
+    QdqGraph qdq = insert_qdq(std::move(graph_), placement_, target_);
+    log_layers(qdq, method_, log);
+    return qdq;
   }
 
  private:
@@ -160,6 +165,21 @@ class Lowerer {
           crowded.size(), crowded[0]));
   }
 
+  void log_activations(QuantizeLog& log) const {
+    constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+    for (const ValueId id : placement_.quantized) {
+      const QuantParams& params = *graph_.value(id).quant;
+      const double scale = params.scale[0];
+      log.tensors.push_back({graph_.value(id).name,
+                             "activation",
+                             method_,
+                             params,
+                             {kUnknown, kUnknown},
+                             {scale * (params.qmin - params.zero_point[0]),
+                              scale * (params.qmax - params.zero_point[0])}});
+    }
+  }
+
   struct Activation {
     std::string name;
     QuantParams params;
@@ -167,6 +187,7 @@ class Lowerer {
   };
   Graph graph_;
   const TargetRecord& target_;
+  const std::string method_;
   Placement placement_;
   std::map<NodeId, std::pair<QuantParams, bool>> layers_;
   std::map<NodeId, Tensor> values_;
@@ -184,7 +205,7 @@ Graph lower_qat(const Graph& trained, const QatOptions& options, QuantizeLog* lo
     fail_usage(
         "the graph has no FakeQuantize node: it was not made for training with quantization");
   QuantizeLog log;
-  QdqGraph qdq = Lowerer(trained, target).run(log);
+  QdqGraph qdq = Lowerer(trained, target, options.method).run(log);
   infer_types(qdq.graph);
   run_passes(qdq.graph, {"remove_dead_code"});
   for (const std::string& warning : log.warnings) options.log.warn(warning);

@@ -261,9 +261,10 @@ QatGraph make_qat_graph(const Graph& graph, const Statistics* statistics, const 
                 options);
     out.graph = maker.run(statistics, samples);
     out.kept_float = maker.placement().kept_float;
-    for (const std::string& warning : log.warnings) options.log.warn(warning);
+    out.warnings = std::move(log.warnings);
   }
-  out.parameters = set_learning(out.graph, options);
+  out.parameters = set_learning(out.graph, options, out.warnings);
+  for (const std::string& warning : out.warnings) options.log.warn(warning);
   infer_types(out.graph);
   return out;
 }

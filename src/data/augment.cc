@@ -100,10 +100,20 @@ void cutout(Picture& picture, int64_t side, Rng& rng) {
     }
 }
 
+/// Throws Error{kUsage} where there is none of that name.
+const AugmentKind& find_augment(const std::string& name) {
+  std::vector<std::string_view> names;
+  for (const AugmentKind& kind : augment_kinds()) {
+    if (kind.name == name) return kind;
+    names.push_back(kind.name);
+  }
+  fail_usage("augment: '{}' is none of {}", name, fmt::join(names, ", "));
+}
+
 void check_amount(const Augment& step) {
   const double x = step.amount;
   const bool pixels = step.kind == "shift_crop" || step.kind == "cutout";
-  const double most = step.kind == "flip" ? 1 : 65535;
+  const double most = find_augment(step.kind).most;
   if (!std::isfinite(x) || x < 0 || x > most)
     fail_usage("augment: '{}' is {}; it must lie in 0..{}", step.kind, x, most);
   if (pixels && x != std::floor(x))
@@ -112,11 +122,19 @@ void check_amount(const Augment& step) {
 
 }  // namespace
 
+std::span<const AugmentKind> augment_kinds() {
+  static constexpr std::array<AugmentKind, 4> kKinds = {
+      {{"flip", "Probability that columns are reversed", 1},
+       {"shift_crop", "Pixels that the sample is padded by, before a window of its size is cut out",
+        65535},
+       {"cutout", "Side in pixels of a square that becomes 0, the mean after normalisation", 65535},
+       {"mixup", "Alpha of the Beta distribution of the share in a sum with another sample; last",
+        65535}}};
+  return kKinds;
+}
+
 void check_augment(const std::vector<Augment>& steps) {
-  constexpr std::array<std::string_view, 4> kKinds = {"flip", "shift_crop", "cutout", "mixup"};
   for (size_t i = 0; i < steps.size(); ++i) {
-    if (std::find(kKinds.begin(), kKinds.end(), steps[i].kind) == kKinds.end())
-      fail_usage("augment: '{}' is none of {}", steps[i].kind, fmt::join(kKinds, ", "));
     check_amount(steps[i]);
     if (steps[i].kind == "mixup" && i + 1 < steps.size())
       fail_usage("augment: 'mixup' mixes finished samples; it stands last, once");

@@ -2,12 +2,20 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "lapidary/data.h"
 #include "src/base/rng.h"
 
 namespace lapidary {
+
+/// What a list may hold.
+struct AugmentKind {
+  std::string_view name, help;
+  double most;  ///< the largest amount; the least is 0
+};
+std::span<const AugmentKind> augment_kinds();
 
 /// Throws Error{kUsage} for a list that cannot be done: an unknown kind, an amount out of range, a
 /// `mixup` that does not stand last.

@@ -81,19 +81,18 @@ struct FieldCodec<CsvColumns> {
 /// {flip: 0.5}
 template <>
 struct FieldCodec<Augment> {
-  static std::string type() { return "map of number"; }
+  static std::string type() { return "augmentation"; }
   static Augment parse(const Setting& s, const Field& f) {
-    static const std::vector<std::string> kinds = {"flip", "shift_crop", "cutout", "mixup"};
     if (s.kind != Setting::Kind::kMap || s.entries.size() != 1)
       fail_setting(s, "'{}' wants a list of maps of one key, such as [{{flip: 0.5}}]", f.name);
     const auto& [kind, amount] = s.entries[0];
-    if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end())
-      fail_setting(amount, "unknown augmentation '{}'{}", kind, did_you_mean(kind, kinds));
-    Field number;
-    number.name = kind;
-    number.min = 0;
-    number.max = kind == "flip" ? 1 : 65535;
-    return {kind, parse_number(amount, number)};
+    std::vector<std::string> names;
+    for (const AugmentKind& known : augment_kinds()) {
+      if (known.name == kind)
+        return {kind, parse_number(amount, {.name = kind, .min = 0, .max = known.most})};
+      names.emplace_back(known.name);
+    }
+    fail_setting(amount, "unknown augmentation '{}'{}", kind, did_you_mean(kind, names));
   }
   static Setting format(const Augment& v) {
     return Setting::map({{v.kind, FieldCodec<double>::format(v.amount)}});

@@ -1,8 +1,10 @@
 #include "src/fit/checkpoint.h"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <utility>
 #include <vector>
 
 #include "src/base/fail.h"
@@ -46,6 +48,48 @@ void expect(const Safetensors& file, const char* key, const std::string& wanted)
   if (found != wanted)
     fail_invalid("is a checkpoint of another {} ({}, expected {})", key, printable(found, 80),
                  printable(wanted, 80));
+}
+
+using Lines = std::vector<std::pair<std::string, std::string>>;
+
+/// Lines `KEY: VALUE`.
+Lines lines_of(const std::string& text) {
+  Lines out;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    const std::string line = text.substr(at, end - at);
+    const size_t colon = line.find(": ");
+    out.emplace_back(line.substr(0, colon),
+                     colon == std::string::npos ? "" : line.substr(colon + 2));
+    at = end + 1;
+  }
+  return out;
+}
+
+const std::string* find(const Lines& lines, const std::string& key) {
+  for (const auto& [name, value] : lines)
+    if (name == key) return &value;
+  return nullptr;
+}
+
+/// Compares the lines of an entry: "lr: 0.1 there, 0.01 here".
+void expect_lines(const Safetensors& file, const char* key, const std::string& wanted) {
+  const std::string found = entry_of(file, key);
+  if (found == wanted) return;
+  const Lines there = lines_of(found), here = lines_of(wanted);
+  const auto text = [](const std::string* value) {
+    return value == nullptr ? "nothing" : printable(*value, 200);
+  };
+  std::vector<std::string> differing;
+  for (const auto& [name, value] : here)
+    if (const std::string* other = find(there, name); other == nullptr || *other != value)
+      differing.push_back(
+          fmt::format("{}: {} there, {} here", printable(name, 80), text(other), text(&value)));
+  for (const auto& [name, value] : there)
+    if (find(here, name) == nullptr)
+      differing.push_back(
+          fmt::format("{}: {} there, nothing here", printable(name, 80), text(&value)));
+  fail_invalid("is a checkpoint of another {} ({})", key, fmt::join(differing, "; "));
 }
 
 }  // namespace
@@ -92,6 +136,7 @@ void CheckpointFile::save(const Checkpoint& checkpoint) {
                      {{"format", kFormat},
                       {"version", LAPIDARY_VERSION},
                       {"recipe", identity_.recipe},
+                      {"run", identity_.run},
                       {"model", identity_.model},
                       {"progress", checkpoint.progress}}},
                     file);
@@ -106,7 +151,8 @@ Checkpoint CheckpointFile::load_file(const std::string& path) const {
                [&] {
                  expect(file, "format", kFormat);
                  expect(file, "version", LAPIDARY_VERSION);
-                 expect(file, "recipe", identity_.recipe);
+                 expect_lines(file, "recipe", identity_.recipe);
+                 expect_lines(file, "run", identity_.run);
                  expect(file, "model", identity_.model);
                  entry_of(file, kSafetensorsDigest);
                });

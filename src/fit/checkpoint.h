@@ -19,9 +19,11 @@ struct Checkpoint {
 std::string pack(const Checkpoint& checkpoint);
 Checkpoint unpack(const std::string& bytes);
 
-/// Whose checkpoint it is: one of other digests, or of another version of Lapidary, is refused.
+/// Whose checkpoint it is: one of others, or of another version of Lapidary, is refused. `recipe`
+/// and `run` are lines `KEY: VALUE`; those that differ are named, `run`'s only where `recipe` is
+/// the same.
 struct CheckpointIdentity {
-  std::string recipe, model;
+  std::string recipe, run, model;
 };
 
 /// A checkpoint in a safetensors file. A new one takes the old one's place only when complete on

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/base/fail.h"
+#include "src/base/text.h"
 
 namespace lapidary {
 
@@ -20,6 +21,22 @@ void check_labels(const Batch& batch) {
 }
 
 }  // namespace
+
+void check_batch(const Graph& graph, int64_t batch) {
+  for (const ValueId id : graph.inputs()) {
+    const Value& input = graph.value(id);
+    const auto& shape = input.type.shape;
+    if (input.constant || !shape || shape->empty() || input.name.starts_with("lapidary.")) continue;
+    const Dim& first = shape->front();
+    if (!first.known() || first.value == batch) continue;
+    fail_usage(
+        "input '{}' is {}: the model takes {} sample{} at a time, and each process trains on {}; "
+        "give `batch: {}` (--batch {}, times the number of processes), or make the first dimension "
+        "symbolic where the model is exported",
+        printable(input.name, 200), input.type.text(), first.value, first.value == 1 ? "" : "s",
+        batch, first.value, first.value);
+  }
+}
 
 BatchFeed::BatchFeed(const Graph& graph) {
   for (const ValueId id : graph.inputs()) {

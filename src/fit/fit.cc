@@ -12,6 +12,7 @@
 #include "src/base/rng.h"
 #include "src/base/sha256.h"
 #include "src/base/text.h"
+#include "src/fit/check.h"
 #include "src/fit/checkpoint.h"
 #include "src/fit/feed_batch.h"
 #include "src/fit/progress.h"
@@ -34,25 +35,6 @@ std::string time_text(double seconds) {
   const auto s = static_cast<int64_t>(std::llround(std::max(0.0, seconds)));
   return s < 3600 ? fmt::format("{}:{:02}", s / 60, s % 60)
                   : fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
-}
-
-void check_options(const FitOptions& o, int64_t samples) {
-  const auto& [rank, world_size, address, port] = o.rank;
-  if (!o.lr) fail_usage("no learning rate (a schedule of make_schedule)");
-  if (o.steps < 0 || o.epochs < 0 || (o.steps == 0 && o.epochs < 1))
-    fail_usage("{} epochs, {} steps; one of them must be positive", o.epochs, o.steps);
-  if (world_size < 1 || rank < 0 || rank >= world_size)
-    fail_usage("rank {} of {}", rank, world_size);
-  if (o.batch < 1 || o.batch % world_size != 0)
-    fail_usage("a batch of {} does not divide among {} processes", o.batch, world_size);
-  if (o.batch > samples)
-    fail_usage("{} samples do not fill one batch of {}; make it smaller", samples, o.batch);
-  if (o.log_every < 1) fail_usage("log_every is {}", o.log_every);
-  if (o.checkpoint_every < 0 || o.patience < 0)
-    fail_usage("checkpoint_every and patience cannot be negative");
-  if (o.patience > 0 && !o.evaluate) fail_usage("'patience' needs something to evaluate");
-  if ((o.resume || o.checkpoint_every > 0) && o.checkpoint.empty())
-    fail_usage("no checkpoint file is named");
 }
 
 /// Constants of `graph` whose elements are not those of `before`.
@@ -95,14 +77,15 @@ class Fit {
         options_(options),
         initial_(trainer.graph()),
         feed_(initial_) {
-    check_options(options_, data_.size());
+    check_fit(options_, data_.size(), initial_);
     if (options_.resume || options_.stop || options_.evaluate) ranks_ = join_ranks(options_.rank);
     steps_per_epoch_ = data_.size() / options_.batch;
     total_ = options_.steps > 0 ? options_.steps : options_.epochs * steps_per_epoch_;
     best_ = initial_;
     if (!options_.checkpoint.empty())
-      checkpoint_.emplace(options_.checkpoint,
-                          CheckpointIdentity{recipe_digest(), options_.model_digest});
+      checkpoint_.emplace(
+          options_.checkpoint,
+          CheckpointIdentity{options_.recipe_digest, run_lines(), options_.model_digest});
     if (options_.resume) resume();
   }
 
@@ -126,24 +109,38 @@ class Fit {
 
  private:
   /// Everything of the options and the data that the result depends on; the schedule by its values.
-  std::string recipe_digest() const {
+  std::string run_lines() const {
     const FitOptions& o = options_;
-    std::string text = fmt::format(
-        "{}\nsteps {} batch {} seed {} ranks {} freeze {} averaged {} metric {} {} patience {} {}\n"
-        "data {} {} {}\n",
-        o.recipe_digest, total_, o.batch, o.seed, o.rank.world_size, o.freeze_statistics,
-        o.averaged, o.metric, o.higher_is_better, o.patience, o.min_delta, data_.size(),
-        data_.first_index(), data_.whole_sha256());
+    std::string augment, rates;
     const auto add_augment = [&](const DatasetSpec& spec) {
       for (const Augment& step : spec.augment)
-        text += fmt::format("{} {} ", step.kind, step.amount);
+        augment += fmt::format("{} {} ", step.kind, step.amount);
     };
     add_augment(data_.spec());
     for (const DatasetSpec& one : data_.spec().inputs) add_augment(one);
     constexpr int64_t kProbes = 64;
     for (int64_t i = 0; i < kProbes; ++i)
-      text += fmt::format("{} ", o.lr(i * total_ / kProbes, total_));
-    return sha256_hex(text);
+      rates += fmt::format("{} ", o.lr(i * total_ / kProbes, total_));
+    std::string out;
+    const auto add = [&](const char* key, const auto& value) {
+      out += fmt::format("{}: {}\n", key, value);
+    };
+    add("steps in all", total_);
+    add("batch", o.batch);
+    add("seed", o.seed);
+    add("processes", o.rank.world_size);
+    add("freeze_statistics", o.freeze_statistics);
+    add("averaged", o.averaged);
+    add("metric", o.metric);
+    add("higher is better", o.higher_is_better);
+    add("patience", o.patience);
+    add("min_delta", o.min_delta);
+    add("training samples", data_.size());
+    add("first of them", data_.first_index());
+    add("training data (SHA-256)", data_.whole_sha256());
+    add("augment", augment);
+    add("learning rates (SHA-256)", sha256_hex(rates));
+    return out;
   }
 
   bool asked_to_stop() const {
@@ -389,6 +386,26 @@ class Fit {
 };
 
 }  // namespace
+
+void check_fit(const FitOptions& o, int64_t samples, const Graph& graph) {
+  const auto& [rank, world_size, address, port] = o.rank;
+  if (!o.lr) fail_usage("no learning rate (a schedule of make_schedule)");
+  if (o.steps < 0 || o.epochs < 0 || (o.steps == 0 && o.epochs < 1))
+    fail_usage("{} epochs, {} steps; one of them must be positive", o.epochs, o.steps);
+  if (world_size < 1 || rank < 0 || rank >= world_size)
+    fail_usage("rank {} of {}", rank, world_size);
+  if (o.batch < 1 || o.batch % world_size != 0)
+    fail_usage("a batch of {} does not divide among {} processes", o.batch, world_size);
+  if (o.batch > samples)
+    fail_usage("{} samples do not fill one batch of {}; make it smaller", samples, o.batch);
+  if (o.log_every < 1) fail_usage("log_every is {}", o.log_every);
+  if (o.checkpoint_every < 0 || o.patience < 0)
+    fail_usage("checkpoint_every and patience cannot be negative");
+  if (o.patience > 0 && !o.evaluate) fail_usage("'patience' needs something to evaluate");
+  if ((o.resume || o.checkpoint_every > 0) && o.checkpoint.empty())
+    fail_usage("no checkpoint file is named");
+  check_batch(graph, o.batch / world_size);
+}
 
 FitResult fit(Trainer& trainer, const Dataset& data, const FitOptions& options) {
   return Fit(trainer, data, options).run();

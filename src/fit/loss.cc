@@ -122,7 +122,9 @@ std::string add_loss(Graph& graph, const std::vector<LossSpec>& losses, bool mix
   LossFragment fragment(graph);
   ValueId sum;
   for (const LossSpec& spec : losses) {
-    if (!std::isfinite(spec.weight)) fail_usage("loss '{}' has weight {}", spec.kind, spec.weight);
+    if (!std::isfinite(spec.weight) || spec.weight < 0)
+      fail_usage("loss '{}' has weight {}; it must be finite and not negative", spec.kind,
+                 spec.weight);
     ValueId term = build_term(fragment, spec, mixup);
     if (spec.weight != 1)
       term = fragment.op("Mul", {term, fragment.number(static_cast<float>(spec.weight))});
@@ -151,25 +153,31 @@ LossSpec parse_loss(const Setting& setting) {
   const Setting& params = setting.entries[0].second;
   if (params.kind != Setting::Kind::kMap)
     fail_setting(params, "'{}' wants a map of settings", out.kind);
-  const FieldTable& own = def.fields();
+  const FieldTable &own = def.fields(), &common = loss_term_fields();
   for (const auto& [name, value] : params.entries) {
-    Field f;
-    f.name = name;
-    if (name == "weight") {
-      out.weight = parse_number(value, f);
-    } else if (name == "output") {
-      out.output = parse_text(value, f);
-    } else if (name == "target") {
-      out.target = parse_text(value, f);
+    if (const Field* shared = common.find(name)) {
+      shared->set(&out, value, *shared);
     } else if (const Field* known = own.find(name)) {
       out.params[name] = {parse_number(value, *known)};
     } else {
       std::vector<std::string> names = own.names();
-      for (const char* common : {"weight", "output", "target"}) names.emplace_back(common);
+      for (const std::string& each : common.names()) names.push_back(each);
       fail_key(value, "unknown key '{}' in '{}'{}", name, out.kind, did_you_mean(name, names));
     }
   }
   return out;
+}
+
+const FieldTable& loss_term_fields() {
+  using S = LossSpec;
+  static const FieldTable kTable{
+      "loss",
+      {field("weight", &S::weight, "What the term is multiplied by in the sum").range(0, 1e9),
+       field("output", &S::output,
+             "Value of the graph that it judges; empty: the first output, before a Softmax"),
+       field("target", &S::target,
+             "Value or graph input that it is compared with; empty: the labels")}};
+  return kTable;
 }
 
 Setting FieldCodec<LossSpec>::format(const LossSpec& v) {

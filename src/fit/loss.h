@@ -20,12 +20,16 @@ struct LossDef {
   /// Functions that turn what it wants into the output of a model; it judges what they read.
   std::span<const std::string_view> behind;
   const FieldTable& (*fields)();
+  Setting (*defaults)();  ///< of those fields
   /// float32 [N]: the loss of each sample.
   ValueId (*build)(LossFragment& fragment, ValueId output, ValueId target, const Setting& params);
 };
 std::span<const LossDef* const> all_losses();
 /// Throws Error{kUsage} with the closest names.
 const LossDef& find_loss(std::string_view name);
+
+/// The keys that every loss has beside its own, rows for a LossSpec.
+const FieldTable& loss_term_fields();
 
 /// `cross_entropy`, or `{cross_entropy: {label_smoothing: 0.1, weight: 0.5, output: logits}}`.
 LossSpec parse_loss(const Setting& setting);

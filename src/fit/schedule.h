@@ -18,6 +18,7 @@ using LrShape = std::function<double(int64_t step, int64_t total)>;
 struct ScheduleDef {
   std::string_view name, help;
   const FieldTable& (*fields)();
+  Setting (*defaults)();  ///< of those fields
   /// Throws Error{kUsage} with the setting's place.
   LrShape (*make)(const Setting& params);
 };
@@ -46,6 +47,10 @@ inline double cosine_between(double from, double to, double share) {
 template <class Params>
 constexpr ScheduleDef schedule_row(std::string_view name, std::string_view help) {
   return {name, help, &Params::fields,
+          [] {
+            const Params defaults;
+            return unbind(Params::fields(), &defaults);
+          },
           [](const Setting& setting) -> LrShape { return bind<Params>(setting); }};
 }
 

@@ -1,18 +1,17 @@
 #include <array>
 
 #include "kernels/row.h"
-#include "lapidary/distill.h"
 #include "lapidary/evaluate.h"
 #include "lapidary/ops.h"
 #include "lapidary/passes.h"
 #include "lapidary/recipe.h"
-#include "lapidary/train.h"
 #include "src/base/fail.h"
 #include "src/base/text.h"
 #include "src/exec/steps/steps.h"
 #include "src/ops/opdef.h"
 #include "src/passes/qdq/rules.h"
 #include "src/pipeline/step.h"
+#include "src/pipeline/variants.h"
 
 namespace lapidary {
 
@@ -49,10 +48,14 @@ std::vector<ListedItem> ops() {
   return out;
 }
 
-std::vector<ListedItem> losses() {
-  std::vector<ListedItem> out = from_infos(list_losses());
-  for (const NamedHelp& loss : list_distill_losses())
-    out.push_back({loss.name, "of a teacher: " + loss.help});
+std::vector<ListedItem> variants(std::string_view type) {
+  std::vector<ListedItem> out;
+  for (const Variant& variant : find_variant_type(type)->all()) {
+    ListedItem item{variant.name, variant.help};
+    for (const Field& f : variant.fields)
+      item.parameters.push_back(parameter_info(f, variant.defaults.find(f.name)));
+    out.push_back(std::move(item));
+  }
   return out;
 }
 
@@ -121,8 +124,11 @@ constexpr std::array kKinds = {
     Kind{"calibrators", [] { return from_infos(list_calibrators()); }},
     Kind{"targets", [] { return from_infos(list_targets()); }},
     Kind{"kernels", kernels},
-    Kind{"losses", losses},
-    Kind{"schedules", [] { return from_infos(list_schedules()); }},
+    Kind{"losses", [] { return variants("loss"); }, [] { return variants_markdown("loss"); }},
+    Kind{"schedules", [] { return variants("schedule"); },
+         [] { return variants_markdown("schedule"); }},
+    Kind{"augmentations", [] { return variants("augmentation"); },
+         [] { return variants_markdown("augmentation"); }},
     Kind{"metrics", [] { return from_infos(list_metrics()); }},
 };
 

@@ -39,8 +39,9 @@ DataRecord parse_data_record(const Setting& setting, const std::string& base_dir
     record.base_dir = base_dir;
     return record;
   }
-  if (setting.text.find('{') != std::string::npos && !fs::exists(setting.text))
-    return parse_data_record(parse_yaml(setting.text, "data", false), base_dir);
+  const Setting record_itself = parse_inline(setting.text, "data");
+  if (record_itself.kind != Setting::Kind::kScalar && !fs::exists(setting.text))
+    return parse_data_record(record_itself, base_dir);
   const std::string file = expand_path(setting.text, base_dir);
   bind(dataset_fields(), parse_yaml(read_file(file), file), &record.spec);
   record.base_dir = parent_of(file);

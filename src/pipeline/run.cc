@@ -68,6 +68,7 @@ class Run {
       plan();
       open_data_of_steps();
       report_.estimate = estimate(start);
+      note_training_memory(training_bytes_);
       note_data();
       return std::move(report_);
     }
@@ -80,11 +81,10 @@ class Run {
     }
     transform();
     if (!report_.interrupted.empty() || !writes()) return std::move(report_);
-    list_executions();
-    evaluate_stages();
-    compare_with_original();
-    note_data();
-    time_stages();
+    if (!measure()) {
+      report_.interrupted = "evaluation";
+      return std::move(report_);
+    }
     report_.limits = check_limits(impl_.params.limits, report_);
     if (report_.estimate) {
       report_.estimate->actual_seconds = seconds_since(start);
@@ -95,6 +95,31 @@ class Run {
   }
 
  private:
+  struct Stopped {};
+
+  /// All that is measured of the models. False where it was asked to stop, which a process that
+  /// trains alone is between any two batches: models and checkpoints are written by then.
+  bool measure() {
+    const auto stop = [this] { return !ranks_ && options_.stop && options_.stop(); };
+    const LogSink log = options_.log;
+    options_.log.progress = [&](const Progress& progress) {
+      if (stop()) throw Stopped{};
+      if (log.progress) log.progress(progress);
+    };
+    try {
+      list_executions();
+      evaluate_stages();
+      compare_with_original();
+      note_data();
+      time_stages();
+    } catch (const Stopped&) {
+      options_.log = log;
+      return false;
+    }
+    options_.log = log;
+    return !stop();
+  }
+
   /// Of several processes that train together one does.
   bool writes() const { return options_.rank.rank == 0; }
   bool one_verb() const { return !options_.model_output.empty(); }
@@ -213,7 +238,10 @@ class Run {
 
   void plan() {
     StepContext step_context = context();
-    for (const RecipeStep& step : impl_.steps) step.step->plan(step_context);
+    for (const RecipeStep& step : impl_.steps)
+      with_context([&] { return "step '" + step.name + "'"; },
+                   [&] { step.step->plan(step_context); });
+    training_bytes_ = step_context.training_bytes;
   }
 
   std::optional<Estimate> estimate(Clock::time_point start) {
@@ -277,6 +305,7 @@ class Run {
         report_.interrupted = step.name;
         return;
       }
+      note_training_memory(step_context.training_bytes);
       if (writes()) save_step(i, step_context, seconds);
       if (asked_to_stop()) {
         report_.interrupted = step.name;
@@ -285,6 +314,12 @@ class Run {
     }
     if (step_context.statistics && !one_verb() && writes())
       step_context.statistics->save(folder_ / "statistics.lpstat");
+  }
+
+  void note_training_memory(int64_t bytes) {
+    if (!report_.estimate) return;
+    report_.estimate->training_bytes = bytes;
+    report_.estimate->memory_bytes = std::max(report_.estimate->memory_bytes, bytes);
   }
 
   /// Of several processes all end where one is asked to.
@@ -300,7 +335,9 @@ class Run {
     Setting params = step.step->params();
     for (const std::string_view key : step.step->without_effect())
       std::erase_if(params.entries, [&](const auto& entry) { return entry.first == key; });
-    step_context.params = std::string(step.def->name) + write_json(params);
+    step_context.params = fmt::format("step: {}\n", step.def->name);
+    for (const auto& [key, value] : params.entries)
+      step_context.params += fmt::format("{}: {}\n", key, write_json(value));
     step_context.checkpoint = step.step->trains() ? checkpoint_file(i) : fs::path();
     step_context.beside.clear();
     if (!step.step->trains() && step.step->makes() != Form::kAsBefore) step_context.lower = {};
@@ -561,6 +598,7 @@ class Run {
   std::vector<Graph> stage_graphs_;
   std::vector<Execution> executions_;
   Report report_;
+  int64_t training_bytes_ = 0;  ///< of a dry run
 };
 
 }  // namespace

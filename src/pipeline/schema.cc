@@ -4,6 +4,7 @@
 #include "lapidary/recipe.h"
 #include "src/data/spec.h"
 #include "src/pipeline/recipe_impl.h"
+#include "src/pipeline/variants.h"
 
 namespace lapidary {
 
@@ -43,6 +44,7 @@ class Schema {
       return {{"type", "object"}, {"additionalProperties", type(f, name.substr(7))}};
     if (name == "record")
       return f.record ? reference(f.record()) : ordered_json{{"type", "object"}};
+    if (const VariantType* variants = find_variant_type(name)) return reference(*variants);
     ordered_json out = ordered_json::object();
     if (name == "boolean" || name == "integer" || name == "number" || name == "string")
       out["type"] = std::string(name);
@@ -52,6 +54,31 @@ class Schema {
       out["enum"].push_back(name == "integer" ? ordered_json(std::stoll(choice))
                                               : ordered_json(choice));
     return out;
+  }
+
+  ordered_json reference(const VariantType& variants) {
+    const std::string name(variants.type);
+    if (!defs_.contains(name)) defs_[name] = schema_of(variants);
+    return {{"$ref", "#/$defs/" + name}};
+  }
+
+  /// NAME, or a map of one key.
+  ordered_json schema_of(const VariantType& variants) {
+    ordered_json names = ordered_json::array(), below = ordered_json::object();
+    for (const Variant& variant : variants.all()) {
+      names.push_back(variant.name);
+      ordered_json value = variants.amount ? type(variant.fields[0], variant.fields[0].type)
+                                           : record({variant.name, variant.fields});
+      if (!variants.amount) value["type"] = {"object", "null"};
+      value["description"] = variant.help;
+      below[variant.name] = std::move(value);
+    }
+    const ordered_json map = {{"type", "object"},
+                              {"properties", below},
+                              {"additionalProperties", false},
+                              {"minProperties", 1},
+                              {"maxProperties", 1}};
+    return variants.amount ? map : ordered_json{{"anyOf", {{{"enum", names}}, map}}};
   }
 
   ordered_json record(const FieldTable& table) {

@@ -1,10 +1,11 @@
-#include <cmath>
+#include <algorithm>
 #include <set>
 
 #include "lapidary/recipe.h"
 #include "src/base/text.h"
 #include "src/data/spec.h"
 #include "src/pipeline/recipe_impl.h"
+#include "src/pipeline/variants.h"
 
 namespace lapidary {
 
@@ -32,11 +33,32 @@ std::string type_text(const Field& f) {
   }
   // Text that is bound later, by a table of its own.
   std::string out = f.type == "setting" ? "map" : f.type == "list of setting" ? "list" : f.type;
-  if (std::isfinite(f.min) && std::isfinite(f.max))
-    out += fmt::format(" {}..{}", f.min, f.max);
-  else if (std::isfinite(f.min))
-    out += fmt::format(" from {}", f.min);
-  return out;
+  for (const VariantType& variants : variant_types())
+    if (out.ends_with(variants.type))
+      out = out.substr(0, out.size() - variants.type.size()) +
+            fmt::format("[{}](#{})", variants.type, variants.anchor);
+  const std::string range = parameter_info(f, nullptr).range;
+  return range.empty() ? out : out + " " + range;
+}
+
+std::string row_text(const std::string& name, const Field& f, const Setting* value) {
+  const std::string initial = f.required         ? "required"
+                              : value != nullptr ? default_text(*value)
+                                                 : "";
+  return fmt::format("| {}`{}` | {} | {} | {} |\n", name, f.name, cell(type_text(f)), cell(initial),
+                     cell(f.help));
+}
+
+/// "`epochs` is `5`, `teacher` has none": where defaults differ from those of `like`.
+std::string differences(const Setting& like, const Setting& values) {
+  std::vector<std::string> out;
+  for (const auto& [key, value] : values.entries) {
+    const std::string now = default_text(value);
+    if (now == default_text(*like.find(key))) continue;
+    out.push_back(now.empty() ? fmt::format("`{}` has none", key)
+                              : fmt::format("`{}` is {}", key, now));
+  }
+  return fmt::format("{}", fmt::join(out, ", "));
 }
 
 /// Sections in the order in which the tables name one another, each once.
@@ -48,14 +70,7 @@ class Sections {
     if (!seen_.insert(table.name).second) return;
     out_ += fmt::format("\n## {}\n\n{}\n\n| key | type | default | |\n| --- | --- | --- | --- |\n",
                         title, intro);
-    for (const Field& f : table.fields) {
-      const Setting* value = values.find(f.name);
-      const std::string initial = f.required         ? "required"
-                                  : value != nullptr ? default_text(*value)
-                                                     : "";
-      out_ += fmt::format("| `{}` | {} | {} | {} |\n", f.name, cell(type_text(f)), cell(initial),
-                          cell(f.help));
-    }
+    for (const Field& f : table.fields) out_ += row_text("", f, values.find(f.name));
     for (const Field& f : table.fields) {
       if (!f.record) continue;
       const Setting* value = values.find(f.name);
@@ -72,6 +87,23 @@ class Sections {
 };
 
 }  // namespace
+
+std::string variants_markdown(std::string_view type) {
+  const VariantType& variants = *find_variant_type(type);
+  if (variants.amount) {
+    std::string out = "| name | amount | |\n| --- | --- | --- |\n";
+    for (const Variant& variant : variants.all())
+      out += fmt::format("| `{}` | {} | {} |\n", variant.name, cell(type_text(variant.fields[0])),
+                         cell(variant.help));
+    return out;
+  }
+  std::string out = "| name | key | type | default | |\n| --- | --- | --- | --- | --- |\n";
+  for (const Variant& variant : variants.all()) {
+    out += fmt::format("| `{}` | | | | {} |\n", variant.name, cell(variant.help));
+    for (const Field& f : variant.fields) out += row_text("| ", f, variant.defaults.find(f.name));
+  }
+  return out;
+}
 
 std::string recipe_markdown() {
   Sections sections;
@@ -94,10 +126,26 @@ std::string recipe_markdown() {
       "```yaml\nsteps:\n  - quantize: {{calibrator: minmax}}\n  - name: again\n"
       "    quantize: {{calibrator: entropy, requantize: true}}\n```\n",
       fmt::join(kinds, "`, `"), cell(std::string(kStepNameHelp))));
-  for (const StepDef* def : all_steps())
-    sections.add(fmt::format("Step `{}`", def->name),
-                 fmt::format("`steps: [{{{}: {{...}}}}]`. {}.", def->name, def->help),
-                 def->fields(), def->make({})->params());
+  std::vector<const StepDef*> shown;
+  for (const StepDef* def : all_steps()) {
+    const std::string title = fmt::format("Step `{}`", def->name),
+                      intro = fmt::format("`steps: [{{{}: {{...}}}}]`. {}.", def->name, def->help);
+    const Setting defaults = def->make({})->params();
+    const auto same = std::find_if(shown.begin(), shown.end(), [&](const StepDef* other) {
+      return other->fields().names() == def->fields().names();
+    });
+    if (same == shown.end()) {
+      sections.add(title, intro, def->fields(), defaults);
+      shown.push_back(def);
+    } else {
+      sections.add_text(
+          fmt::format("\n## {}\n\n{} The keys are those of `{}`; of the defaults {}.\n", title,
+                      intro, (*same)->name, differences((*same)->make({})->params(), defaults)));
+    }
+  }
+  for (const VariantType& variants : variant_types())
+    sections.add_text(fmt::format("\n## {}\n\n{}\n\n{}", variants.title, variants.form,
+                                  variants_markdown(variants.type)));
   return "# Keys of recipes\n\n"
          "This page is the output of `lapidary recipe schema --markdown`: the tables that parse "
          "recipes, check them and make\nthe command line's options (`hold_mb` is `--hold-mb`). "

@@ -37,7 +37,7 @@ struct StepContext {
 
   // Of the step that runs.
   std::string name = {};                     ///< in the report
-  std::string params = {};                   ///< its kind and parameters, as text
+  std::string params = {};                   ///< its kind and parameters, lines `KEY: VALUE`
   std::filesystem::path checkpoint = {};     ///< where it keeps how far it is; empty: nowhere
   std::map<std::string, Graph> beside = {};  ///< other models that it leaves, by a word: "best"
 
@@ -46,6 +46,7 @@ struct StepContext {
   bool resume = false;              ///< from `checkpoint` where it is there
   std::function<bool()> stop = {};  ///< true: keep a checkpoint and end
   bool interrupted = false;         ///< it did
+  int64_t training_bytes = 0;       ///< memory of the process in training, the most of all steps
 };
 
 /// How many samples the recipe's data have, by role; 0: there are none.

@@ -4,6 +4,7 @@
 #include "lapidary/recipe.h"
 #include "src/base/text.h"
 #include "src/pipeline/step.h"
+#include "src/pipeline/variants.h"
 
 namespace lapidary {
 
@@ -30,23 +31,12 @@ const StepDef& find_step(std::string_view name, const Setting& at) {
            did_you_mean(name, names));
 }
 
-namespace {
-
-std::string plain_text(const Setting& value) {
-  if (value.kind != Setting::Kind::kList) return value.text;
-  std::vector<std::string> items;
-  for (const Setting& item : value.items) items.push_back(plain_text(item));
-  return fmt::format("{}", fmt::join(items, ", "));
-}
-
-}  // namespace
-
 std::vector<ParameterInfo> step_parameters(const std::string& step) {
   const StepDef& def = find_step(step, {});
   const Setting defaults = def.make({})->params();
   std::vector<ParameterInfo> out;
   for (const Field& f : def.fields().fields)
-    out.push_back({f.name, f.help, f.type, f.choices, plain_text(*defaults.find(f.name))});
+    out.push_back(parameter_info(f, defaults.find(f.name)));
   return out;
 }
 

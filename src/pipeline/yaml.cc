@@ -259,6 +259,15 @@ Setting parse_yaml(std::string_view text, const std::string& source, bool locate
   }
 }
 
+Setting parse_inline(const std::string& text, const std::string& source) {
+  const size_t first = text.find_first_not_of(" \t\n");
+  if (first != std::string::npos && (text[first] == '{' || text[first] == '['))
+    return parse_yaml(text, source, false);
+  Setting plain = Setting::scalar(text);
+  plain.quoted = true;
+  return plain;
+}
+
 std::string write_yaml(const Setting& setting) {
   std::string out;
   block(setting, 0, out);

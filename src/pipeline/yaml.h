@@ -15,6 +15,10 @@ namespace lapidary {
 LAPIDARY_API Setting parse_yaml(std::string_view text, const std::string& source,
                                 bool located = true);
 
+/// A setting as the command line gives one: a text that begins with { or [ is YAML, any other
+/// stands for itself. `source`: what messages call it.
+LAPIDARY_API Setting parse_inline(const std::string& text, const std::string& source);
+
 /// Block-style YAML that `parse_yaml` reads back; texts that could be read as something else are
 /// quoted.
 std::string write_yaml(const Setting& setting);

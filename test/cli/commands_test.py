@@ -73,11 +73,12 @@ class CommandLine(Fixture):
 
     def test_every_list(self):
         for kind in ("steps", "ops", "passes", "calibrators", "targets", "kernels", "losses", "schedules",
-                     "metrics"):
+                     "augmentations", "metrics"):
             done = run("list", kind, "--json")
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertTrue(json.loads(done.stdout)[kind], kind)
         self.assertEqual(run("list", "calibrator").returncode, 2)
+        self.assertRegex(run("list", "losses").stdout, r"(?m)^    temperature +number .*default 2")
 
     def test_doctor(self):
         told = json.loads(run("doctor", "--json", "--threads", 2).stdout)

@@ -63,6 +63,9 @@ class Training(Fixture):
         done = self.verb("distill", self.tmp / "taught.onnx", "--losses", "{kd: {temperature: 2, weight: 0.5}}", "--losses",
                          "cross_entropy", "--json")
         self.assertEqual(done.returncode, 0, done.stderr)
+        whole = self.verb("distill", self.tmp / "taught3.onnx", "--losses", "[cross_entropy, {kd: {temperature: 2, weight: 0.5}}]")
+        self.assertEqual(whole.returncode, 0, whole.stderr)
+        self.assertEqual((self.tmp / "taught.onnx").stat().st_size, (self.tmp / "taught3.onnx").stat().st_size)
         wrong = self.verb("distill", self.tmp / "taught2.onnx", "--losses", "kdd")
         self.assertEqual(wrong.returncode, 2)
         self.assertRegex(wrong.stderr, "did you mean .*'kd'")
@@ -90,6 +93,34 @@ class Training(Fixture):
             self.assertFalse(out.exists())
             done = run(*arguments, "--epochs", "2", "--resume")
             self.assertEqual(done.returncode, 3, "the checkpoint is of 40 epochs")
+
+    def test_ctrl_c_behind_the_last_step_is_heard(self):
+        out = self.tmp / "late.onnx"
+        arguments = ["finetune", self.model, "-o", out, "--train", self.train, "--eval", self.eval, "--batch", "64",
+                     "--log-every", "2", "--epochs", "1"]
+        child = subprocess.Popen([LAPIDARY, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for line in child.stderr:
+            if line.startswith("end of epoch 1"):
+                break
+        while child.poll() is None and not out.exists():  # the last step's model is written: measuring begins
+            time.sleep(0.01)
+        child.send_signal(signal.SIGINT)
+        stdout, stderr = child.communicate(timeout=120)
+        self.assertEqual(child.returncode, 130, stderr)
+        self.assertIn("--resume", stdout)
+        self.assertFalse((self.tmp / "late.onnx.report.json").exists())
+        done = run(*arguments, "--no-bench", "--resume")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue((self.tmp / "late.onnx.report.json").exists())
+
+    def test_dry_run_of_training_says_bits_and_memory(self):
+        done = self.verb("qat", self.tmp / "dry.onnx", "--bits", "{weights: 4, layers: {'op:Gemm': 8}}", "--dry-run", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads(done.stdout)
+        self.assertEqual({layer["weights"] for layer in report["layer_bits"]}, {4, 8})
+        self.assertGreater(report["estimate"]["training_bytes"], 0)
+        wrong = self.verb("distill", self.tmp / "dry.onnx", "--teacher", self.tmp / "nobody.onnx", "--dry-run")
+        self.assertEqual(wrong.returncode, 6, wrong.stderr)
 
     def test_killed_at_random_moments_ends_as_undisturbed(self):
         def arguments(out):

@@ -18,8 +18,9 @@ using testing::HasSubstr;
 
 class CheckpointTest : public FolderTest {
  protected:
-  CheckpointFile file(const std::string& recipe = "r1", const std::string& model = "m1") const {
-    return CheckpointFile(at("checkpoint"), {recipe, model});
+  CheckpointFile file(const std::string& recipe = "lr: 0.1\n", const std::string& model = "m1",
+                      const std::string& run = "batch: 4\n") const {
+    return CheckpointFile(at("checkpoint"), {recipe, run, model});
   }
   static Checkpoint number(float value) {
     return {{{"w", Tensor::of<float>({1}, {value})}}, "{\"at\": 1}"};
@@ -106,8 +107,13 @@ TEST_F(CheckpointTest, ThePreviousOneAloneIsEnough) {
 
 TEST_F(CheckpointTest, OfAnotherRecipeOrModelIsRefused) {
   file().save(number(1));
-  EXPECT_THAT(loaded(file("r2")), HasSubstr("of another recipe (r1, expected r2)"));
-  EXPECT_THAT(loaded(file("r1", "m2")), HasSubstr("of another model (m1, expected m2)"));
+  EXPECT_THAT(
+      loaded(file("lr: 0.2\nema: 0.9\n")),
+      HasSubstr("of another recipe (lr: 0.1 there, 0.2 here; ema: nothing there, 0.9 here)"));
+  EXPECT_THAT(loaded(file("")), HasSubstr("of another recipe (lr: 0.1 there, nothing here)"));
+  EXPECT_THAT(loaded(file("lr: 0.1\n", "m1", "batch: 8\n")),
+              HasSubstr("of another run (batch: 4 there, 8 here)"));
+  EXPECT_THAT(loaded(file("lr: 0.1\n", "m2")), HasSubstr("of another model (m1, expected m2)"));
   Safetensors other = read_safetensors(at("checkpoint"));
   other.metadata["version"] = "0.0.0";
   AtomicFile rewritten(at("checkpoint"));

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "lapidary/evaluate.h"
 #include "src/base/file.h"
@@ -190,6 +192,36 @@ TEST(StepNames, OverridesFindThem) {
   EXPECT_THAT(calibrators("steps.quantize.calibrator=mse"), ElementsAre("mse", "minmax"));
   EXPECT_THAT(calibrators("steps.0.quantize.calibrator=mse"), ElementsAre("mse", "minmax"));
   EXPECT_THROW(calibrators("steps.q3.calibrator=mse"), Error);
+}
+
+TEST(Variants, HaveTheirKeysInListsSchemaAndDocumentation) {
+  const auto kinds = list_items("losses");
+  const auto kd = std::find_if(kinds.begin(), kinds.end(),
+                               [](const ListedItem& item) { return item.name == "kd"; });
+  ASSERT_NE(kd, kinds.end());
+  const auto temperature =
+      std::find_if(kd->parameters.begin(), kd->parameters.end(),
+                   [](const ParameterInfo& p) { return p.name == "temperature"; });
+  ASSERT_NE(temperature, kd->parameters.end());
+  EXPECT_EQ(temperature->initial, "2");
+  EXPECT_EQ(temperature->type, "number");
+  EXPECT_NE(temperature->range, "");
+
+  const auto defs = nlohmann::json::parse(recipe_schema())["$defs"];
+  const auto step = defs["schedule"]["anyOf"][1];
+  EXPECT_EQ(step["properties"]["step"]["properties"]["gamma"]["type"], "number");
+  EXPECT_EQ(step["properties"]["step"]["additionalProperties"], false);
+  EXPECT_EQ(step["additionalProperties"], false);
+  EXPECT_EQ(defs["augmentation"]["properties"]["flip"]["maximum"], 1);
+  EXPECT_EQ(
+      defs["loss"]["anyOf"][1]["properties"]["cross_entropy"]["properties"]["weight"]["minimum"],
+      0);
+
+  const std::string text = recipe_markdown();
+  for (const char* row :
+       {"| | `label_smoothing` | number 0..1 | `0` |", "| | `every` | number 0.0001..1 | `0.3` |",
+        "| `cutout` | number 0..65535 |", "## Step `finetune`"})
+    EXPECT_THAT(text, HasSubstr(row));
 }
 
 TEST(StepNames, StandBesideTheKind) {

@@ -50,6 +50,14 @@ TEST(Report, NoStringOfAModelEscapes) {
   EXPECT_THAT(report_console(hostile(), false), Not(HasSubstr("\x1b")));
 }
 
+TEST(Report, WhatStandsInBackticksIsCodeInHtml) {
+  Report r;
+  r.warnings = {"a lower `lr`, or `<b>` and one ` alone"};
+  const std::string html = report_html(r);
+  EXPECT_THAT(html,
+              HasSubstr("a lower <code>lr</code>, or <code>&lt;b&gt;</code> and one ` alone"));
+}
+
 TEST(Report, JsonIsValidAndKeepsItsShape) {
   const auto json = nlohmann::json::parse(report_json(hostile()));
   EXPECT_EQ(json["schema"], "lapidary.report/1");

@@ -55,6 +55,16 @@ TEST(Yaml, Refusals) {
   EXPECT_THAT(refusal(""), HasSubstr("empty"));
 }
 
+TEST(Yaml, InlineTextsAreYamlWhereTheyBeginLikeIt) {
+  const auto json = [](const char* text) { return write_json(parse_inline(text, "--x")); };
+  EXPECT_EQ(json("cosine"), R"("cosine")");
+  EXPECT_EQ(json("1e-3"), R"("1e-3")");
+  EXPECT_EQ(json("${HOME}/data.yaml"), R"("${HOME}/data.yaml")");
+  EXPECT_EQ(json(" {step: {every: 0.3}}"), R"({"step":{"every":0.3}})");
+  EXPECT_EQ(json("[ce, {kd: {temperature: 2}}]"), R"(["ce",{"kd":{"temperature":2}}])");
+  EXPECT_THROW(parse_inline("[ce, {kd", "--x"), Error);
+}
+
 TEST(Yaml, WrittenYamlReadsBackTheSame) {
   const std::string text =
       "a: 1\nb: \"yes\"\nc: {d: [1.5, \"2\", null], e: \"x: y\"}\nf:\n  - {g: true}\n  - {h: "

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 
@@ -254,6 +255,170 @@ TEST_F(TrainingRecipe, CheckpointOfAnotherRecipeIsRefused) {
       AllOf(HasSubstr("3: "), HasSubstr("1-train.safetensors")));
 }
 
+TEST_F(TrainingRecipe, RefusedCheckpointsSayWhatDiffers) {
+  run("  - train: {epochs: 1, batch: 32, lr: 0.1}\n");
+  const auto refused = [&](const std::string& steps) {
+    return error_of([&] { run(steps, {.resume = true}); });
+  };
+  EXPECT_THAT(refused("  - train: {epochs: 1, batch: 32, lr: 0.2}\n"),
+              AllOf(HasSubstr("of another recipe"), HasSubstr("lr: 0.1 there, 0.2 here")));
+  EXPECT_THAT(refused("  - train: {epochs: 2, batch: 16, lr: 0.1}\n"),
+              AllOf(HasSubstr("epochs: 1 there, 2 here"), HasSubstr("batch: 32 there, 16 here")));
+  write_data(at("train.npy"), at("train_labels.npy"), kTrain, 7);
+  EXPECT_THAT(refused("  - train: {epochs: 1, batch: 32, lr: 0.1}\n"),
+              AllOf(HasSubstr("of another run"), HasSubstr("training data (SHA-256): ")));
+}
+
+TEST_F(TrainingRecipe, DryRunTellsBitsAndMemory) {
+  const std::string steps =
+      "  - qat: {batch: 32, bits: {weights: 4, activations: 3, layers: {conv2: 2}}}\n";
+  const Report report = run(steps, {.dry_run = true});
+  const auto bits = [](const Report& r) {
+    std::map<std::string, std::pair<int, int>> out;
+    for (const LayerBits& l : r.layer_bits) out[l.node] = {l.weights, l.activations};
+    return out;
+  };
+  const std::map<std::string, std::pair<int, int>> expected = {
+      {"conv1", {8, 8}}, {"conv2", {2, 2}}, {"scores", {8, 8}}};
+  EXPECT_EQ(bits(report), expected);
+  EXPECT_THAT(report_json(report), HasSubstr("\"layer_bits\""));
+  EXPECT_THAT(report_console(report, false),
+              AllOf(HasSubstr("Bits of layers"), HasSubstr("memory in training"),
+                    HasSubstr("counted, not measured")));
+  ASSERT_TRUE(report.estimate.has_value());
+  EXPECT_GT(report.estimate->training_bytes, 10'000'000) << "a process with libtorch";
+  EXPECT_LE(report.estimate->training_bytes, report.estimate->memory_bytes);
+  EXPECT_FALSE(fs::exists(at("out")));
+  EXPECT_EQ(bits(run(steps)), expected) << "what a dry run says is what a run does";
+}
+
+TEST_F(TrainingRecipe, DryRunRefusesWhatARunWould) {
+  const auto dry = [&](const std::string& steps) {
+    return error_of([&] { run(steps, {.dry_run = true}); });
+  };
+  EXPECT_EQ(dry("  - distill: {batch: 32, losses: [{attention: {layers: ['relu*']}}]}\n"),
+            "no error");
+  EXPECT_THAT(dry("  - distill: {batch: 32, losses: [{attention: {layers: ['rellu*']}}]}\n"),
+              HasSubstr("'rellu*'"));
+  EXPECT_THAT(dry("  - distill: {batch: 32, teacher: " + at("nobody.onnx") + "}\n"),
+              HasSubstr("nobody.onnx"));
+  Graph other;
+  other.set_opset("", 17);
+  GraphBuilder b(other);
+  b.output(b.op("Relu", {b.input("x", DType::kF32, {Dim::named("N"), Dim(5)})}, {}, "y"));
+  infer_types(other);
+  save_onnx(other, at("other.onnx"));
+  EXPECT_THAT(dry("  - distill: {batch: 32, teacher: " + at("other.onnx") + "}\n"),
+              HasSubstr("the teacher reads other data"));
+  EXPECT_THAT(dry("  - qat: {batch: 32, bits: {layers: {convv2: 4}}}\n"),
+              AllOf(HasSubstr("step 'qat'"), HasSubstr("convv2")));
+  EXPECT_THAT(dry("  - qat: {batch: 32, bits: {layers: {relu2: 4}}}\n"),
+              HasSubstr("no layer whose weights are quantized"));
+  EXPECT_THAT(dry("  - finetune: {batch: 1000}\n"), HasSubstr("do not fill one batch"));
+  EXPECT_THAT(dry("  - finetune: {batch: 32, device: 'cuda:99'}\n"), HasSubstr("cuda"));
+}
+
+TEST_F(TrainingRecipe, QatReportsTensorsAsQuantizeDoes) {
+  const Report report =
+      run(std::string(kTrain20) + "  - qat: {epochs: 1, batch: 32, method: lsq}\n");
+  const Graph shipped = load_onnx(at("out/model.onnx"));
+  size_t activations = 0, weights = 0, biases = 0;
+  for (const TensorQuant& t : report.tensors) {
+    activations += t.role == "activation";
+    weights += t.role == "weight";
+    biases += t.role == "bias";
+    ASSERT_FALSE(t.params.scale.empty()) << t.tensor;
+    EXPECT_EQ(t.params.scale.size(), t.params.zero_point.size()) << t.tensor;
+  }
+  EXPECT_EQ(weights, 3u);
+  EXPECT_EQ(biases, 3u);
+  size_t quantizers = 0;
+  for (const NodeId id : shipped.nodes()) {
+    const Node& node = shipped.node(id);
+    if (node.op != "QuantizeLinear") continue;
+    ++quantizers;
+    const std::string& name = shipped.value(node.inputs[0]).name;
+    const auto at = std::find_if(report.tensors.begin(), report.tensors.end(), [&](const auto& t) {
+      return t.role == "activation" && name.starts_with(t.tensor);
+    });
+    ASSERT_NE(at, report.tensors.end()) << name;
+    EXPECT_EQ(at->params.scale[0], shipped.constant(node.inputs[1])->data<float>()[0]) << name;
+    EXPECT_EQ(at->calibrator, "lsq");
+  }
+  EXPECT_GT(quantizers, 2u);
+  EXPECT_LE(quantizers, activations);
+  EXPECT_THAT(report_json(report), HasSubstr("\"bits\": 8"));
+}
+
+TEST_F(TrainingRecipe, LsqPlusSaysWhereItLearnsNoZeroPoint) {
+  const auto warned = [&](const std::string& target) {
+    const Report report =
+        run("  - qat: {batch: 32, method: lsq+, target: " + target + "}\n", {.dry_run = true});
+    return std::count_if(report.warnings.begin(), report.warnings.end(), [](const std::string& w) {
+      return w.find("learns no zero point") != std::string::npos;
+    });
+  };
+  EXPECT_EQ(warned("onnxruntime-cpu"), 0) << "the input takes either sign";
+  EXPECT_EQ(warned("tensorrt"), 1) << "zero points are 0";
+}
+
+TEST_F(TrainingRecipe, AFixedBatchSaysWhatToDo) {
+  Graph graph = untrained();
+  graph.mutable_value(graph.inputs()[0]).type.shape->front() = Dim(1);
+  infer_types(graph);
+  save_onnx(graph, at("one.onnx"));
+  const auto with_batch = [&](int batch) {
+    return error_of([&] {
+      run_recipe(Recipe::parse(recipe(
+                     "  - train: {steps: 1, batch: " + std::to_string(batch) + "}\n", "one.onnx")),
+                 {});
+    });
+  };
+  EXPECT_THAT(with_batch(32), AllOf(HasSubstr("2: "), HasSubstr("input 'x'"),
+                                    HasSubstr("`batch: 1` (--batch 1"), HasSubstr("symbolic")));
+  EXPECT_EQ(with_batch(1), "no error");
+}
+
+TEST_F(TrainingRecipe, WeightsOutOfReachNameTheNode) {
+  auto body = std::make_shared<Graph>();
+  body->set_opset("", 17);
+  GraphBuilder in(*body);
+  in.input("i", DType::kI64, {});
+  const ValueId going = in.input("going", DType::kBool, {});
+  const ValueId h = in.input("h", DType::kF32, {Dim::named("N"), Dim(72)});
+  in.output(in.op("Identity", {going}, {}, "go_on"));
+  in.output(in.op("MatMul", {h, in.constant("w", Tensor(DType::kF32, {72, 72}))}, {}, "next"));
+  Graph graph;
+  graph.set_opset("", 17);
+  GraphBuilder b(graph);
+  const ValueId x = b.input("x", DType::kF32, {Dim::named("N"), Dim(2), Dim(6), Dim(6)});
+  const ValueId flat = b.op("Flatten", {x}, {}, "flat");
+  b.output(b.op("Loop", {b.constant("trips", Tensor::scalar<int64_t>(2)), ValueId{}, flat},
+                {{"body", std::shared_ptr<const Graph>(body)}}, "again"));
+  infer_types(graph);
+  save_onnx(graph, at("loop.onnx"));
+  for (const char* steps : {"  - finetune: {steps: 1, batch: 32}\n",
+                            "  - finetune: {steps: 1, batch: 32, losses: [mse]}\n"})
+    EXPECT_THAT(error_of([&] { run_recipe(Recipe::parse(recipe(steps, "loop.onnx")), {}); }),
+                AllOf(HasSubstr("4: "), HasSubstr("'again'")));
+}
+
+TEST_F(TrainingRecipe, AskedToStopWhileMeasuringItEndsBehindTheCheckpoint) {
+  const std::string steps = "  - train: {epochs: 1, batch: 32, lr: 0.1}\n";
+  run(steps);
+  const std::string whole = bytes("out/model.onnx");
+  fs::remove_all(at("out"));
+  bool asked = false;
+  RunOptions options{.stop = [&] { return asked; }};
+  options.log.progress = [&](const Progress& p) { asked |= p.step == "evaluate"; };
+  EXPECT_EQ(run(steps, options).interrupted, "evaluation");
+  EXPECT_TRUE(asked);
+  EXPECT_FALSE(fs::exists(at("out/report.json")));
+  EXPECT_EQ(run(steps, {.resume = true}).interrupted, "");
+  EXPECT_TRUE(fs::exists(at("out/report.json")));
+  EXPECT_EQ(bytes("out/model.onnx"), whole);
+}
+
 TEST_F(TrainingRecipe, MoreFrequentRecordsDoNotMakeItAnotherRecipe) {
   run("  - train: {epochs: 1, batch: 32, lr: 0.1}\n");
   EXPECT_EQ(run("  - train: {epochs: 1, batch: 32, lr: 0.1, log_every: 1}\n", {.resume = true})
@@ -282,6 +447,13 @@ TEST_F(TrainingRecipe, ContradictionsAreRefusedBeforeWork) {
   EXPECT_THAT(refusal("  - train: {optimiser: adam}\n"), HasSubstr("did you mean 'optimizer'"));
   EXPECT_THAT(refusal("  - train: {evaluate: false, keep: best}\n"), HasSubstr("evaluate: true"));
   EXPECT_THAT(refusal("  - qat: {bits: {weights: 1}}\n"), HasSubstr("2..8"));
+  EXPECT_THAT(refusal("  - qat: {bits: {first_last: 1}}\n"),
+              AllOf(HasSubstr("recipe.yaml:9:"), HasSubstr("'first_last' is '1'")));
+  EXPECT_THAT(refusal("  - finetune: {optimiser: adam}\n"), HasSubstr("in 'finetune'"));
+  EXPECT_THAT(refusal("  - train: {losses: [{mse: {weight: -1}}]}\n"), HasSubstr("'weight' is -1"));
+  EXPECT_THAT(refusal("  - distill: {losses: [{kd: {weight: -0.5}}]}\n"),
+              HasSubstr("'weight' is -0.5"));
+  EXPECT_THAT(refusal("  - train: {device: tpu}\n"), HasSubstr("cpu, cuda or cuda:N"));
   EXPECT_THAT(refusal("  - qat: {}\n  - quantize: {}\n"), HasSubstr("cannot follow"));
   EXPECT_THAT(refusal("  - qat: {}\n  - qat: {bits: {weights: 4}}\n"),
               HasSubstr("train on with its bits"));

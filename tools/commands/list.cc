@@ -5,6 +5,19 @@
 
 namespace lapidary::cli {
 
+namespace {
+
+/// "    warmup                   number 0..0.99, 0: Share of ..."
+std::string parameter_line(const ParameterInfo& p) {
+  std::string out = fmt::format("    {:<24} {}", p.name, p.type);
+  if (!p.range.empty()) out += " " + p.range;
+  if (!p.initial.empty()) out += ", default " + p.initial;
+  if (!p.help.empty()) out += ": " + p.help;
+  return out + "\n";
+}
+
+}  // namespace
+
 void add_list(CLI::App& app, Common& common, Action& action) {
   struct Options {
     std::string kind;
@@ -28,6 +41,16 @@ void add_list(CLI::App& app, Common& common, Action& action) {
       for (const ListedItem& item : items) {
         json[o->kind].push_back({{"name", item.name}, {"help", item.help}});
         text += fmt::format("{:<28} {}\n", item.name, item.help);
+        if (item.parameters.empty()) continue;
+        auto& parameters = json[o->kind].back()["parameters"] = nlohmann::ordered_json::array();
+        for (const ParameterInfo& p : item.parameters) {
+          parameters.push_back({{"name", p.name},
+                                {"type", p.type},
+                                {"range", p.range},
+                                {"default", p.initial},
+                                {"help", p.help}});
+          text += parameter_line(p);
+        }
       }
       emit(common, json, text);
       return 0;

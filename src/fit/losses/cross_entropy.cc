@@ -20,6 +20,11 @@ struct CrossEntropyParams {
   }
 };
 
+Setting defaults() {
+  const CrossEntropyParams params;
+  return unbind(CrossEntropyParams::fields(), &params);
+}
+
 /// L = -(1 - e) log p[label] - e mean_c(log p[c]), log p = LogSoftmax(scores)
 ///                                                       (Szegedy et al. 2016, as PyTorch has it)
 ValueId build(LossFragment& f, ValueId scores, ValueId labels, const Setting& setting) {
@@ -37,8 +42,13 @@ ValueId build(LossFragment& f, ValueId scores, ValueId labels, const Setting& se
 }  // namespace
 
 const LossDef& loss_cross_entropy() {
-  static constexpr LossDef kDef = {"cross_entropy", "of scores and class labels", true,
-                                   kSoftmaxes,      &CrossEntropyParams::fields,  build};
+  static constexpr LossDef kDef = {"cross_entropy",
+                                   "of scores and class labels",
+                                   true,
+                                   kSoftmaxes,
+                                   &CrossEntropyParams::fields,
+                                   defaults,
+                                   build};
   return kDef;
 }
 

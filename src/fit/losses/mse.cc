@@ -8,6 +8,7 @@ const FieldTable& no_fields() {
   static const FieldTable kTable{"mse", {}};
   return kTable;
 }
+Setting no_defaults() { return Setting::map({}); }
 
 /// L = mean((y - t)^2)
 ValueId build(LossFragment& f, ValueId output, ValueId target, const Setting&) {
@@ -18,7 +19,8 @@ ValueId build(LossFragment& f, ValueId output, ValueId target, const Setting&) {
 }  // namespace
 
 const LossDef& loss_mse() {
-  static constexpr LossDef kDef = {"mse", "mean squared error", false, {}, no_fields, build};
+  static constexpr LossDef kDef = {"mse",     "mean squared error", false, {},
+                                   no_fields, no_defaults,          build};
   return kDef;
 }
 

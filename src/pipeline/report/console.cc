@@ -70,13 +70,15 @@ class Console {
 
 std::string report_console(const Report& r, bool color, bool terminal) {
   const Console console(color, terminal);
+  const bool planned = r.stages.size() < 2;  // what a dry run is asked for
   std::string out = console.paint(printable(r.title), "1") + "\n" + headline(r) + "\n";
   if (const std::string note = engine_note(r); !note.empty()) out += note + "\n";
   for (const std::string& w : r.warnings)
     out += console.paint("warning: " + printable(w), "33") + "\n";
   for (const ReportTable& t :
        {stage_table(r), training_table(r), cpu_class_table(r), latency_table(r), limit_table(r),
-        estimate_table(r), planned_table(r), kept_float_table(r), saturation_table(r)})
+        estimate_table(r), planned_table(r), planned ? bits_table(r) : ReportTable{},
+        kept_float_table(r), saturation_table(r)})
     console.add(t, out);
   return out;
 }

@@ -35,6 +35,21 @@ inline std::string html_escape(std::string_view text, size_t limit = 300) {
   return out;
 }
 
+/// A sentence for HTML: what stands between two backticks is code.
+inline std::string html_prose(std::string_view text, size_t limit = 300) {
+  std::string out;
+  const std::string escaped = html_escape(text, limit);
+  for (size_t at = 0; at < escaped.size();) {
+    const size_t open = escaped.find('`', at);
+    const size_t close = open == std::string::npos ? open : escaped.find('`', open + 1);
+    if (close == std::string::npos) return out + escaped.substr(at);
+    out += escaped.substr(at, open - at) + "<code>" + escaped.substr(open + 1, close - open - 1) +
+           "</code>";
+    at = close + 1;
+  }
+  return out;
+}
+
 /// Text for a cell of a Markdown table.
 inline std::string markdown_escape(std::string_view text, size_t limit = 300) {
   std::string out;

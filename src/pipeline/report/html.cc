@@ -70,7 +70,7 @@ void add_table(const ReportTable& t, std::string& out) {
     return;
   }
   out += fmt::format("<h2>{}</h2>", title);
-  if (!t.note.empty()) out += fmt::format("<p class=\"soft\">{}</p>", html_escape(t.note));
+  if (!t.note.empty()) out += fmt::format("<p class=\"soft\">{}</p>", html_prose(t.note, 1000));
   if (!t.rows.empty()) out += table_html(t);
 }
 
@@ -169,11 +169,11 @@ std::string report_html(const Report& r) {
       "content=\"width=device-width,initial-scale=1\"><title>{0} · "
       "Lapidary</title><style>{1}</style></head><body>"
       "<main><h1>{0}</h1><p class=\"soft\">Lapidary {2}</p><p>{3}</p>",
-      html_escape(r.title), kStyle, html_escape(r.version), html_escape(headline(r), 2000));
+      html_escape(r.title), kStyle, html_escape(r.version), html_prose(headline(r), 2000));
   if (const std::string note = engine_note(r); !note.empty())
-    out += fmt::format("<p>{}</p>", html_escape(note, 1000));
+    out += fmt::format("<p>{}</p>", html_prose(note, 1000));
   for (const std::string& w : r.warnings)
-    out += fmt::format("<div class=\"warn\">{}</div>", html_escape(w, 1000));
+    out += fmt::format("<div class=\"warn\">{}</div>", html_prose(w, 1000));
   out += cards(r);
   add_table(limit_table(r), out);
   add_table(stage_table(r), out);
@@ -187,9 +187,9 @@ std::string report_html(const Report& r) {
   add_table(planned_table(r), out);
   add_table(kept_float_table(r), out);
   out += histograms(r);
-  for (const ReportTable& t :
-       {saturation_table(r), layer_table(r), execution_layer_table(r), tensor_table(r),
-        pass_table(r), estimate_table(r), provenance_table(r), environment_table(r)})
+  for (const ReportTable& t : {saturation_table(r), layer_table(r), execution_layer_table(r),
+                               bits_table(r), tensor_table(r), pass_table(r), estimate_table(r),
+                               provenance_table(r), environment_table(r)})
     add_table(t, out);
   return out + "</main></body></html>\n";
 }

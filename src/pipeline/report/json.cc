@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lapidary/report.h"
+#include "quantize/qdq_graph.h"
 #include "src/base/text.h"
 #include "src/pipeline/report/rows.h"
 #include "src/pipeline/report/to_json.h"
@@ -130,6 +131,7 @@ ordered_json tensor_json(const TensorQuant& t) {
           {"role", t.role},
           {"calibrator", t.calibrator},
           {"dtype", dtype_name(t.params.storage)},
+          {"bits", bits_of(t.params)},
           {"axis", t.params.axis},
           {"scale", t.params.scale},
           {"zero_point", t.params.zero_point},
@@ -171,6 +173,10 @@ std::string report_json(const Report& r) {
     return ordered_json{{"node", k.node}, {"op", k.op}, {"reason", k.reason}};
   });
   out["frozen_axes"] = ordered_json::array();
+  out["layer_bits"] = list(r.layer_bits, [](const LayerBits& l) {
+    return ordered_json{
+        {"node", l.node}, {"op", l.op}, {"weights", l.weights}, {"activations", l.activations}};
+  });
   out["tensors"] = list(r.tensors, tensor_json);
   out["histograms"] = list(r.histograms, histogram_json);
   out["passes"] = list(r.passes, [](const PassRecord& p) {
@@ -184,6 +190,7 @@ std::string report_json(const Report& r) {
   if (r.estimate)
     out["estimate"] = {{"seconds", r.estimate->seconds},
                        {"memory_bytes", r.estimate->memory_bytes},
+                       {"training_bytes", r.estimate->training_bytes},
                        {"calib_samples", r.estimate->calib_samples},
                        {"eval_samples", r.estimate->eval_samples},
                        {"actual_seconds", number(r.estimate->actual_seconds)},

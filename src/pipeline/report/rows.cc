@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "quantize/qdq_graph.h"
 #include "src/pipeline/report/format.h"
 
 namespace lapidary {
@@ -28,7 +29,9 @@ std::string optional_text(const std::optional<double>& value, const char* form) 
   return std::isfinite(*value) ? fmt::format(fmt::runtime(form), *value) : "not finite";
 }
 
-std::string range_text(const Range& r) { return fmt::format("{:.4g} .. {:.4g}", r.low, r.high); }
+std::string range_text(const Range& r) {
+  return std::isnan(r.low) ? "" : fmt::format("{:.4g} .. {:.4g}", r.low, r.high);
+}
 
 /// A dry run of steps that quantize.
 bool planned_only(const Report& r) {
@@ -223,17 +226,25 @@ ReportTable planned_table(const Report& r) {
   return t;
 }
 
+ReportTable bits_table(const Report& r) {
+  ReportTable t{"Bits of layers", {"node", "op", "weights", "activations"}, {}, 2, true};
+  for (const LayerBits& l : r.layer_bits)
+    t.rows.push_back({l.node, l.op, std::to_string(l.weights), std::to_string(l.activations)});
+  return t;
+}
+
 ReportTable tensor_table(const Report& r) {
-  ReportTable t{"Quantized tensors",
-                {"tensor", "role", "type", "calibrator", "seen", "chosen", "scale", "zero point"},
-                {},
-                4,
-                true};
+  ReportTable t{
+      "Quantized tensors",
+      {"tensor", "role", "type", "bits", "calibrator", "seen", "chosen", "scale", "zero point"},
+      {},
+      5,
+      true};
   for (const TensorQuant& q : r.tensors) {
     const bool activation = q.role == "activation";  // of constants no range is kept
     t.rows.push_back(
-        {q.tensor, q.role, dtype_name(q.params.storage), q.calibrator,
-         activation ? range_text(q.seen) : "", activation ? range_text(q.chosen) : "",
+        {q.tensor, q.role, dtype_name(q.params.storage), std::to_string(bits_of(q.params)),
+         q.calibrator, activation ? range_text(q.seen) : "", activation ? range_text(q.chosen) : "",
          scale_text(q.params),
          q.params.zero_point.size() == 1 ? std::to_string(q.params.zero_point[0]) : ""});
   }
@@ -280,6 +291,13 @@ ReportTable estimate_table(const Report& r) {
        e.actual_memory_bytes ? size_text(*e.actual_memory_bytes) : ""},
       {"calibration samples", std::to_string(e.calib_samples), ""},
       {"evaluation samples", std::to_string(e.eval_samples), ""}};
+  if (e.training_bytes == 0) return t;
+  t.rows.insert(t.rows.begin() + 2, {"memory in training", size_text(e.training_bytes), ""});
+  t.note =
+      "Memory in training is counted, not measured: the process with the training library, "
+      "weights, "
+      "gradients, the optimizer's memory, the average of weights, and what backward reads of a "
+      "batch's activations.";
   return t;
 }
 
@@ -324,7 +342,7 @@ std::string headline(const Report& r) {
     return fmt::format("{} nodes would run on integers, {} stay float.", r.quantized.size(),
                        r.kept_float.size());
   if (!r.interrupted.empty())
-    return fmt::format("Stopped in step '{}' after a checkpoint; --resume goes on from it.",
+    return fmt::format("Stopped in '{}' after a checkpoint; --resume goes on from it.",
                        r.interrupted);
   if (r.stages.empty()) return "Nothing was measured.";
   if (r.stages.size() == 1) return one_stage_headline(r);

@@ -2,11 +2,20 @@
 
 namespace lapidary {
 
+namespace {
+
+const FieldTable& fields() {
+  static const FieldTable kTable = training_table("distill");
+  return kTable;
+}
+
+}  // namespace
+
 const StepDef& step_distill() {
-  static const FitStepKind kKind{{.epochs = 5, .usual_lr = 0.01, .teacher = "original"}};
-  static const StepDef kDef{
-      "distill", "Training on what a teacher says, and on labels where there are some",
-      &all_training_fields, [](const Setting& s) { return make_fit_step(kKind, s); }};
+  static const FitStepKind kKind{&fields, {.epochs = 5, .usual_lr = 0.01, .teacher = "original"}};
+  static const StepDef kDef{"distill",
+                            "Training on what a teacher says, and on labels where there are some",
+                            &fields, [](const Setting& s) { return make_fit_step(kKind, s); }};
   return kDef;
 }
 

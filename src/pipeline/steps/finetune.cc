@@ -2,10 +2,18 @@
 
 namespace lapidary {
 
+namespace {
+
+const FieldTable& fields() {
+  static const FieldTable kTable = training_table("finetune");
+  return kTable;
+}
+
+}  // namespace
+
 const StepDef& step_finetune() {
-  static const FitStepKind kKind{{.epochs = 5, .usual_lr = 0.01}};
-  static const StepDef kDef{"finetune", "Training on from the weights as they are",
-                            &all_training_fields,
+  static const FitStepKind kKind{&fields, {.epochs = 5, .usual_lr = 0.01}};
+  static const StepDef kDef{"finetune", "Training on from the weights as they are", &fields,
                             [](const Setting& s) { return make_fit_step(kKind, s); }};
   return kDef;
 }

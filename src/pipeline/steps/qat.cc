@@ -13,6 +13,8 @@ namespace lapidary {
 
 namespace {
 
+constexpr int kFirstLast[] = {0, 2, 3, 4, 5, 6, 7, 8};
+
 /// QatBits as a record.
 struct BitsParams {
   int weights = 8, activations = 8, first_last = 8;
@@ -32,7 +34,7 @@ struct BitsParams {
          field("first_last", &P::first_last,
                "Of weights and inputs of layers before or behind which there is no other; 0: as of "
                "all others")
-             .range(0, 8),
+             .one_of(kFirstLast),
          field("layers", &P::layers,
                "By pattern of nodes (name, glob, re:REGEX, op:TYPE): bits of their weights and "
                "inputs; over first_last")
@@ -123,31 +125,28 @@ class QatStep : public Step {
   }
 
   void run(StepContext& context) const override {
-    if (is_quantized_model(context.graph) && asks_for_levels())
-      fail_usage("the model {}", kKeepsLevels);
     QatOptions options = params_.options(context);
-    const Dataset* samples = context.data("calib");
-    if (samples == nullptr) samples = context.data("train");
     const std::shared_ptr<Ranks> ranks = join_ranks(context.rank);
     options.ranks = ranks.get();
-    QatGraph made = make_qat_graph(context.graph, nullptr, samples, options);
-    context.report.engine = find_target(params_.target).engine;
-    const std::vector<KeptFloat> kept_float = made.kept_float;
+    QatGraph made = make(context, options);
     options.ranks = nullptr;  // lowering asks for no samples
-    QatOptions quiet = options;
-    quiet.log = {};
-    train_model(context, params_.training,
-                {std::move(made.graph), std::move(made.parameters),
-                 [quiet](const Graph& trained) { return lower_qat(trained, quiet); }});
-    if (context.interrupted) return;
-    QuantizeLog log;
-    lower_qat(context.graph, options, &log);
-    log.kept_float = kept_float;
-    set_quantized(log, context.report);
+    const std::vector<KeptFloat> kept_float = std::move(made.kept_float);
+    train_model(context, params_.training, task(std::move(made), options));
+    if (!context.interrupted) set_lowered(context, options, kept_float);
   }
 
+  /// The graph's ranges are those of one sample: what each layer gets does not depend on them.
   void plan(StepContext& context) const override {
-    context.report.engine = find_target(params_.target).engine;
+    QatOptions options = params_.options(context);
+    options.samples = 1;
+    options.log = {};
+    const QatGraph made = make(context, options);
+    TrainingTask ready = task(made, options);
+    context.lower = ready.lower;
+    plan_training(context, params_.training, std::move(ready));
+    context.graph = made.graph;
+    set_lowered(context, options, made.kept_float);
+    context.report.tensors.clear();
   }
 
   StepWork work(const DataSizes& data) const override {
@@ -162,6 +161,29 @@ class QatStep : public Step {
   static constexpr std::string_view kKeepsLevels =
       "is quantized already: training keeps its bits and ranges; `bits`, `skip` and `per_channel` "
       "are for float models";
+  QatGraph make(StepContext& context, const QatOptions& options) const {
+    if (is_quantized_model(context.graph) && asks_for_levels())
+      fail_usage("the model {}", kKeepsLevels);
+    context.report.engine = find_target(params_.target).engine;
+    const Dataset* samples = context.data("calib");
+    if (samples == nullptr) samples = context.data("train");
+    QatGraph made = make_qat_graph(context.graph, nullptr, samples, options);
+    auto& warnings = context.report.warnings;
+    warnings.insert(warnings.end(), made.warnings.begin(), made.warnings.end());
+    return made;
+  }
+  static TrainingTask task(QatGraph made, QatOptions quiet) {
+    quiet.log = {};
+    return {std::move(made.graph), std::move(made.parameters),
+            [quiet](const Graph& trained) { return lower_qat(trained, quiet); }};
+  }
+  static void set_lowered(StepContext& context, const QatOptions& options,
+                          const std::vector<KeptFloat>& kept_float) {
+    QuantizeLog log;
+    lower_qat(context.graph, options, &log);
+    log.kept_float = kept_float;
+    set_quantized(log, context.report);
+  }
   bool asks_for_levels() const {
     return !params_.bits.eight() || !params_.bits.layers.empty() || !params_.skip.empty() ||
            params_.per_channel;

@@ -10,7 +10,7 @@ namespace {
 class FitStep : public Step {
  public:
   FitStep(const FitStepKind& kind, const Setting& setting) : kind_(kind), params_(kind.defaults) {
-    bind(all_training_fields(), setting, &params_);
+    bind(kind.fields(), setting, &params_);
     params_.check(setting);
   }
 
@@ -33,24 +33,21 @@ class FitStep : public Step {
                        params_.describe());
   }
 
-  void run(StepContext& context) const override {
-    check_float(context.graph);
-    Graph graph = context.graph;
-    if (kind_.init_weights) init_parameters(graph, context.seed);
-    std::vector<TrainedParameter> parameters = trainable_parameters(graph);
-    train_model(context, params_, {std::move(graph), std::move(parameters), context.lower});
-  }
-
-  void plan(StepContext& context) const override { check_float(context.graph); }
+  void run(StepContext& context) const override { train_model(context, params_, task(context)); }
+  void plan(StepContext& context) const override { plan_training(context, params_, task(context)); }
 
   StepWork work(const DataSizes& data) const override { return params_.work(data); }
   std::map<std::string, std::string*> paths() override { return params_.paths(); }
-  Setting params() const override { return unbind(all_training_fields(), &params_); }
+  Setting params() const override { return unbind(kind_.fields(), &params_); }
 
  private:
-  static void check_float(const Graph& graph) {
-    if (is_quantized_model(graph))
+  TrainingTask task(const StepContext& context) const {
+    if (is_quantized_model(context.graph))
       fail_unsupported("the model is quantized; `qat` trains quantized models");
+    Graph graph = context.graph;
+    if (kind_.init_weights) init_parameters(graph, context.seed);
+    std::vector<TrainedParameter> parameters = trainable_parameters(graph);
+    return {std::move(graph), std::move(parameters), context.lower};
   }
 
   const FitStepKind& kind_;

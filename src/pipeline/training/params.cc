@@ -24,10 +24,12 @@ Field optimizer_field(std::string name, T OptimizerSpec::*member, std::string he
   return f;
 }
 
-FieldTable make_fields() {
+}  // namespace
+
+FieldTable training_table(std::string step) {
   using O = OptimizerSpec;
   return {
-      "training",
+      std::move(step),
       {field("epochs", &P::epochs, "Passes over the training data").range(1, 1e6),
        field("steps", &P::steps, "So many batches instead of epochs; 0: epochs").range(0, 1e12),
        field("batch", &P::batch, "Samples of one step, over all processes together")
@@ -84,13 +86,6 @@ FieldTable make_fields() {
        field("device", &P::device, "cpu, cuda or cuda:N")}};
 }
 
-}  // namespace
-
-const FieldTable& all_training_fields() {
-  static const FieldTable kTable = make_fields();
-  return kTable;
-}
-
 void TrainingParams::check(const Setting& at) const {
   const bool taught = std::any_of(losses.begin(), losses.end(),
                                   [](const LossTerm& term) { return term.teaches(); });
@@ -103,6 +98,10 @@ void TrainingParams::check(const Setting& at) const {
   });
   if (!labels && judged)
     fail_setting(at, "`labels: false` and a loss that compares with labels contradict each other");
+  const std::string number = device.starts_with("cuda:") ? device.substr(5) : "0";
+  if ((device != "cpu" && device != "cuda" && !device.starts_with("cuda:")) || number.empty() ||
+      number.find_first_not_of("0123456789") != std::string::npos)
+    fail_setting(at, "'device' is '{}'; it is cpu, cuda or cuda:N", device);
   if (!evaluate && (best() || patience > 0))
     fail_setting(at, "`{}` needs `evaluate: true`", best() ? "keep: best" : "patience");
 }

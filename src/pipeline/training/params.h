@@ -61,12 +61,12 @@ struct TrainingParams {
 template <class P>
 std::vector<Field> training_fields(TrainingParams P::*at);
 
-/// The rows for TrainingParams itself.
-const FieldTable& all_training_fields();
+/// The rows for TrainingParams itself, as the parameters of the step of that name.
+FieldTable training_table(std::string step);
 
 template <class P>
 std::vector<Field> training_fields(TrainingParams P::*at) {
-  std::vector<Field> out = all_training_fields().fields;
+  std::vector<Field> out = training_table({}).fields;
   for (Field& f : out) {
     f.set = [at, set = f.set](void* object, const Setting& s, const Field& self) {
       set(&(static_cast<P*>(object)->*at), s, self);

@@ -6,8 +6,10 @@
 #include "lapidary/distill.h"
 #include "lapidary/evaluate.h"
 #include "lapidary/model_io.h"
-#include "src/base/sha256.h"
 #include "src/base/text.h"
+#include "src/fit/check.h"
+#include "src/fit/memory.h"
+#include "src/pipeline/estimate.h"
 #include "src/pipeline/metric.h"
 
 namespace lapidary {
@@ -20,6 +22,13 @@ bool mixes(const DatasetSpec& spec) {
          std::any_of(spec.inputs.begin(), spec.inputs.end(), mixes);
 }
 
+/// Of an If, Loop or Scan.
+bool has_body(const Node& node) {
+  return std::any_of(node.attrs.begin(), node.attrs.end(), [](const auto& attr) {
+    return std::holds_alternative<std::shared_ptr<const Graph>>(attr.second);
+  });
+}
+
 class Training {
  public:
   Training(StepContext& context, const TrainingParams& params, TrainingTask task)
@@ -29,12 +38,27 @@ class Training {
         lower_(std::move(task.lower)),
         data_(*context.data("train")),
         valid_(context.data("valid") ? context.data("valid") : context.data("eval")) {
+    require_parameters(task.parameters);
     build_loss(task.parameters);
   }
 
+  /// All that `run` would refuse before its first step, and the memory that it would take.
+  void plan() {
+    trainer_options_.rank = {};
+    FitOptions options = fit_options();
+    options.resume = false;
+    check_fit(options, data_.size(), graph_);
+    count_memory();
+    open_trainer(graph_, trainer_options_);
+  }
+
   void run() {
+    FitOptions options = fit_options();
+    check_fit(options, data_.size(), graph_);
+    count_memory();
     const std::unique_ptr<Trainer> trainer = open_trainer(graph_, trainer_options_);
-    FitResult result = fit(*trainer, data_, fit_options());
+    identify(options);
+    FitResult result = fit(*trainer, data_, options);
     record(result);
     if (result.interrupted) {
       context_.interrupted = true;
@@ -49,6 +73,24 @@ class Training {
   }
 
  private:
+  void require_parameters(const std::vector<TrainedParameter>& parameters) const {
+    if (!parameters.empty()) return;
+    std::vector<std::string> bodies;
+    for (const NodeId id : base_.nodes())
+      if (has_body(base_.node(id))) bodies.push_back(node_label(base_, id));
+    if (bodies.empty()) fail_usage("the model has no float32 weights that could be trained");
+    fail_unsupported("cannot be trained: {}: the model's weights lie in its branches or body",
+                     fmt::join(bodies, "; "));
+  }
+
+  /// Into the estimate: the process with the training library, and what training adds.
+  void count_memory() const {
+    training_unavailable();  // loads it
+    const int64_t batch = params_.batch / std::max(1, context_.rank.world_size);
+    context_.training_bytes = std::max(
+        context_.training_bytes, rss_bytes() + training_memory(graph_, trainer_options_, batch));
+  }
+
   /// The model with the training's constants.
   Graph finished(const Graph& trained) const {
     Graph out = without_loss(trained, base_);
@@ -117,14 +159,21 @@ class Training {
     o.checkpoint = context_.checkpoint.string();
     o.checkpoint_every = o.checkpoint.empty() ? 0 : params_.checkpoint_every;
     o.resume = context_.resume;
-    const bool measured = params_.evaluate && valid_ != nullptr;
-    o.recipe_digest = sha256_hex(context_.params + teacher_digest_ +
-                                 (measured ? valid_->whole_sha256() : std::string()));
-    o.model_digest = graph_hash(graph_);
     o.stop = context_.stop;
     if (teacher_) o.complete = std::ref(*teacher_);
     o.log = context_.log;
     return o;
+  }
+
+  /// Whose checkpoint it is.
+  void identify(FitOptions& o) const {
+    o.recipe_digest = context_.params;
+    const auto add = [&](const char* key, const std::string& value) {
+      o.recipe_digest += fmt::format("{}: {}\n", key, value);
+    };
+    if (teacher_) add("teacher (SHA-256)", teacher_digest_);
+    if (params_.evaluate && valid_) add("data between epochs (SHA-256)", valid_->whole_sha256());
+    o.model_digest = graph_hash(graph_);
   }
 
   /// Without labels, or for a metric that wants it, the model is held against the original one.
@@ -177,6 +226,10 @@ class Training {
 };
 
 }  // namespace
+
+void plan_training(StepContext& context, const TrainingParams& params, TrainingTask task) {
+  Training(context, params, std::move(task)).plan();
+}
 
 void train_model(StepContext& context, const TrainingParams& params, TrainingTask task) {
   Training(context, params, std::move(task)).run();

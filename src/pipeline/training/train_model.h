@@ -21,8 +21,13 @@ struct TrainingTask {
 /// checkpoint holds where it was.
 void train_model(StepContext& context, const TrainingParams& params, TrainingTask task);
 
-/// The same for a step whose model is trained as it is: `init_weights` makes its weights anew.
+/// Everything that train_model would refuse before its first step, teacher, layers, sizes and
+/// device among it, and StepContext::training_bytes.
+void plan_training(StepContext& context, const TrainingParams& params, TrainingTask task);
+
+/// A step whose model is trained as it is: `init_weights` makes its weights anew.
 struct FitStepKind {
+  const FieldTable& (*fields)();
   TrainingParams defaults;
   bool init_weights = false;
 };

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <cstdint>
+
+#include "lapidary/train.h"
+
+namespace lapidary {
+
+/// What `fit` refuses before its first step: options that contradict each other, the number of
+/// samples, or the graph that is trained. Throws Error{kUsage}.
+void check_fit(const FitOptions& options, int64_t samples, const Graph& graph);
+
+}  // namespace lapidary
