@@ -21,6 +21,7 @@ struct DistillDef {
   std::string_view name, help;
   Compared compared;
   bool reads_labels;
+  bool among_samples;  ///< compares the samples of a batch with each other
   const FieldTable& (*fields)();
   Setting (*defaults)();  ///< of those fields
   /// A scalar: the mean over samples. Throws Error{kUsage} where the two do not fit.
@@ -34,11 +35,12 @@ const DistillDef& find_distill_loss(std::string_view name);
 /// `ValueId operator()(DistillFragment&, const LayerPair&) const`.
 template <class Params>
 constexpr DistillDef distill_row(std::string_view name, std::string_view help, Compared compared,
-                                 bool reads_labels = false) {
+                                 bool reads_labels = false, bool among_samples = false) {
   return {name,
           help,
           compared,
           reads_labels,
+          among_samples,
           &Params::fields,
           [] {
             const Params defaults;

@@ -81,8 +81,9 @@ struct Rkd {
 }  // namespace
 
 const DistillDef& distill_rkd() {
-  static constexpr DistillDef kDef = distill_row<Rkd>(
-      "rkd", "distances and angles between samples (Park et al. 2019)", Compared::kFeatures);
+  static constexpr DistillDef kDef =
+      distill_row<Rkd>("rkd", "distances and angles between samples (Park et al. 2019)",
+                       Compared::kFeatures, false, true);
   return kDef;
 }
 

@@ -21,8 +21,9 @@ struct Similarity {
 }  // namespace
 
 const DistillDef& distill_similarity() {
-  static constexpr DistillDef kDef = distill_row<Similarity>(
-      "similarity", "which samples of a batch are alike (Tung, Mori 2019)", Compared::kFeatures);
+  static constexpr DistillDef kDef =
+      distill_row<Similarity>("similarity", "which samples of a batch are alike (Tung, Mori 2019)",
+                              Compared::kFeatures, false, true);
   return kDef;
 }
 

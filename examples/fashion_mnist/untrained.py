@@ -4,7 +4,7 @@
     .venv/bin/python examples/fashion_mnist/untrained.py examples/fashion_mnist
 
 A residual network (He et al. 2016) of three blocks on 28 x 28 pixels: fashion_untrained.onnx has 92,378 parameters,
-fashion_teacher_untrained.onnx, twice as wide, 364,970. Weights are 0; recipes begin with `init: he`.
+fashion_teacher_untrained.onnx, twice as wide, 364,970. Weights are 0: the step `train` makes them anew.
 """
 import sys
 from pathlib import Path

@@ -61,6 +61,12 @@ class Ranks(RanksFixture):
         self.assert_losses(losses(outputs[0]), losses(report), QAT_LOSS)
         self.assert_same_model(folders[0] / "out.onnx", folder / "out.onnx", QAT_SCALES)
 
+    def test_losses_among_samples_say_that_each_sees_its_part(self):
+        args = self.training("distill", "--losses", "[dist]")
+        codes, _, errors = Group(self.folders(2), *args).wait()
+        self.assertEqual(codes, [0, 0], errors)
+        self.assertIn("its own part", errors[0])
+
     def test_recipe_calibrates_together_to_the_same_bytes(self):
         recipe = self.tmp / "recipe.yaml"
         recipe.write_text(f"""

@@ -82,7 +82,7 @@ class Training(Fixture):
             out = self.tmp / f"stopped{code}.onnx"
             arguments = ["finetune", self.model, "-o", out, "--train", self.train, "--eval", self.eval, "--batch", "64",
                          "--log-every", "2", "--no-bench"]
-            child = subprocess.Popen([LAPIDARY, *map(str, arguments), "--epochs", "40"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            child = subprocess.Popen([LAPIDARY, *map(str, arguments), "--epochs", "6"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             for line in child.stderr:
                 if "step 4 of" in line:
                     break
@@ -92,7 +92,11 @@ class Training(Fixture):
             self.assertIn("--resume", stdout)
             self.assertFalse(out.exists())
             done = run(*arguments, "--epochs", "2", "--resume")
-            self.assertEqual(done.returncode, 3, "the checkpoint is of 40 epochs")
+            self.assertEqual(done.returncode, 3, "the checkpoint is of 6 epochs")
+            done = run(*arguments, "--epochs", "6", "--resume")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("going on from step", done.stderr)
+            self.assertTrue(out.exists())
 
     def test_ctrl_c_behind_the_last_step_is_heard(self):
         out = self.tmp / "late.onnx"

@@ -44,7 +44,7 @@ struct BitsParams {
 };
 
 struct QatParams {
-  TrainingParams training = {.epochs = 3, .usual_lr = 0.01};
+  TrainingParams training = {.epochs = 3, .usual_lr = 0.01, .freeze_statistics = 0.67};
   std::string target = "onnxruntime-cpu", method = "lsq", calibrator = kDefaultCalibrator;
   BitsParams bits;
   std::vector<std::string> skip;

@@ -22,6 +22,11 @@ bool LossTerm::reads_labels() const {
   return std::get<LossSpec>(spec).target.empty();
 }
 
+bool LossTerm::among_samples() const {
+  const auto* taught = std::get_if<DistillSpec>(&spec);
+  return taught && find_distill_loss(taught->kind).among_samples;
+}
+
 LossTerm FieldCodec<LossTerm>::parse(const Setting& s, const Field& f) {
   const bool one_key = s.kind == Setting::Kind::kMap && s.entries.size() == 1;
   if (s.kind != Setting::Kind::kScalar && !one_key)

@@ -12,6 +12,8 @@ struct LossTerm {
   std::variant<LossSpec, DistillSpec> spec;
 
   bool reads_labels() const;
+  /// Compares the samples of a batch with each other: of several processes each its own part.
+  bool among_samples() const;
   bool teaches() const { return std::holds_alternative<DistillSpec>(spec); }
 };
 

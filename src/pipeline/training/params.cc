@@ -37,7 +37,7 @@ FieldTable training_table(std::string step) {
        field("lr", &P::lr,
              "Highest learning rate; null: what is usual for the step (train 0.1, qat of 8 bits "
              "0.001, others 0.01), a "
-             "tenth of it without BatchNormalization")
+             "tenth of it without normalizations")
            .range(0, 1e3),
        field("schedule", &P::schedule,
              "How the learning rate changes: `cosine`, or `{step: {every: 0.3}}`; `lapidary list "
@@ -135,7 +135,7 @@ std::string TrainingParams::describe() const {
                               : fmt::format("{} epoch{}", epochs, epochs == 1 ? "" : "s");
   out += fmt::format(
       " in batches of {}, {}, learning rate {} ({})", batch, optimizer.kind,
-      lr ? fmt::format("{}", *lr) : fmt::format("{}, a tenth without BatchNormalization", usual_lr),
+      lr ? fmt::format("{}", *lr) : fmt::format("{}, a tenth without normalizations", usual_lr),
       schedule.kind);
   if (has_teacher())
     out +=

@@ -115,6 +115,12 @@ class Training {
           },
           term.spec);
     if (params_.has_teacher() && taught.empty()) taught.emplace_back();
+    if (context_.rank.world_size > 1 &&
+        std::any_of(params_.losses.begin(), params_.losses.end(),
+                    [](const LossTerm& term) { return term.among_samples(); }))
+      context_.log.warn(
+          "a loss compares the samples of a batch with each other: each process does so with its "
+          "own part, which is not what one process with the whole batch would learn");
     if (on_labels.empty() && params_.labels && data_.labelled()) on_labels.emplace_back();
     for (const LossTerm& term : params_.losses)
       if (term.reads_labels() && !data_.labelled())
@@ -172,7 +178,11 @@ class Training {
       o.recipe_digest += fmt::format("{}: {}\n", key, value);
     };
     if (teacher_) add("teacher (SHA-256)", teacher_digest_);
-    if (params_.evaluate && valid_) add("data between epochs (SHA-256)", valid_->whole_sha256());
+    if (params_.evaluate && valid_) {
+      add("samples between epochs", fmt::format("{}", valid_->size()));
+      add("first of them", fmt::format("{}", valid_->first_index()));
+      add("data between epochs (SHA-256)", valid_->whole_sha256());
+    }
     o.model_digest = graph_hash(graph_);
   }
 
