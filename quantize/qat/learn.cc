@@ -65,7 +65,8 @@ void through_tanh(Graph& graph, const FakeNode& fake) {
   graph.set_input(first, 0, scaled);
   if (first != fake.node) {  // times r of a BatchNormalization
     most = 0;
-    for (const float v : computed_constant(graph, graph.node(fake.node).inputs[0]).data<float>())
+    const Tensor seen = computed_constant(graph, graph.node(fake.node).inputs[0]);
+    for (const float v : seen.data<float>())
       most = std::max(most, std::fabs(v));
   }
   Tensor& scale = *graph.mutable_value(fake.scale).constant;

@@ -151,7 +151,8 @@ TEST(QatScales, OfWeightsThroughTanhThatANormWillScale) {
     const QatGraph qat = made(net.finish({y}), options);
     const FakeNode of_w = fake(qat.graph, "w_fake_quantized");
     float most = 0;
-    for (const float v : computed_constant(qat.graph, of_w.x).data<float>())
+    const Tensor seen = computed_constant(qat.graph, of_w.x);
+    for (const float v : seen.data<float>())
       most = std::max(most, std::fabs(v));
     EXPECT_FLOAT_EQ(qat.graph.constant(of_w.scale)->data<float>()[0], most / 127) << method;
   }
