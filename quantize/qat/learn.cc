@@ -66,8 +66,7 @@ void through_tanh(Graph& graph, const FakeNode& fake) {
   if (first != fake.node) {  // times r of a BatchNormalization
     most = 0;
     const Tensor seen = computed_constant(graph, graph.node(fake.node).inputs[0]);
-    for (const float v : seen.data<float>())
-      most = std::max(most, std::fabs(v));
+    for (const float v : seen.data<float>()) most = std::max(most, std::fabs(v));
   }
   Tensor& scale = *graph.mutable_value(fake.scale).constant;
   for (float& s : scale.mutable_data<float>()) s = most / static_cast<float>(fake.qmax);

@@ -152,8 +152,7 @@ TEST(QatScales, OfWeightsThroughTanhThatANormWillScale) {
     const FakeNode of_w = fake(qat.graph, "w_fake_quantized");
     float most = 0;
     const Tensor seen = computed_constant(qat.graph, of_w.x);
-    for (const float v : seen.data<float>())
-      most = std::max(most, std::fabs(v));
+    for (const float v : seen.data<float>()) most = std::max(most, std::fabs(v));
     EXPECT_FLOAT_EQ(qat.graph.constant(of_w.scale)->data<float>()[0], most / 127) << method;
   }
 }
