@@ -305,7 +305,8 @@ TEST_F(TrainingRecipe, DryRunRefusesWhatARunWould) {
   Graph other;
   other.set_opset("", 17);
   GraphBuilder b(other);
-  b.output(b.op("Relu", {b.input("x", DType::kF32, {Dim::named("N"), Dim(5)})}, {}, "y"));
+  const ValueId x = b.input("x", DType::kF32, {Dim::named("N"), Dim(5)});
+  b.output(b.op("MatMul", {x, b.constant("w", Tensor(DType::kF32, {5, kClasses}))}, {}, "y"));
   infer_types(other);
   save_onnx(other, at("other.onnx"));
   EXPECT_THAT(dry("  - distill: {batch: 32, teacher: " + at("other.onnx") + "}\n"),
