@@ -15,6 +15,7 @@ namespace {
 /// where they are tested.
 const std::map<std::string, std::string> kElsewhere = {
     {"ai.lapidary.FakeQuantize", "fake_quant_test.cc"},
+    {"ai.lapidary.FakeQuantizeBias", "fake_quant_test.cc"},
     {"RMSNormalization", "Opset23 below"},
     {"Swish", "Opset24 below"},
 };
