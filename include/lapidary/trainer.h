@@ -28,6 +28,9 @@ struct TrainedParameter {
   std::string name;     ///< of the constant's value
   bool decay = true;    ///< `weight_decay` holds for it (biases, norms and scales: not)
   double lr_scale = 1;  ///< its learning rate is the step's times this
+  /// After a step no element is below this share of what it began as (scales of quantization, which
+  /// must stay positive); 0: elements go where they are driven.
+  double least_share = 0;
 };
 
 /// How a step changes parameters. g = d loss / d w (after clipping), lr = the step's learning rate

@@ -72,6 +72,10 @@ void through_tanh(Graph& graph, const FakeNode& fake) {
   for (float& s : scale.mutable_data<float>()) s = most / static_cast<float>(fake.qmax);
 }
 
+/// Of what a scale begins as. A step through zero would leave its channel without a value other
+/// than 0, and without a gradient that leads back.
+constexpr double kLeastShare = 1.0 / 16;
+
 class Learner {
  public:
   Learner(Graph& graph, const QatOptions& options) : graph_(graph), method_(options.method) {}
@@ -82,7 +86,8 @@ class Learner {
     graph_.sort();
     for (const ParameterUse& use : parameter_uses(graph_))
       if (is_trained(use.role)) train(use.constant, decays(use.role));
-    for (const auto& name : scales_) train(graph_.find_value(name), false);
+    for (const auto& [name, least_share] : learned_)
+      train(graph_.find_value(name), false, least_share);
     return std::move(parameters_);
   }
   int64_t zero_points() const { return zero_points_; }
@@ -92,13 +97,14 @@ class Learner {
     graph_.set_attr(fake.node, "gradient", std::string(gradient));
     graph_.set_attr(fake.node, "gradient_scale", static_cast<float>(factor));
   }
-  void learn(ValueId id) { scales_.push_back(graph_.value(id).name); }
+  void learn_scale(ValueId id) { learned_.emplace_back(graph_.value(id).name, kLeastShare); }
+  void learn_zero_point(ValueId id) { learned_.emplace_back(graph_.value(id).name, 0); }
 
   void set_weight(const FakeNode& fake) {
     if (method_ == "pact" || method_ == "dorefa") through_tanh(graph_, fake);
     if (!learns_weight_scales(method_)) return set(fake, "ste", 1);
     set(fake, "lsq", 1 / std::sqrt(elements(graph_, fake, true) * fake.qmax));
-    learn(fake.scale);
+    learn_scale(fake.scale);
   }
 
   void set_activation(const FakeNode& fake) {
@@ -112,24 +118,25 @@ class Learner {
       set(fake, "lsq", 1 / std::sqrt(elements(graph_, fake, false) * levels));
       // Where nothing is negative a Relu may have gone: 0 stays the least level.
       if (method_ == "lsq+" && fake.zero_point.valid() && fake.qmin - zero < 0) {
-        learn(fake.zero_point);
+        learn_zero_point(fake.zero_point);
         ++zero_points_;
       }
     }
-    learn(fake.scale);
+    learn_scale(fake.scale);
   }
 
-  void train(ValueId id, bool decay) {
+  void train(ValueId id, bool decay, double least_share = 0) {
     const Tensor* constant = id.valid() ? graph_.constant(id) : nullptr;
     if (constant == nullptr || constant->dtype() != DType::kF32) return;
     if (seen_.insert(id.index).second)
-      parameters_.push_back({.name = graph_.value(id).name, .decay = decay});
+      parameters_.push_back(
+          {.name = graph_.value(id).name, .decay = decay, .least_share = least_share});
   }
 
   Graph& graph_;
   const std::string& method_;
-  std::vector<std::string> scales_;
-  int64_t zero_points_ = 0;  ///< that are learned
+  std::vector<std::pair<std::string, double>> learned_;  ///< scales and zero points, least share
+  int64_t zero_points_ = 0;                              ///< that are learned
   std::vector<TrainedParameter> parameters_;
   std::unordered_set<uint32_t> seen_;
 };

@@ -320,6 +320,7 @@ void Engine::update(double lr) {
                               .lr = lr * group.lr_scale,
                               .weight_decay = group.decay ? spec.weight_decay : 0,
                               .step = steps_ + 1});
+    if (group.least.defined()) group.elements.clamp_min_(group.least);
     if (options_.ema > 0) group.average.mul_(options_.ema).add_(group.elements, 1 - options_.ema);
   }
 }

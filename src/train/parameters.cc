@@ -15,8 +15,11 @@ constexpr int64_t kAlignment = 16;
 
 ParameterGroup& group_of(std::vector<ParameterGroup>& groups, const TrainedParameter& asked) {
   for (ParameterGroup& group : groups)
-    if (group.decay == asked.decay && group.lr_scale == asked.lr_scale) return group;
-  return groups.emplace_back(ParameterGroup{.decay = asked.decay, .lr_scale = asked.lr_scale});
+    if (group.decay == asked.decay && group.lr_scale == asked.lr_scale &&
+        group.least_share == asked.least_share)
+      return group;
+  return groups.emplace_back(ParameterGroup{
+      .decay = asked.decay, .lr_scale = asked.lr_scale, .least_share = asked.least_share});
 }
 
 }  // namespace
@@ -57,6 +60,7 @@ Parameters::Parameters(const Graph& graph, const TrainerOptions& options, bool c
       parameter.leaf.mutable_grad() = parameter.view_of(group.gradients);
     }
     if (options.ema > 0) group.average = group.elements.clone();
+    if (group.least_share > 0) group.least = group.elements.detach() * group.least_share;
   }
 }
 

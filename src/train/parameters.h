@@ -27,13 +27,15 @@ struct Parameter {
 struct ParameterGroup {
   bool decay = true;
   double lr_scale = 1;
+  double least_share = 0;
   std::vector<Parameter> parameters;
   at::Tensor elements, gradients;  ///< float32 [all]; what lies between parameters is 0
   std::vector<at::Tensor> memory;  ///< of the optimizer, like `elements`
   at::Tensor average;              ///< of the EMA; undefined where none is kept
+  at::Tensor least;                ///< of each element; undefined without least_share
 };
 
-/// All trained constants, in groups of equal (decay, lr_scale).
+/// All trained constants, in groups of equal (decay, lr_scale, least_share).
 class Parameters {
  public:
   /// `channels_last`: of 4-D ones. `memories`: of the optimizer per element.

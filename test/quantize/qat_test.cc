@@ -85,6 +85,11 @@ TEST(QatGraph, TrainsWeightsBiasesNormsAndScales) {
     EXPECT_TRUE(qat.graph.constant(qat.graph.find_value(p.name))) << p.name;
 }
 
+TEST(QatGraph, ScalesAloneHaveALeastShare) {
+  for (const TrainedParameter& p : made(qat_net(), with_bits(4, "lsq+")).parameters)
+    EXPECT_EQ(p.least_share > 0, p.name.ends_with("_scale")) << p.name;
+}
+
 TEST(QatGraph, ParametersThatStartEqualAreTrainedApart) {
   Graph net = qat_net();
   const Tensor ones = Tensor::of<float>({8}, std::vector<float>(8, 1));

@@ -146,5 +146,25 @@ TEST(OptimizerNames, UnknownIsRefused) {
   }
 }
 
+// d loss / d p = 1: a step of 10 would end at -9 and -8.
+TEST(Parameters, StayAboveTheirLeastShare) {
+  for (const double least : {0.0, 0.25}) {
+    Net net;
+    net.finish(net.op("Identity", {net.param(Tensor::of<float>({2}, {1, 2}))}));
+    const ValueId loss = net.op("ReduceSum", {net.graph.outputs()[0]}, {{"keepdims", int64_t{0}}});
+    net.graph.rename_value(loss, "loss");
+    TrainerOptions options = net.options();
+    options.parameters[0].least_share = least;
+    const auto trainer = open_trainer(net.graph, options);
+    for (int i = 0; i < 2; ++i) trainer->step({}, {.lr = 10});
+    const Tensor found = trainer->constant("p0");
+    EXPECT_LE(found.data<float>()[0], least > 0 ? 0.25f : -9);
+    if (least > 0) {
+      EXPECT_EQ(found.data<float>()[0], 0.25f);
+      EXPECT_EQ(found.data<float>()[1], 0.5f);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lapidary

@@ -37,7 +37,7 @@ FieldTable training_table(std::string step) {
        field("lr", &P::lr,
              "Highest learning rate; null: what is usual for the step (train 0.1, qat of 8 bits "
              "0.001, others 0.01), a "
-             "tenth of it without normalizations")
+             "tenth of it without normalizations that train")
            .range(0, 1e3),
        field("schedule", &P::schedule,
              "How the learning rate changes: `cosine`, or `{step: {every: 0.3}}`; `lapidary list "
@@ -127,16 +127,16 @@ double TrainingParams::learning_rate(const Graph& graph) const {
   const bool normalized = std::any_of(nodes.begin(), nodes.end(), [&](NodeId id) {
     return graph.node(id).op.ends_with("Normalization");
   });
-  return normalized ? usual_lr : usual_lr / 10;
+  return normalized && freeze_statistics > 0 ? usual_lr : usual_lr / 10;
 }
 
 std::string TrainingParams::describe() const {
   std::string out = steps > 0 ? fmt::format("{} steps", steps)
                               : fmt::format("{} epoch{}", epochs, epochs == 1 ? "" : "s");
-  out += fmt::format(
-      " in batches of {}, {}, learning rate {} ({})", batch, optimizer.kind,
-      lr ? fmt::format("{}", *lr) : fmt::format("{}, a tenth without normalizations", usual_lr),
-      schedule.kind);
+  out += fmt::format(" in batches of {}, {}, learning rate {} ({})", batch, optimizer.kind,
+                     lr ? fmt::format("{}", *lr)
+                        : fmt::format("{}, a tenth without normalizations that train", usual_lr),
+                     schedule.kind);
   if (has_teacher())
     out +=
         fmt::format(", taught by {}", teacher == kOriginalTeacher ? "the original model" : teacher);

@@ -49,8 +49,8 @@ struct TrainingParams {
   /// The teacher's file, where it is one.
   std::map<std::string, std::string*> paths();
   bool best() const { return keep == "best"; }
-  /// lr, else the usual one: a tenth of it for graphs whose layers no BatchNormalization follows,
-  /// where weights act with all their size.
+  /// lr, else the usual one: a tenth of it for graphs without normalizations, or with statistics
+  /// frozen from the first step, where weights act with all their size.
   double learning_rate(const Graph& graph) const;
   bool has_teacher() const { return !teacher.empty(); }
   /// "5 epochs in batches of 128, sgd, learning rate 0.01 (cosine)"
