@@ -60,7 +60,7 @@ Parameters::Parameters(const Graph& graph, const TrainerOptions& options, bool c
       parameter.leaf.mutable_grad() = parameter.view_of(group.gradients);
     }
     if (options.ema > 0) group.average = group.elements.clone();
-    if (group.least_share > 0) group.least = group.elements.detach() * group.least_share;
+    if (group.least_share > 0) group.least = group.elements.detach().mul(group.least_share);
   }
 }
 
