@@ -8,14 +8,19 @@
 namespace lapidary {
 namespace {
 
-// x [N, 8] -> Gemm [N, 4] -> Relu -> Gemm [N, 3], N = 10, by hand.
-TEST(TrainingMemory, CountsCopiesOfWeightsAndWhatBackwardReads) {
-  Graph graph;
-  graph.set_opset("", 17);
-  GraphBuilder b(graph);
-  const auto of = [&](const char* name, Shape shape) {
+class TrainingMemory : public testing::Test {
+ protected:
+  TrainingMemory() { graph.set_opset("", 17); }
+  ValueId of(const char* name, Shape shape) {
     return b.constant(name, Tensor(DType::kF32, std::move(shape)));
-  };
+  }
+
+  Graph graph;
+  GraphBuilder b{graph};
+};
+
+// x [N, 8] -> Gemm [N, 4] -> Relu -> Gemm [N, 3], N = 10, by hand.
+TEST_F(TrainingMemory, CountsCopiesOfWeightsAndWhatBackwardReads) {
   const ValueId x = b.input("x", DType::kF32, {Dim::named("N"), Dim(8)});
   const GraphBuilder::Attrs attrs = {{"transB", int64_t{1}}};
   ValueId y = b.op("Gemm", {x, of("w1", {4, 8}), of("b1", {4})}, attrs, "first");
@@ -37,13 +42,7 @@ TEST(TrainingMemory, CountsCopiesOfWeightsAndWhatBackwardReads) {
 }
 
 // What is computed together with a BatchNormalization is not kept; the views of a tensor are one.
-TEST(TrainingMemory, FusedAndViewedTensorsCountOnce) {
-  Graph graph;
-  graph.set_opset("", 17);
-  GraphBuilder b(graph);
-  const auto of = [&](const char* name, Shape shape) {
-    return b.constant(name, Tensor(DType::kF32, std::move(shape)));
-  };
+TEST_F(TrainingMemory, FusedAndViewedTensorsCountOnce) {
   const ValueId x = b.input("x", DType::kF32, {Dim::named("N"), Dim(2), Dim(1), Dim(1)});
   ValueId y = b.op("Conv", {x, of("w", {5, 2, 1, 1})}, {}, "conv");
   y = b.op("BatchNormalization",
