@@ -40,26 +40,29 @@ void infer(InferContext& context) {
 }
 
 void evaluate(EvalContext& context) {
-  const auto data = [&](size_t i) {
-    return context.has_input(i) ? context.input(i).data<float>().data() : nullptr;
-  };
-  const Tensor& bias = context.input(kBias);
-  Tensor y(DType::kF32, bias.shape());
-  fake_quantize_bias({.channels = bias.size(),
-                      .input_scale = *data(kInputScale),
-                      .weight_scale = data(kWeightScale),
-                      .weight_scales = context.input(kWeightScale).size(),
-                      .gamma = data(kGamma),
-                      .mean = data(kMean),
-                      .variance = data(kVariance),
-                      .layer_bias = data(kLayerBias),
-                      .epsilon = context.attrs().get_float("epsilon", 1e-5f),
-                      .folded_scale = context.attrs().get_int("folded_scale", 0) != 0},
-                     data(kBias), y.mutable_data<float>().data());
+  FakeQuantizeBias::Inputs in;
+  for (size_t i = 0; i < in.size(); ++i)
+    if (context.has_input(i)) in[i] = context.input(i).data<float>();
+  Tensor y(DType::kF32, context.input(kBias).shape());
+  fake_quantize_bias(FakeQuantizeBias::of(in, context.attrs()), in[kBias].data(),
+                     y.mutable_data<float>().data());
   context.set_output(0, std::move(y));
 }
 
 }  // namespace
+
+FakeQuantizeBias FakeQuantizeBias::of(const Inputs& inputs, const AttrView& attrs) {
+  return {.channels = std::ssize(inputs[kBias]),
+          .input_scale = inputs[kInputScale][0],
+          .weight_scale = inputs[kWeightScale].data(),
+          .weight_scales = std::ssize(inputs[kWeightScale]),
+          .gamma = inputs[kGamma].data(),
+          .mean = inputs[kMean].data(),
+          .variance = inputs[kVariance].data(),
+          .layer_bias = inputs[kLayerBias].data(),
+          .epsilon = attrs.get_float("epsilon", 1e-5f),
+          .folded_scale = attrs.get_int("folded_scale", 0) != 0};
+}
 
 void fake_quantize_bias(const FakeQuantizeBias& how, const float* b, float* y) {
   const double input_scale = std::max(how.input_scale, kLeastFakeScale);

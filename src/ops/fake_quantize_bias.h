@@ -1,10 +1,14 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <span>
 
 #include "lapidary/export.h"
 
 namespace lapidary {
+
+class AttrView;
 
 /// A node ai.lapidary.FakeQuantizeBias on memory: what an int32 bias keeps of a float one. Arrays
 /// of `channels` elements; those without a BatchNormalization behind the layer are null.
@@ -19,6 +23,10 @@ struct FakeQuantizeBias {
   const float* layer_bias = nullptr;  ///< of the layer itself, before the BatchNormalization
   float epsilon = 1e-5f;
   bool folded_scale = false;  ///< s_w is of the weights times r
+
+  /// The elements of the node's inputs in their order; empty: absent.
+  using Inputs = std::array<std::span<const float>, 7>;
+  LAPIDARY_API static FakeQuantizeBias of(const Inputs& inputs, const AttrView& attrs);
 };
 
 /// y = rint((b + o) / g) g - o,  half to even; b where g is 0:

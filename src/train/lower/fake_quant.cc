@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <vector>
 
@@ -182,22 +183,15 @@ Outputs lower_fake_quantize(LowerContext& c) {
 
 /// One number per channel: on the host whatever the device is.
 Outputs lower_fake_quantize_bias(LowerContext& c) {
-  std::vector<at::Tensor> in;
-  for (size_t i = 0; i < 7; ++i)
-    in.push_back(c.has(i) ? c.input(i).detach().to(at::kCPU).contiguous() : at::Tensor());
-  const auto data = [&](size_t i) { return in[i].defined() ? in[i].data_ptr<float>() : nullptr; };
-  at::Tensor y = at::empty_like(in[0]);
-  fake_quantize_bias({.channels = in[0].numel(),
-                      .input_scale = *data(1),
-                      .weight_scale = data(2),
-                      .weight_scales = in[2].numel(),
-                      .gamma = data(3),
-                      .mean = data(4),
-                      .variance = data(5),
-                      .layer_bias = data(6),
-                      .epsilon = c.attrs().get_float("epsilon", 1e-5f),
-                      .folded_scale = c.attrs().get_int("folded_scale", 0) != 0},
-                     data(0), y.data_ptr<float>());
+  FakeQuantizeBias::Inputs in;
+  std::array<at::Tensor, std::tuple_size_v<FakeQuantizeBias::Inputs>> host;
+  for (size_t i = 0; i < in.size(); ++i) {
+    if (!c.has(i)) continue;
+    host[i] = c.input(i).detach().to(at::kCPU).contiguous();
+    in[i] = {host[i].data_ptr<float>(), static_cast<size_t>(host[i].numel())};
+  }
+  at::Tensor y = at::empty_like(host[0]);
+  fake_quantize_bias(FakeQuantizeBias::of(in, c.attrs()), in[0].data(), y.data_ptr<float>());
   return {StraightThrough::apply(c.input(0), y.to(c.input(0).device()))};
 }
 
