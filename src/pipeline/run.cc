@@ -106,6 +106,7 @@ class Run {
       if (stop()) throw Stopped{};
       if (log.progress) log.progress(progress);
     };
+    bool stopped = false;
     try {
       list_executions();
       evaluate_stages();
@@ -113,11 +114,10 @@ class Run {
       note_data();
       time_stages();
     } catch (const Stopped&) {
-      options_.log = log;
-      return false;
+      stopped = true;
     }
     options_.log = log;
-    return !stop();
+    return !stopped && !stop();
   }
 
   /// Of several processes that train together one does.
