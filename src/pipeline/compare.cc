@@ -17,14 +17,10 @@
 #include "src/data/batches.h"
 #include "src/ops/opdef.h"
 #include "src/passes/lower_qdq.h"
-#include "src/pipeline/bench.h"
-#include "src/pipeline/limits.h"
 
 namespace lapidary {
 
 namespace {
-
-constexpr double kLayerSeconds = 0.1;  // spent on the times of the layers
 
 /// How to see a tensor while a graph runs. A quantized one is tapped as its integers, because its
 /// float form exists on no integer path.
@@ -345,37 +341,6 @@ LayerComparison compare_layers(const Graph& model, const Graph& reference, const
                             cosines[i] / static_cast<double>(seen[i])});
     else
       ++out.unlike;
-  }
-  return out;
-}
-
-std::vector<LayerRecord> layer_records(const Graph& model, const std::vector<LayerError>& errors,
-                                       const Dataset& data, int threads) {
-  Executor executor(model, {.threads = threads, .profile = true});
-  if (data.size() == 0) return {};
-  const Batch one = data.batch(0, suitable_batch(model, data, 1));
-  if (one.size() == 0) return {};
-  const Executor::Values inputs = Feeder(model, data).inputs(one);
-  std::map<std::string, const LayerError*> by_node;
-  for (const LayerError& e : errors) by_node.emplace(e.node, &e);
-  std::vector<LayerRecord> out;
-  for (const StepInfo& step : time_steps(executor, inputs, 3, kLayerSeconds)) {
-    LayerRecord r;
-    r.node = step.nodes.empty() ? "" : step.nodes.front();
-    r.op = step.op;
-    r.macs = step.macs;
-    r.parameters = step.parameters;
-    r.latency_ms = step.milliseconds;
-    r.kernel = step.kernel;
-    r.precision = step.precision;
-    r.bytes_moved = step.bytes_moved;
-    for (const std::string& node : step.nodes)
-      if (const auto found = by_node.find(node); found != by_node.end()) {
-        r.sqnr_db = found->second->sqnr_db;
-        r.cosine = found->second->cosine;
-        break;
-      }
-    out.push_back(std::move(r));
   }
   return out;
 }

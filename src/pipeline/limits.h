@@ -3,8 +3,6 @@
 #include <string>
 #include <vector>
 
-#include "lapidary/evaluate.h"
-#include "lapidary/exec.h"
 #include "lapidary/report.h"
 #include "src/pipeline/metric.h"
 #include "src/pipeline/recipe_impl.h"
@@ -28,9 +26,5 @@ void check_needs(const LimitsParams& limits, bool labels, int64_t classes);
 /// not measured misses its limit.
 std::vector<LimitRecord> check_limits(const LimitsParams& limits, const Report& report,
                                       MetricTable metrics = all_metrics());
-
-/// Layers of the last stage with their errors, kernels and times (one profiled inference).
-std::vector<LayerRecord> layer_records(const Graph& model, const std::vector<LayerError>& errors,
-                                       const Dataset& data, int threads);
 
 }  // namespace lapidary

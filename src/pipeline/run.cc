@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <set>
 
 #include "lapidary/evaluate.h"
 #include "lapidary/model_io.h"
@@ -18,7 +17,9 @@
 #include "src/pipeline/feed.h"
 #include "src/pipeline/given_shapes.h"
 #include "src/pipeline/limits.h"
+#include "src/pipeline/measure_stages.h"
 #include "src/pipeline/recipe_data.h"
+#include "src/pipeline/run_files.h"
 #include "src/pipeline/yaml.h"
 
 namespace lapidary {
@@ -53,13 +54,12 @@ class Run {
         data_(impl_, original_,
               [this](std::string_view role, const DataRecord& record, const Dataset& data) {
                 on_opened(role, record, data);
-              }) {
-    folder_ = options.output.empty() ? fs::path(impl_.params.output) : options.output;
-  }
+              }),
+        files_(impl_, options_) {}
 
   Report run() {
     const auto start = Clock::now();
-    if (one_verb() && impl_.steps.size() > 1)
+    if (files_.one_model() && impl_.steps.size() > 1)
       fail_usage("one output file is for a recipe of one step; give a folder for {} steps",
                  impl_.steps.size());
     if (!options_.dry_run) ranks_ = join_ranks(options_.rank);
@@ -69,11 +69,11 @@ class Run {
       open_data_of_steps();
       report_.estimate = estimate(start);
       note_training_memory(training_bytes_);
-      note_data();
+      note_data(data_, report_);
       return std::move(report_);
     }
     open_data_of_steps();
-    if (writes()) prepare_output();
+    if (writes()) files_.prepare();
     try {
       report_.estimate = estimate(start);
     } catch (const Error& error) {  // the steps meet it where they can say more of it
@@ -95,102 +95,25 @@ class Run {
   }
 
  private:
-  struct Stopped {};
-
-  /// All that is measured of the models. False where it was asked to stop, which a process that
-  /// trains alone is between any two batches: models and checkpoints are written by then.
-  bool measure() {
-    const auto stop = [this] { return !ranks_ && options_.stop && options_.stop(); };
-    const LogSink log = options_.log;
-    options_.log.progress = [&](const Progress& progress) {
-      if (stop()) throw Stopped{};
-      if (log.progress) log.progress(progress);
-    };
-    bool stopped = false;
-    try {
-      list_executions();
-      evaluate_stages();
-      compare_with_original();
-      note_data();
-      time_stages();
-    } catch (const Stopped&) {
-      stopped = true;
-    }
-    options_.log = log;
-    return !stopped && !stop();
-  }
-
   /// Of several processes that train together one does.
   bool writes() const { return options_.rank.rank == 0; }
-  bool one_verb() const { return !options_.model_output.empty(); }
-
-  /// Every file that this run may write: reports, models and the data files beside them,
-  /// statistics.
-  std::vector<std::string> output_files() const {
-    std::vector<std::string> out;
-    if (!one_verb() && folder_.empty()) return out;  // a dry run
-    const auto add_model = [&](const fs::path& file) {
-      out.push_back(file.string());
-      out.push_back(file.string() + ".data");
-    };
-    for (const std::string& form : impl_.params.report) out.push_back(report_base() + "." + form);
-    const auto add_training_files = [&](size_t step) {
-      add_model(beside_file(stage_file(step), "best"));
-      out.push_back(checkpoint_file(step).string());
-    };
-    if (one_verb()) {
-      add_model(options_.model_output);
-      if (recipe_.trains()) add_training_files(0);
-      return out;
-    }
-    add_model(folder_ / "model.onnx");
-    out.push_back((folder_ / "statistics.lpstat").string());
-    for (size_t i = 0; i < impl_.steps.size(); ++i) {
-      add_model(stage_file(i));
-      if (impl_.steps[i].step->trains()) add_training_files(i);
-    }
-    return out;
-  }
-
-  void guard_outputs(const std::vector<std::string>& inputs) const {
-    for (const std::string& output : output_files()) guard_output(output, inputs);
-  }
 
   void on_opened(std::string_view role, const DataRecord& record, const Dataset& data) {
     std::vector<std::string> inputs = data.files();
     inputs.push_back(record.file);
-    guard_outputs(inputs);
+    files_.guard(inputs);
     report_.provenance.emplace_back(fmt::format("{} data", role), data.manifest_sha256());
-  }
-
-  std::string report_base() const {
-    return one_verb() ? options_.model_output.string() + ".report" : (folder_ / "report").string();
-  }
-
-  /// The model that step i (from 0) leaves.
-  fs::path stage_file(size_t i) const {
-    if (one_verb()) return options_.model_output;
-    return folder_ / fmt::format("{}-{}.onnx", i + 1, safe_name(impl_.steps[i].name));
-  }
-  /// out/1-qat.onnx -> out/1-qat.best.onnx
-  static fs::path beside_file(fs::path model, const std::string& word) {
-    return model.replace_extension(word + model.extension().string());
-  }
-  fs::path checkpoint_file(size_t i) const {
-    fs::path file = stage_file(i).replace_extension("safetensors");
-    if (one_verb()) return beside_file(file, "checkpoint");
-    return folder_ / "checkpoints" / file.filename();
   }
 
   void open() {
     const std::string& path = impl_.params.model;
-    guard_outputs(std::vector<std::string>{path});
-    if (!impl_.source.empty()) guard_outputs(std::vector<std::string>{impl_.source});
+    files_.guard(std::vector<std::string>{path});
+    if (!impl_.source.empty()) files_.guard(std::vector<std::string>{impl_.source});
     for (const RecipeStep& step : impl_.steps)
       for (const auto& [key, file] : step.step->paths())
-        guard_outputs(std::vector<std::string>{*file});
+        files_.guard(std::vector<std::string>{*file});
     LoadedModel loaded = load_with_files(path);
-    guard_outputs(loaded.file_names(path));
+    files_.guard(loaded.file_names(path));
     model_sha256_ = loaded.sha256();
     original_ = loaded.graph;
     given_shapes(original_, options_.input_shapes);  // refuses names that the model does not have
@@ -227,7 +150,7 @@ class Run {
             .original = &original_,
             .data = [this](std::string_view role) { return data_.find(role); },
             .report = report_,
-            .output = folder_,
+            .output = files_.folder(),
             .threads = options_.threads,
             .log = options_.log,
             .seed = impl_.params.seed,
@@ -238,9 +161,13 @@ class Run {
 
   void plan() {
     StepContext step_context = context();
-    for (const RecipeStep& step : impl_.steps)
+    for (size_t i = 0; i < impl_.steps.size(); ++i) {
+      const RecipeStep& step = impl_.steps[i];
+      begin_step(i, step_context);
+      step_context.resume &= i == 0;  // what later ones begin from is not known yet
       with_context([&] { return "step '" + step.name + "'"; },
                    [&] { step.step->plan(step_context); });
+    }
     training_bytes_ = step_context.training_bytes;
   }
 
@@ -256,41 +183,6 @@ class Run {
                          .threads = options_.threads});
   }
 
-  void prepare_output() {
-    if (one_verb()) {
-      const fs::path& out = options_.model_output;
-      const fs::path parent = out.has_parent_path() ? out.parent_path() : fs::path(".");
-      if (!fs::is_directory(parent))
-        fail(ErrorCode::kIo, "the folder '{}' does not exist", parent.string());
-      if (fs::exists(fs::symlink_status(out)) && !fs::is_regular_file(fs::symlink_status(out)))
-        fail(ErrorCode::kIo,
-             "{}: is not a regular file; it is not written over, give another output name",
-             out.string());
-      return;
-    }
-    if (folder_.empty()) fail_usage("no output folder: give `output:` in the recipe, or --out");
-    std::error_code error;
-    fs::create_directories(folder_, error);
-    if (error)
-      fail(ErrorCode::kIo, "cannot make the folder '{}': {}", folder_.string(), error.message());
-    if (recipe_.trains()) fs::create_directories(folder_ / "checkpoints", error);
-    if (error)
-      fail(ErrorCode::kIo, "cannot make the folder '{}': {}", (folder_ / "checkpoints").string(),
-           error.message());
-    write_effective_recipe();
-  }
-
-  /// A recipe that is this very file is left alone where nothing in it changes.
-  void write_effective_recipe() const {
-    const std::string file = (folder_ / "recipe.effective.yaml").string();
-    const std::string text = effective_yaml(impl_, folder_.string());
-    if (!impl_.source.empty() && same_file(file, impl_.source)) {
-      if (read_file(file) == text) return;
-      guard_output(file, {impl_.source});
-    }
-    write_file_atomically(file, text);
-  }
-
   void transform() {
     StepContext step_context = context();
     for (size_t i = 0; i < impl_.steps.size(); ++i) {
@@ -301,19 +193,19 @@ class Run {
       with_context([&] { return "step '" + step.name + "'"; },
                    [&] { step.step->run(step_context); });
       const double seconds = seconds_since(start);
+      note_training_memory(step_context.training_bytes);
       if (step_context.interrupted) {
         report_.interrupted = step.name;
         return;
       }
-      note_training_memory(step_context.training_bytes);
       if (writes()) save_step(i, step_context, seconds);
       if (asked_to_stop()) {
         report_.interrupted = step.name;
         return;
       }
     }
-    if (step_context.statistics && !one_verb() && writes())
-      step_context.statistics->save(folder_ / "statistics.lpstat");
+    if (step_context.statistics && writes() && !files_.statistics().empty())
+      step_context.statistics->save(files_.statistics());
   }
 
   void note_training_memory(int64_t bytes) {
@@ -338,7 +230,8 @@ class Run {
     step_context.params = fmt::format("step: {}\n", step.def->name);
     for (const auto& [key, value] : params.entries)
       step_context.params += fmt::format("{}: {}\n", key, write_json(value));
-    step_context.checkpoint = step.step->trains() ? checkpoint_file(i) : fs::path();
+    const bool kept = step.step->trains() && (files_.one_model() || !files_.folder().empty());
+    step_context.checkpoint = kept ? files_.checkpoint(i) : fs::path();
     step_context.beside.clear();
     if (!step.step->trains() && step.step->makes() != Form::kAsBefore) step_context.lower = {};
   }
@@ -347,16 +240,16 @@ class Run {
     const RecipeStep& step = impl_.steps[i];
     const Graph result =
         step_context.lower ? step_context.lower(step_context.graph) : step_context.graph;
-    fs::path file = stage_file(i);
+    fs::path file = files_.stage(i);
     save_stage(result, file);
     for (const auto& [word, graph] : step_context.beside) {
-      const fs::path other = beside_file(file, word);
+      const fs::path other = RunFiles::beside(file, word);
       save_stage(graph, other);
       if (word == "best" && !report_.trainings.empty())
         report_.trainings.back().best_file = other.string();
     }
-    if (i + 1 == impl_.steps.size() && !one_verb()) {
-      file = folder_ / "model.onnx";
+    if (i + 1 == impl_.steps.size() && !files_.result().empty()) {
+      file = files_.result();
       save_stage(result, file);
     }
     add_stage(step.name, file, load_with_files(file), seconds);
@@ -399,87 +292,33 @@ class Run {
     stage_graphs_.push_back(std::move(loaded.graph));
   }
 
-  /// A model of a stage to be computed in something else than FP32: report_.executions[i].
-  struct Execution {
-    size_t stage;
-    FloatArithmetic arithmetic;
-  };
-
-  void list_executions() {
-    std::set<size_t> ends = {0, stage_graphs_.size() - 1};
-    std::erase_if(ends, [&](size_t i) { return is_quantized_model(stage_graphs_[i]); });
-    for (const std::string& name : impl_.params.evaluate.execution)
-      for (const size_t stage : ends) {
-        executions_.push_back({stage, execution_arithmetic(name)});
-        report_.executions.push_back(
-            {.stage = report_.stages[stage].name,
-             .precision = std::string(float_arithmetic_name(executions_.back().arithmetic))});
-      }
+  /// The last stage whose weights began anew, else the first.
+  size_t reference_stage() const {
+    size_t out = 0;
+    for (size_t i = 0; i < impl_.steps.size(); ++i)
+      if (impl_.steps[i].step->begins_anew()) out = i + 1;
+    return out;
   }
 
-  static FloatArithmetic execution_arithmetic(const std::string& name) {
-    if (name == "bf16") return FloatArithmetic::kBf16;
-    return name == "fp16" ? FloatArithmetic::kF16Storage : FloatArithmetic::kF16;
-  }
+  struct Stopped {};
 
-  void evaluate_stages() {
-    const Dataset* eval = data_.find_opened("eval");
-    if (eval == nullptr) return;
-    std::vector<EvaluatedModel> models;
-    std::vector<size_t> stages;
-    for (size_t i = 0; i < stage_graphs_.size(); ++i) {
-      const bool ends = i == 0 || i + 1 == stage_graphs_.size();
-      if (ends || impl_.params.evaluate.every_step) stages.push_back(i);
+  /// All that is measured of the models. False where it was asked to stop, which a process that
+  /// trains alone is between any two batches: models and checkpoints are written by then.
+  bool measure() {
+    const auto stop = [this] { return !ranks_ && options_.stop && options_.stop(); };
+    RunOptions options = options_;
+    options.log.progress = [&](const Progress& progress) {
+      if (stop()) throw Stopped{};
+      if (options_.log.progress) options_.log.progress(progress);
+    };
+    try {
+      measure_stages({stage_graphs_, reference_stage()}, impl_.params.evaluate, data_, options,
+                     report_);
+      warn_of_losses();
+    } catch (const Stopped&) {
+      return false;
     }
-    for (size_t i : stages) models.push_back({&stage_graphs_[i]});
-    for (const Execution& e : executions_)
-      models.push_back({&stage_graphs_[e.stage], e.arithmetic});
-    for (const std::string& name : impl_.params.evaluate.isa_semantics)
-      models.push_back(
-          {.graph = &stage_graphs_.back(), .integer_arithmetic = integer_arithmetic(name)});
-    EvaluateOptions options;
-    options.metrics = impl_.params.evaluate.metrics;
-    options.threads = options_.threads;
-    options.winograd = impl_.params.evaluate.winograd;
-    options.log = options_.log;
-    const auto found = evaluate_models(models, 0, *eval, options);
-    for (size_t i = 0; i < stages.size(); ++i) {
-      StageRecord& stage = report_.stages[stages[i]];
-      stage.metrics = found[i].metrics;
-      stage.samples = found[i].samples;
-      const ExecutionPlan plan = plan_of(models[i], i == 0 ? 0 : options.winograd, found[i]);
-      stage.activation_bytes = plan.arena_bytes;
-      stage.packed_bytes = plan.packed_bytes;
-      warn(nonfinite_warning(stage.name, found[i]));
-    }
-    warn_of_losses();
-    for (size_t i = 0; i < executions_.size(); ++i) {
-      ExecutionRecord& execution = report_.executions[i];
-      const Validation& measured = found[stages.size() + i];
-      execution.metrics = measured.metrics;
-      execution.samples = measured.samples;
-      const ExecutionPlan plan = plan_of(models[stages.size() + i], options.winograd, measured);
-      execution.activation_bytes = plan.arena_bytes;
-      execution.packed_bytes = plan.packed_bytes;
-      for (const StepInfo& step : plan.steps)
-        execution.layers.push_back({.node = step.nodes.empty() ? "" : step.nodes.front(),
-                                    .op = step.op,
-                                    .macs = step.macs,
-                                    .parameters = step.parameters,
-                                    .kernel = step.kernel,
-                                    .precision = step.precision,
-                                    .bytes_moved = step.bytes_moved});
-      warn(nonfinite_warning(execution.stage + " in " + execution.precision, measured));
-    }
-    for (size_t i = stages.size() + executions_.size(); i < models.size(); ++i) {
-      report_.cpu_classes.push_back(
-          {.stage = report_.stages.back().name,
-           .profile = std::string(execution_profile(models[i].integer_arithmetic)),
-           .metrics = found[i].metrics,
-           .samples = found[i].samples,
-           .layers = found[i].saturation});
-      warn(saturation_warning(found[i].saturation));
-    }
+    return !stop();
   }
 
   /// Training that went wrong ends without an error.
@@ -498,105 +337,29 @@ class Run {
     }
   }
 
-  /// Of one sample; where the model alone leaves sizes open, of the last batch that ran. `winograd`
-  /// as it was evaluated: the first stage, the reference, without.
-  ExecutionPlan plan_of(const EvaluatedModel& model, int winograd, const Validation& ran) const {
-    ExecutionPlan plan = plan_execution(*model.graph, options_.input_shapes,
-                                        {.threads = options_.threads,
-                                         .winograd = winograd,
-                                         .float_arithmetic = model.float_arithmetic});
-    return plan.steps.empty() ? ExecutionPlan{ran.steps, ran.arena_bytes, ran.packed_bytes} : plan;
-  }
-
   void warn(const std::string& warning) {
-    if (warning.empty()) return;
     report_.warnings.push_back(warning);
     options_.log.warn(warning);
   }
 
-  /// What the data sets had to say, once they were read.
-  void note_data() {
-    for (const auto& [role, data] : data_.opened()) {
-      for (const std::string& warning : data.warnings())
-        report_.warnings.push_back(fmt::format("{} data: {}", role_word(role), warning));
-      for (const SkippedSample& s : data.skipped())
-        report_.warnings.push_back(
-            fmt::format("{} sample skipped: {}: {}", role_word(role), s.source, s.reason));
-    }
-  }
-
-  void compare_with_original() {
-    const int64_t samples = impl_.params.evaluate.layer_samples;
-    const Dataset* data = data_.find_opened("eval");
-    if (data == nullptr) data = data_.find_opened("calib");
-    if (stage_graphs_.size() < 2 || samples == 0 || data == nullptr) return;
-    if (is_quantized_model(original_)) return;  // its layers have no float values to compare with
-    const Graph& result = stage_graphs_.back();
-    report_.layers = layer_records(
-        result,
-        compare_layers(result, stage_graphs_[0], *data,
-                       {.samples = samples, .threads = options_.threads, .log = options_.log})
-            .layers,
-        *data, options_.threads);
-    if (impl_.params.evaluate.bench)
-      report_.peaks = measure_peaks(options_.threads > 0 ? options_.threads : thread_count());
-  }
-
-  void time_stages() {
-    if (!impl_.params.evaluate.bench) return;
-    const BenchParams& params = *impl_.params.evaluate.bench;
-    const size_t stages = stage_graphs_.size(), count = stages + executions_.size();
-    for (size_t i = 0; i < count; ++i) {
-      options_.log.advance("time", static_cast<int64_t>(i), static_cast<int64_t>(count));
-      const Execution model =
-          i < stages ? Execution{i, FloatArithmetic::kF32} : executions_[i - stages];
-      try {
-        auto& latency =
-            i < stages ? report_.stages[i].latency : report_.executions[i - stages].latency;
-        latency = bench(stage_graphs_[model.stage], {.threads = params.threads,
-                                                     .batch = params.batch,
-                                                     .seconds = params.seconds,
-                                                     .input_shapes = options_.input_shapes,
-                                                     .winograd = impl_.params.evaluate.winograd,
-                                                     .float_arithmetic = model.arithmetic});
-      } catch (const Error& error) {
-        // A model need not be run to be transformed: its ops may be unknown, its sizes open, and
-        // random input may lead where it was never meant to go.
-        if (error.code() == ErrorCode::kInternal) throw;
-        report_.warnings.push_back(fmt::format("latency was not measured: {}", error.what()));
-        options_.log.warn(report_.warnings.back());
-        return;
-      }
-    }
-  }
-
   void write_reports() {
-    const std::string base = report_base();
     for (const std::string& form : impl_.params.report) {
-      if (form == "json") write_file_atomically(base + ".json", report_json(report_));
-      if (form == "md") write_file_atomically(base + ".md", report_markdown(report_));
-      if (form == "html") write_file_atomically(base + ".html", report_html(report_));
+      const std::string text = form == "json" ? report_json(report_)
+                               : form == "md" ? report_markdown(report_)
+                                              : report_html(report_);
+      write_file_atomically(files_.report(form), text);
     }
-  }
-
-  /// Letters, digits, '-' and '_' of a step's name, others as '_': it becomes part of a file name.
-  static std::string safe_name(const std::string& name) {
-    std::string out;
-    for (char c : name.substr(0, 60))
-      out += std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' ? c : '_';
-    return out;
   }
 
   const Recipe& recipe_;
   const Recipe::Impl& impl_;
   RunOptions options_;
   std::shared_ptr<Ranks> ranks_;  ///< null: this process is alone
-  fs::path folder_;
   Graph original_;
   std::string model_sha256_;
   RecipeData data_;
+  const RunFiles files_;
   std::vector<Graph> stage_graphs_;
-  std::vector<Execution> executions_;
   Report report_;
   int64_t training_bytes_ = 0;  ///< of a dry run
 };

@@ -77,6 +77,8 @@ class Step {
   virtual std::vector<std::string_view> needs() const { return {}; }
   /// True where the step trains: it keeps checkpoints, and needs the training library.
   virtual bool trains() const { return false; }
+  /// True where nothing of the weights that came in is left.
+  virtual bool begins_anew() const { return false; }
   virtual void run(StepContext& context) const = 0;
   virtual Form makes() const { return Form::kAsBefore; }
   /// Why it cannot start from that form, or nothing (checked before any work).

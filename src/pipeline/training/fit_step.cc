@@ -16,6 +16,7 @@ class FitStep : public Step {
 
   std::vector<std::string_view> needs() const override { return {"train"}; }
   bool trains() const override { return true; }
+  bool begins_anew() const override { return kind_.init_weights; }
   std::vector<std::string_view> without_effect() const override { return kWithoutEffect; }
 
   std::string refuses(Form form) const override {

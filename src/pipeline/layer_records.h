@@ -1,0 +1,19 @@
+#pragma once
+
+#include <vector>
+
+#include "lapidary/evaluate.h"
+#include "lapidary/report.h"
+
+namespace lapidary {
+
+struct LayerRecordOptions {
+  int threads = 0;
+  bool timed = true;  ///< false: LayerRecord::latency_ms stays empty
+};
+/// Layers of a model with their errors, kernels and times: of one inference of the data's first
+/// batch, several where they are timed.
+std::vector<LayerRecord> layer_records(const Graph& model, const std::vector<LayerError>& errors,
+                                       const Dataset& data, const LayerRecordOptions& options);
+
+}  // namespace lapidary
