@@ -91,11 +91,12 @@ struct TrainingRecord {
   int64_t steps = 0, batch = 0;
   int64_t parameters = 0;  ///< tensors that it changed
   FitLog log;
-  std::string metric;       ///< that told the best epoch
-  std::string measured_on;  ///< the data's role; empty: nothing was measured
-  int64_t best_epoch = -1;  ///< from 0
-  std::string kept;         ///< which epoch the result is of: "last", "best"
-  std::string best_file;    ///< model of the best epoch; empty: none
+  std::string metric;        ///< that told the best epoch
+  std::string measured_on;   ///< the data's role; empty: nothing was measured
+  int64_t best_epoch = -1;   ///< from 0
+  std::string kept;          ///< which epoch the result is of: "last", "best"
+  bool interrupted = false;  ///< there is no result, but a checkpoint
+  std::string best_file;     ///< model of the best epoch; empty: none
   bool stopped_early = false;
 };
 

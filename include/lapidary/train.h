@@ -122,6 +122,8 @@ struct FitOptions {
 
   /// Called on the graph after every epoch, on every rank; rank 0's values count.
   std::function<std::map<std::string, double>(const Graph&)> evaluate;
+  /// A value of `evaluate` in print; empty: six digits.
+  std::function<std::string(const std::string& metric, double value)> metric_text;
   bool averaged = false;        ///< graphs are those of the EMA
   std::string metric = "top1";  ///< of `evaluate`: what is best
   bool higher_is_better = true;

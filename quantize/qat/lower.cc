@@ -160,9 +160,12 @@ class Lowerer {
     for (auto& [weight, params] : shared) graph_.mutable_value(weight).quant = std::move(params);
     if (!crowded.empty())
       log.warnings.push_back(fmt::format(
-          "{} layers, '{}' among them, have weight scales so small that they were raised for the "
-          "bias to fit int32",
-          crowded.size(), crowded[0]));
+          "{} layer{} ('{}'{}) learned a bias that, in units of input scale times weight scale, is "
+          "beyond int32: the weight scales of such channels were raised until it fits, which "
+          "rounds "
+          "their weights more coarsely than in training",
+          crowded.size(), crowded.size() == 1 ? "" : "s", crowded[0],
+          crowded.size() == 1 ? "" : " among them"));
   }
 
   void log_activations(QuantizeLog& log) const {

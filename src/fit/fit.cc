@@ -351,7 +351,8 @@ class Fit {
   void report(const FitEpoch& record) const {
     std::string text = "end of " + describe(record);
     for (const auto& [name, value] : record.metrics)
-      text += fmt::format(", {} {:.6g}", name, value);
+      text += options_.metric_text ? fmt::format(", {} {}", name, options_.metric_text(name, value))
+                                   : fmt::format(", {} {:.6g}", name, value);
     if (record.best && options_.evaluate) text += " (best so far)";
     options_.log.info(text);
   }
@@ -405,6 +406,10 @@ void check_fit(const FitOptions& o, int64_t samples, const Graph& graph) {
   if ((o.resume || o.checkpoint_every > 0) && o.checkpoint.empty())
     fail_usage("no checkpoint file is named");
   check_batch(graph, o.batch / world_size);
+}
+
+void check_resume(Trainer& trainer, const Dataset& data, const FitOptions& options) {
+  Fit(trainer, data, options);
 }
 
 FitResult fit(Trainer& trainer, const Dataset& data, const FitOptions& options) {

@@ -57,7 +57,49 @@ class Training(Fixture):
         self.assertEqual(done.returncode, 0, done.stderr)
         report = json.loads(done.stdout)
         self.assertGreater(report["integer_layers"]["ran"], 0)
+        chosen = {t["role"]: t["chosen"] for t in report["tensors"]}
+        self.assertEqual(chosen["weight"], [None, None])
+        self.assertNotIn(None, chosen["activation"])
+        self.assertEqual({layer["latency_ms"] for layer in report["layers"]}, {None}, "nothing is timed")
+        self.assertRegex(done.stderr, r"end of epoch 1.*, top1 [0-9.]+ %")
         self.assertGreater(report["stages"][1]["metrics"]["top1"], 0.75)
+
+    def test_qat_after_train_is_held_against_the_trained_model(self):
+        recipe = self.tmp / "anew.yaml"
+        recipe.write_text(f"""lapidary: 1
+model: {self.model}
+output: {self.tmp}/anew
+data: {{train: {self.train}, eval: {self.eval}}}
+evaluate: {{bench: null}}
+steps:
+  - train: {{epochs: 1, batch: 64, lr: 0.01}}
+  - qat: {{epochs: 1, batch: 64}}
+""")
+        done = run("run", recipe, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        first, trained, quantized = (stage["metrics"] for stage in json.loads(done.stdout)["stages"])
+        self.assertNotIn("sqnr_db", first)
+        self.assertNotIn("sqnr_db", trained, "it is what the last one is held against")
+        self.assertGreater(quantized["agreement_with_fp32"], 0.5)
+
+    def test_resume_with_other_samples_for_ranges_is_refused(self):
+        out = self.tmp / "ranges.onnx"
+        arguments = ["qat", self.model, "-o", out, "--train", self.train, "--epochs", "1", "--batch", "64", "--no-bench"]
+        done = run(*arguments, "--calib", self.calib)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = run(*arguments, "--calib", self.calib, "--resume", "--dry-run")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = run(*arguments, "--calib", self.calib[:-1] + ", limit: 32}", "--resume")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("samples for ranges: 64 there, 32 here", done.stderr)
+
+    def test_few_samples_for_batch_normalization_are_told(self):
+        untrained = SOURCE / "examples/fashion_mnist/fashion_untrained.onnx"
+        for batch, told in ((4, True), (64, False)):
+            done = run("finetune", untrained, "-o", self.tmp / "few.onnx", "--train", self.train, "--steps", "1",
+                       "--batch", str(batch), "--no-bench")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual("a larger `batch`" in done.stderr, told, done.stderr)
 
     def test_distill_names_its_losses(self):
         done = self.verb("distill", self.tmp / "taught.onnx", "--losses", "{kd: {temperature: 2, weight: 0.5}}", "--losses",
@@ -90,9 +132,22 @@ class Training(Fixture):
             stdout, stderr = child.communicate(timeout=120)
             self.assertEqual(child.returncode, code, stderr)
             self.assertIn("--resume", stdout)
+            self.assertIn("stopped after a checkpoint, without a result", stdout)
+            self.assertIn("memory in training", stdout)
             self.assertFalse(out.exists())
-            done = run(*arguments, "--epochs", "2", "--resume")
-            self.assertEqual(done.returncode, 3, "the checkpoint is of 6 epochs")
+            for more in ([], ["--dry-run"]):
+                done = run(*arguments, "--epochs", "2", "--resume", *more)
+                self.assertEqual(done.returncode, 3, "the checkpoint is of 6 epochs")
+            other = self.tmp / "other.onnx"
+            if not other.exists():
+                made = run("finetune", self.model, "-o", other, "--train", self.train, "--steps", "1", "--batch", "64", "--no-bench")
+                self.assertEqual(made.returncode, 0, made.stderr)
+            done = run(*[other if a == self.model else a for a in arguments], "--epochs", "6", "--resume")
+            self.assertEqual(done.returncode, 3)
+            self.assertRegex(done.stderr, r"another recipe \(model \(SHA-256\)")
+            done = run(*arguments, "--epochs", "6", "--resume", "--dry-run")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("going on from step", done.stderr)
             done = run(*arguments, "--epochs", "6", "--resume")
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn("going on from step", done.stderr)

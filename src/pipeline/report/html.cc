@@ -29,7 +29,7 @@ p{margin:6px 0}.soft{color:var(--soft)}
 table{border-collapse:collapse;width:100%;font-size:13.5px}
 th,td{text-align:left;padding:5px 10px;border-bottom:1px solid var(--line);vertical-align:top}
 th{color:var(--soft);font-weight:600;white-space:nowrap}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-td{overflow-wrap:break-word}.long td{overflow-wrap:anywhere}tr:last-child td{border-bottom:0}
+td{overflow-wrap:break-word}tr:last-child td{border-bottom:0}
 td.met{color:var(--good);font-weight:600}td.missed{color:var(--bad);font-weight:700}
 .warn{border-left:4px solid var(--bad);background:var(--card);padding:8px 12px;margin:8px 0;border-radius:4px}
 summary{cursor:pointer;font-size:17px;font-weight:600;margin:30px 0 10px}
@@ -40,9 +40,18 @@ svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg .t{font-weight:600;f
 .dot{stroke:var(--card);stroke-width:1;fill-opacity:.8}.int8{fill:var(--now)}.f32{fill:var(--bad)}.other{fill:var(--good)}
 )css";
 
+/// Names of nodes and tensors may break between their parts, and only there.
+std::string cell_html(const std::string& text) {
+  std::string out;
+  for (const char c : html_escape(text)) {
+    out += c;
+    if (c == '/' || c == '.' || c == '_' || c == ':') out += "<wbr>";
+  }
+  return out;
+}
+
 std::string table_html(const ReportTable& t) {
-  std::string out = fmt::format("<div class=\"panel\"><table{}><thead><tr>",
-                                t.long_list ? " class=\"long\"" : "");
+  std::string out = "<div class=\"panel\"><table><thead><tr>";
   const auto css = [&](size_t column) { return column >= t.numeric_from ? " class=\"n\"" : ""; };
   for (size_t c = 0; c < t.head.size(); ++c)
     out += fmt::format("<th{}>{}</th>", css(c), html_escape(t.head[c]));
@@ -54,7 +63,7 @@ std::string table_html(const ReportTable& t) {
       out +=
           fmt::format("<td{}>{}</td>",
                       verdict ? (row[c] == "met" ? " class=\"met\"" : " class=\"missed\"") : css(c),
-                      html_escape(row[c]));
+                      cell_html(row[c]));
     }
     out += "</tr>";
   }

@@ -79,6 +79,7 @@ ordered_json training_json(const TrainingRecord& t) {
           {"kept", t.kept},
           {"best_file", t.best_file},
           {"stopped_early", t.stopped_early},
+          {"interrupted", t.interrupted},
           {"intervals", list(t.log.intervals, interval_json)},
           {"epochs", list(t.log.epochs, [](const FitEpoch& e) {
              ordered_json out = interval_json(e);
@@ -126,17 +127,20 @@ ordered_json execution_json(const Report& r, const ExecutionRecord& e) {
           {"layers", list(e.layers, [&](const LayerRecord& l) { return layer_json(r, l); })}};
 }
 
+ordered_json range_json(const Range& range) {
+  return ordered_json::array({number(range.low), number(range.high)});
+}
+
 ordered_json tensor_json(const TensorQuant& t) {
-  return {{"tensor", t.tensor},
-          {"role", t.role},
-          {"calibrator", t.calibrator},
-          {"dtype", dtype_name(t.params.storage)},
-          {"bits", bits_of(t.params)},
-          {"axis", t.params.axis},
-          {"scale", t.params.scale},
-          {"zero_point", t.params.zero_point},
-          {"seen", {number(t.seen.low), number(t.seen.high)}},
-          {"chosen", {number(t.chosen.low), number(t.chosen.high)}}};
+  // Of constants no range is kept.
+  const auto kept = [&](const Range& range) {
+    return t.role == "activation" ? range_json(range) : ordered_json::array({nullptr, nullptr});
+  };
+  return {{"tensor", t.tensor},         {"role", t.role},
+          {"calibrator", t.calibrator}, {"dtype", dtype_name(t.params.storage)},
+          {"bits", bits_of(t.params)},  {"axis", t.params.axis},
+          {"scale", t.params.scale},    {"zero_point", t.params.zero_point},
+          {"seen", kept(t.seen)},       {"chosen", kept(t.chosen)}};
 }
 
 ordered_json histogram_json(const HistogramRecord& h) {
@@ -144,7 +148,7 @@ ordered_json histogram_json(const HistogramRecord& h) {
           {"low", h.low},
           {"width", h.width},
           {"counts", h.counts},
-          {"chosen", {number(h.chosen.low), number(h.chosen.high)}}};
+          {"chosen", range_json(h.chosen)}};
 }
 
 }  // namespace

@@ -51,8 +51,10 @@ ReportTable training_table(const Report& r) {
   }
   for (const TrainingRecord& record : r.trainings) {
     if (!t.note.empty()) t.note += " ";
-    t.note += fmt::format("{}: {} steps of {} samples, {} tensors; the result is of the {} epoch",
-                          record.step, record.steps, record.batch, record.parameters, record.kept);
+    t.note += fmt::format("{}: {} steps of {} samples, {} tensors; ", record.step, record.steps,
+                          record.batch, record.parameters);
+    t.note += record.interrupted ? "stopped after a checkpoint, without a result"
+                                 : fmt::format("the result is of the {} epoch", record.kept);
     if (!record.measured_on.empty())
       t.note += fmt::format(", measured on `{}` data", record.measured_on);
     if (!record.best_file.empty())

@@ -131,17 +131,18 @@ class QatStep : public Step {
     QatGraph made = make(context, options);
     options.ranks = nullptr;  // lowering asks for no samples
     const std::vector<KeptFloat> kept_float = std::move(made.kept_float);
-    train_model(context, params_.training, task(std::move(made), options));
+    train_model(context, params_.training, task(context, std::move(made), options));
     if (!context.interrupted) set_lowered(context, options, kept_float);
   }
 
-  /// The graph's ranges are those of one sample: what each layer gets does not depend on them.
+  /// The graph's ranges are those of one sample: what each layer gets does not depend on them. A
+  /// checkpoint does.
   void plan(StepContext& context) const override {
     QatOptions options = params_.options(context);
-    options.samples = 1;
+    if (!context.resume) options.samples = 1;
     options.log = {};
     const QatGraph made = make(context, options);
-    TrainingTask ready = task(made, options);
+    TrainingTask ready = task(context, made, options);
     context.lower = ready.lower;
     plan_training(context, params_.training, std::move(ready));
     context.graph = made.graph;
@@ -161,21 +162,23 @@ class QatStep : public Step {
   static constexpr std::string_view kKeepsLevels =
       "is quantized already: training keeps its bits and ranges; `bits`, `skip` and `per_channel` "
       "are for float models";
+  static const Dataset* observed(const StepContext& context) {
+    const Dataset* calib = context.data("calib");
+    return calib != nullptr ? calib : context.data("train");
+  }
   QatGraph make(StepContext& context, const QatOptions& options) const {
     if (is_quantized_model(context.graph) && asks_for_levels())
       fail_usage("the model {}", kKeepsLevels);
     context.report.engine = find_target(params_.target).engine;
-    const Dataset* samples = context.data("calib");
-    if (samples == nullptr) samples = context.data("train");
-    QatGraph made = make_qat_graph(context.graph, nullptr, samples, options);
+    QatGraph made = make_qat_graph(context.graph, nullptr, observed(context), options);
     auto& warnings = context.report.warnings;
     warnings.insert(warnings.end(), made.warnings.begin(), made.warnings.end());
     return made;
   }
-  static TrainingTask task(QatGraph made, QatOptions quiet) {
+  static TrainingTask task(const StepContext& context, QatGraph made, QatOptions quiet) {
     quiet.log = {};
     return {std::move(made.graph), std::move(made.parameters),
-            [quiet](const Graph& trained) { return lower_qat(trained, quiet); }};
+            [quiet](const Graph& trained) { return lower_qat(trained, quiet); }, observed(context)};
   }
   static void set_lowered(StepContext& context, const QatOptions& options,
                           const std::vector<KeptFloat>& kept_float) {

@@ -11,6 +11,7 @@
 #include "src/fit/memory.h"
 #include "src/pipeline/estimate.h"
 #include "src/pipeline/metric.h"
+#include "src/pipeline/report/format.h"
 
 namespace lapidary {
 
@@ -36,20 +37,25 @@ class Training {
         params_(params),
         base_(std::move(task.graph)),
         lower_(std::move(task.lower)),
+        observed_(task.observed),
         data_(*context.data("train")),
         valid_(context.data("valid") ? context.data("valid") : context.data("eval")) {
     require_parameters(task.parameters);
     build_loss(task.parameters);
+    warn_of_small_batches();
   }
 
   /// All that `run` would refuse before its first step, and the memory that it would take.
   void plan() {
     trainer_options_.rank = {};
     FitOptions options = fit_options();
-    options.resume = false;
+    options.resume &= context_.rank.world_size == 1;
     check_fit(options, data_.size(), graph_);
     count_memory();
-    open_trainer(graph_, trainer_options_);
+    const std::unique_ptr<Trainer> trainer = open_trainer(graph_, trainer_options_);
+    if (!options.resume) return;
+    identify(options);
+    check_resume(*trainer, data_, options);
   }
 
   void run() {
@@ -79,8 +85,24 @@ class Training {
     for (const NodeId id : base_.nodes())
       if (has_body(base_.node(id))) bodies.push_back(node_label(base_, id));
     if (bodies.empty()) fail_usage("the model has no float32 weights that could be trained");
-    fail_unsupported("cannot be trained: {}: the model's weights lie in its branches or body",
-                     fmt::join(bodies, "; "));
+    fail_unsupported("cannot be trained{}: {}: the model's weights lie in its branches or body",
+                     observed_ ? " with quantization" : "", fmt::join(bodies, "; "));
+  }
+
+  /// Below, a batch's mean and variance say little of the data's (Wu, He 2018, figure 1).
+  void warn_of_small_batches() const {
+    constexpr int64_t kFew = 8;
+    const int64_t samples = params_.batch / std::max(1, context_.rank.world_size);
+    const auto nodes = base_.nodes();
+    const bool learns = std::any_of(nodes.begin(), nodes.end(), [this](NodeId id) {
+      return base_.node(id).is("BatchNormalization");
+    });
+    if (learns && params_.freeze_statistics > 0 && samples < kFew)
+      context_.log.warn(fmt::format(
+          "BatchNormalization normalizes by the {} sample{} of a batch, few to learn its "
+          "statistics "
+          "from: a larger `batch`, or `freeze_statistics: 0` keeps those that the model has",
+          samples, samples == 1 ? "" : "s"));
   }
 
   /// Into the estimate: the process with the training library, and what training adds.
@@ -177,6 +199,11 @@ class Training {
     const auto add = [&](const char* key, const std::string& value) {
       o.recipe_digest += fmt::format("{}: {}\n", key, value);
     };
+    add("model (SHA-256)", graph_hash(*context_.original));
+    if (observed_) {
+      add("samples for ranges", fmt::format("{}", observed_->size()));
+      add("data for ranges (SHA-256)", observed_->whole_sha256());
+    }
     if (teacher_) add("teacher (SHA-256)", teacher_digest_);
     if (params_.evaluate && valid_) {
       add("samples between epochs", fmt::format("{}", valid_->size()));
@@ -200,6 +227,9 @@ class Training {
     metric_ = o.metric;
     const MetricDef& metric = *find_metric(o.metric);
     o.higher_is_better = metric.higher_is_better;
+    o.metric_text = [](const std::string& name, double value) {
+      return metric_text(*find_metric(name), value);
+    };
     o.evaluate = [this, reference = metric.needs_reference](const Graph& trained) {
       const Graph model = exported(finished(trained));
       const EvaluateOptions options{.threads = context_.threads};
@@ -220,6 +250,7 @@ class Training {
     out.best_epoch = result.best_epoch;
     out.kept = params_.keep;
     out.stopped_early = result.stopped_early;
+    out.interrupted = result.interrupted;
     context_.report.trainings.push_back(std::move(out));
   }
 
@@ -227,6 +258,7 @@ class Training {
   const TrainingParams& params_;
   const Graph base_;
   const std::function<Graph(const Graph&)> lower_;
+  const Dataset* observed_;  ///< null: no ranges were found
   const Dataset& data_;
   const Dataset* valid_;
   Graph graph_;  ///< base_ and the loss

@@ -14,6 +14,7 @@ struct TrainingTask {
   std::vector<TrainedParameter> parameters;
   /// What is exported and measured of the graph, see StepContext::lower; empty: the graph.
   std::function<Graph(const Graph&)> lower = {};
+  const Dataset* observed = nullptr;  ///< that ranges were found on
 };
 
 /// Trains on the recipe's `train` data: the graph, its best epoch (StepContext::beside), and the
@@ -21,8 +22,8 @@ struct TrainingTask {
 /// checkpoint holds where it was.
 void train_model(StepContext& context, const TrainingParams& params, TrainingTask task);
 
-/// Everything that train_model would refuse before its first step, teacher, layers, sizes and
-/// device among it, and StepContext::training_bytes.
+/// Everything that train_model would refuse before its first step, teacher, layers, sizes, device
+/// and (of one process) the checkpoint to go on from among it, and StepContext::training_bytes.
 void plan_training(StepContext& context, const TrainingParams& params, TrainingTask task);
 
 /// A step whose model is trained as it is: `init_weights` makes its weights anew.
