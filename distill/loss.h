@@ -16,12 +16,16 @@ enum class Compared {
   kFeatures,  ///< layers, which must be named
 };
 
-/// A row of losses.def.
-struct DistillDef {
-  std::string_view name, help;
+/// What a loss is given to see.
+struct DistillTraits {
   Compared compared;
-  bool reads_labels;
-  bool among_samples;  ///< compares the samples of a batch with each other
+  bool reads_labels = false;
+  bool among_samples = false;  ///< compares the samples of a batch with each other
+};
+
+/// A row of losses.def.
+struct DistillDef : DistillTraits {
+  std::string_view name, help;
   const FieldTable& (*fields)();
   Setting (*defaults)();  ///< of those fields
   /// A scalar: the mean over samples. Throws Error{kUsage} where the two do not fit.
@@ -34,13 +38,11 @@ const DistillDef& find_distill_loss(std::string_view name);
 /// A row for a struct that has fields() and
 /// `ValueId operator()(DistillFragment&, const LayerPair&) const`.
 template <class Params>
-constexpr DistillDef distill_row(std::string_view name, std::string_view help, Compared compared,
-                                 bool reads_labels = false, bool among_samples = false) {
-  return {name,
+constexpr DistillDef distill_row(std::string_view name, std::string_view help,
+                                 DistillTraits traits) {
+  return {traits,
+          name,
           help,
-          compared,
-          reads_labels,
-          among_samples,
           &Params::fields,
           [] {
             const Params defaults;

@@ -67,7 +67,7 @@ struct Attention {
 const DistillDef& distill_attention() {
   static constexpr DistillDef kDef = distill_row<Attention>(
       "attention", "where features are strong (attention transfer, Zagoruyko, Komodakis 2017)",
-      Compared::kFeatures);
+      {.compared = Compared::kFeatures});
   return kDef;
 }
 

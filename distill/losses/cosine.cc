@@ -22,8 +22,9 @@ struct Cosine {
 }  // namespace
 
 const DistillDef& distill_cosine() {
-  static constexpr DistillDef kDef = distill_row<Cosine>(
-      "cosine", "angles between vectors of channels (Sanh et al. 2019)", Compared::kValues);
+  static constexpr DistillDef kDef =
+      distill_row<Cosine>("cosine", "angles between vectors of channels (Sanh et al. 2019)",
+                          {.compared = Compared::kValues});
   return kDef;
 }
 

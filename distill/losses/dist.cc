@@ -43,7 +43,7 @@ struct Dist {
 const DistillDef& distill_dist() {
   static constexpr DistillDef kDef =
       distill_row<Dist>("dist", "correlations between and within classes (DIST, Huang et al. 2022)",
-                        Compared::kScores, false, true);
+                        {.compared = Compared::kScores, .among_samples = true});
   return kDef;
 }
 

@@ -71,7 +71,7 @@ struct Dkd {
 const DistillDef& distill_dkd() {
   static constexpr DistillDef kDef =
       distill_row<Dkd>("dkd", "kd with the label's class and the others apart (Zhao et al. 2022)",
-                       Compared::kScores, true);
+                       {.compared = Compared::kScores, .reads_labels = true});
   return kDef;
 }
 

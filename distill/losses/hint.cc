@@ -50,7 +50,7 @@ struct Hint {
 const DistillDef& distill_hint() {
   static constexpr DistillDef kDef =
       distill_row<Hint>("hint", "features behind a trained regressor (FitNets, Romero et al. 2015)",
-                        Compared::kFeatures);
+                        {.compared = Compared::kFeatures});
   return kDef;
 }
 

@@ -26,8 +26,9 @@ struct Kd {
 }  // namespace
 
 const DistillDef& distill_kd() {
-  static constexpr DistillDef kDef = distill_row<Kd>(
-      "kd", "softened scores, by KL divergence (Hinton et al. 2015)", Compared::kScores);
+  static constexpr DistillDef kDef =
+      distill_row<Kd>("kd", "softened scores, by KL divergence (Hinton et al. 2015)",
+                      {.compared = Compared::kScores});
   return kDef;
 }
 

@@ -19,8 +19,8 @@ struct LayerMse {
 }  // namespace
 
 const DistillDef& distill_layer_mse() {
-  static constexpr DistillDef kDef =
-      distill_row<LayerMse>("layer_mse", "mean squared error of values", Compared::kValues);
+  static constexpr DistillDef kDef = distill_row<LayerMse>(
+      "layer_mse", "mean squared error of values", {.compared = Compared::kValues});
   return kDef;
 }
 

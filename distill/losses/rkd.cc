@@ -83,7 +83,7 @@ struct Rkd {
 const DistillDef& distill_rkd() {
   static constexpr DistillDef kDef =
       distill_row<Rkd>("rkd", "distances and angles between samples (Park et al. 2019)",
-                       Compared::kFeatures, false, true);
+                       {.compared = Compared::kFeatures, .among_samples = true});
   return kDef;
 }
 

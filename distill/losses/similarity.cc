@@ -23,7 +23,7 @@ struct Similarity {
 const DistillDef& distill_similarity() {
   static constexpr DistillDef kDef =
       distill_row<Similarity>("similarity", "which samples of a batch are alike (Tung, Mori 2019)",
-                              Compared::kFeatures, false, true);
+                              {.compared = Compared::kFeatures, .among_samples = true});
   return kDef;
 }
 

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <limits>
 #include <mutex>
@@ -12,9 +11,10 @@
 #include "src/base/rng.h"
 #include "src/base/sha256.h"
 #include "src/data/augment.h"
-#include "src/data/csv.h"
+#include "src/data/manifest.h"
 #include "src/data/source.h"
 #include "src/data/spec.h"
+#include "src/data/stack.h"
 
 namespace lapidary {
 
@@ -22,8 +22,6 @@ namespace {
 
 constexpr double kMostSkipped = 0.01;
 constexpr size_t kSkippedInMessage = 5;
-/// Whole data of more bytes are not read through for their digest.
-constexpr uintmax_t kMostHashedBytes = uintmax_t{1} << 30;
 constexpr int64_t kLookAhead = 1024;  // samples that are still read for the count of a refusal
 
 /// One graph input: where its samples are and what is done to them.
@@ -41,30 +39,6 @@ struct Outcome {
   std::optional<Error> unusable;  // without the sample's name
   bool tolerated = false;         // `nonfinite: skip`: does not count towards the limit
 };
-
-/// "key: value" of every key but the paths, which say where the data lie and not what they are;
-/// `augment`, which changes training batches only; `whole`: and but those that pick a part of them.
-void append_settings(std::string& out, const DatasetSpec& spec, bool whole) {
-  auto flat = [](auto& self, const Setting& s) -> std::string {
-    std::string text = s.text;
-    for (const Setting& item : s.items) text += self(self, item) + ";";
-    for (const auto& [key, value] : s.entries) text += key + "=" + self(self, value) + ";";
-    return text;
-  };
-  for (const auto& [key, value] : unbind(dataset_fields(), &spec).entries)
-    if (key != "path" && key != "labels" && key != "inputs" && key != "batch" && key != "augment" &&
-        !(whole && (key == "skip" || key == "limit")) && value.kind != Setting::Kind::kNull)
-      out += key + ": " + flat(flat, value) + "\n";
-  for (const DatasetSpec& one : spec.inputs) append_settings(out, one, whole);
-}
-
-/// Row `row` of axis 0 of `batch`.
-void put_row(Tensor& batch, int64_t row, const Tensor& sample) {
-  const size_t bytes = sample.size_bytes();
-  if (bytes > 0)
-    std::memcpy(static_cast<char*>(batch.mutable_raw()) + static_cast<size_t>(row) * bytes,
-                sample.raw(), bytes);
-}
 
 }  // namespace
 
@@ -163,12 +137,12 @@ class Dataset::Impl {
 
   std::string manifest() const {
     const std::lock_guard lock(manifest_mutex_);
-    if (manifest_.empty()) manifest_ = make_manifest(source_files(), false);
+    if (manifest_.empty()) manifest_ = digest(source_files(), false);
     return manifest_;
   }
   std::string whole() const {
     const std::lock_guard lock(manifest_mutex_);
-    if (whole_.empty()) whole_ = make_manifest(all_files(), true);
+    if (whole_.empty()) whole_ = digest(all_files(), true);
     return whole_;
   }
   int64_t first() const { return std::min(spec.skip, channels[0].source->size()); }
@@ -223,20 +197,6 @@ class Dataset::Impl {
       ++row;
     }
     return out;
-  }
-
-  static void mix_inputs(Batch& batch, size_t row, const Sample& other, float share) {
-    for (auto& [name, all] : batch.inputs) {
-      const Tensor& from = other.inputs.at(name);
-      if (all.dtype() != DType::kF32)
-        fail_usage("'mixup' mixes float32 samples, input '{}' is {}", name,
-                   dtype_name(all.dtype()));
-      if (from.size() * all.dim(0) != all.size())
-        fail_invalid("{} (sample {}): {} does not mix with a batch of {}", other.source,
-                     other.index, shape_text(from.shape()), shape_text(all.shape()));
-      const auto size = static_cast<size_t>(from.size());
-      mix_into(all.mutable_data<float>().subspan(row * size, size), from.data<float>(), share);
-    }
   }
 
   /// Ends the run: unusable samples of training batches, which lie all over the data.
@@ -300,53 +260,6 @@ class Dataset::Impl {
          counted_ > static_cast<int64_t>(refused_.size()) ? "; ..." : "");
   }
 
-  static bool stacks(const Sample& a, const Sample& b) {
-    return std::equal(a.inputs.begin(), a.inputs.end(), b.inputs.begin(), b.inputs.end(),
-                      [](const auto& x, const auto& y) {
-                        return x.second.dtype() == y.second.dtype() &&
-                               x.second.shape() == y.second.shape();
-                      });
-  }
-
-  static Batch stack(const std::vector<Sample>& samples) {
-    Batch out;
-    if (samples.empty()) return out;
-    auto batched = [&](const Tensor& first) {
-      Shape shape = first.shape();
-      shape.insert(shape.begin(), static_cast<int64_t>(samples.size()));
-      return Tensor(first.dtype(), shape);
-    };
-    auto check = [&](const Tensor& tensor, const Tensor& first, const Sample& sample) {
-      if (tensor.dtype() != first.dtype() || tensor.shape() != first.shape())
-        fail_invalid(
-            "{} (sample {}): {} {} does not stack with {} (sample {}): {} {}; resize or "
-            "crop them to one size, or use 'batch: 1'",
-            sample.source, sample.index, dtype_name(tensor.dtype()), shape_text(tensor.shape()),
-            samples[0].source, samples[0].index, dtype_name(first.dtype()),
-            shape_text(first.shape()));
-    };
-    for (const auto& [name, first] : samples[0].inputs) {
-      Tensor all = batched(first);
-      for (size_t i = 0; i < samples.size(); ++i) {
-        const Tensor& tensor = samples[i].inputs.at(name);
-        check(tensor, first, samples[i]);
-        put_row(all, static_cast<int64_t>(i), tensor);
-      }
-      out.inputs.emplace(name, std::move(all));
-    }
-    if (const Tensor& first = samples[0].targets; !first.empty()) {
-      out.targets = batched(first);
-      for (size_t i = 0; i < samples.size(); ++i)
-        put_row(out.targets, static_cast<int64_t>(i), samples[i].targets);
-    }
-    for (const Sample& sample : samples) {
-      out.indices.push_back(sample.index);
-      out.labels.push_back(sample.label);
-      out.sources.push_back(sample.source);
-    }
-    return out;
-  }
-
   /// Samples in memory have no files: their elements stand for themselves.
   void hash_elements(Sha256& hash) const {
     for (int64_t i = 0; i < size(); ++i) {
@@ -369,46 +282,11 @@ class Dataset::Impl {
     return out;
   }
 
-  /// SHA-256 of every file, or `size N` beyond kMostHashedBytes of the whole data.
-  std::vector<std::string> digests(const std::vector<std::string>& files, bool whole) const {
-    std::vector<uintmax_t> sizes(files.size());
-    uintmax_t total = 0;
-    for (size_t i = 0; whole && i < files.size(); ++i) {
-      std::error_code failed;
-      sizes[i] = std::filesystem::file_size(files[i], failed);
-      total += failed ? 0 : sizes[i];
-    }
-    std::vector<std::string> out(files.size(), "unreadable");
-    parallel_for(static_cast<int64_t>(files.size()), 1, [&](int64_t from, int64_t to, int) {
-      for (auto i = static_cast<size_t>(from); i < static_cast<size_t>(to); ++i) {
-        if (whole && total > kMostHashedBytes) {
-          out[i] = fmt::format("size {}", sizes[i]);
-          continue;
-        }
-        try {
-          out[i] = sha256_file(files[i]);
-        } catch (const Error&) {  // such a sample is skipped and reported when it is read
-        }
-      }
-    });
-    return out;
-  }
-
-  std::string make_manifest(const std::vector<std::string>& files, bool whole) const {
-    if (spec.kind.empty() && spec.inputs.empty()) {
-      Sha256 hash;
-      hash.update("lapidary.data/1 in memory\n");
-      hash_elements(hash);
-      return hash.hex();
-    }
-    const std::vector<std::string> lines = digests(files, whole);
-    std::string text = whole ? "lapidary.data/1 whole\n" : "lapidary.data/1\n";
-    append_settings(text, spec, whole);
-    if (spec.shuffle) text += fmt::format("seed: {}\n", seed);
+  std::string digest(const std::vector<std::string>& files, bool whole) const {
+    if (!spec.kind.empty() || !spec.inputs.empty()) return data_digest(spec, seed, files, whole);
     Sha256 hash;
-    hash.update(text);
-    for (size_t i = 0; i < files.size(); ++i)
-      hash.update(lines[i] + "  " + file_name(files[i]) + "\n");
+    hash.update("lapidary.data/1 in memory\n");
+    hash_elements(hash);
     return hash.hex();
   }
 

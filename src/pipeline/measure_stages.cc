@@ -205,8 +205,8 @@ class StageMeasurement {
 
 }  // namespace
 
-void measure_stages(const StageModels& stages, const EvaluateParams& params,
-                    const RecipeData& data, const RunOptions& options, Report& report) {
+void measure_stages(const StageModels& stages, const EvaluateParams& params, const RecipeData& data,
+                    const RunOptions& options, Report& report) {
   StageMeasurement(stages, params, data, options, report).run();
 }
 

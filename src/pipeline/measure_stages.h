@@ -16,8 +16,8 @@ struct StageModels {
 
 /// Measures into the report's stages, executions and CPU classes: metrics, layers beside those of
 /// the reference, latencies.
-void measure_stages(const StageModels& stages, const EvaluateParams& params,
-                    const RecipeData& data, const RunOptions& options, Report& report);
+void measure_stages(const StageModels& stages, const EvaluateParams& params, const RecipeData& data,
+                    const RunOptions& options, Report& report);
 
 /// What the data sets had to say, once they were read: warnings of the report.
 void note_data(const RecipeData& data, Report& report);

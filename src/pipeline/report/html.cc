@@ -41,7 +41,7 @@ svg text{fill:var(--ink);font:12px system-ui,sans-serif}svg .t{font-weight:600;f
 )css";
 
 /// Names of nodes and tensors may break between their parts, and only there.
-std::string cell_html(const std::string& text) {
+std::string name_html(const std::string& text) {
   std::string out;
   for (const char c : html_escape(text)) {
     out += c;
@@ -63,7 +63,7 @@ std::string table_html(const ReportTable& t) {
       out +=
           fmt::format("<td{}>{}</td>",
                       verdict ? (row[c] == "met" ? " class=\"met\"" : " class=\"missed\"") : css(c),
-                      cell_html(row[c]));
+                      c < t.numeric_from ? name_html(row[c]) : html_escape(row[c]));
     }
     out += "</tr>";
   }
