@@ -72,11 +72,10 @@ void mix_inputs(Batch& batch, size_t row, const Sample& other, float share) {
   for (auto& [name, all] : batch.inputs) {
     const Tensor& from = other.inputs.at(name);
     if (all.dtype() != DType::kF32)
-      fail_usage("'mixup' mixes float32 samples, input '{}' is {}", name,
-                 dtype_name(all.dtype()));
+      fail_usage("'mixup' mixes float32 samples, input '{}' is {}", name, dtype_name(all.dtype()));
     if (from.size() * all.dim(0) != all.size())
-      fail_invalid("{} (sample {}): {} does not mix with a batch of {}", other.source,
-                   other.index, shape_text(from.shape()), shape_text(all.shape()));
+      fail_invalid("{} (sample {}): {} does not mix with a batch of {}", other.source, other.index,
+                   shape_text(from.shape()), shape_text(all.shape()));
     const auto size = static_cast<size_t>(from.size());
     mix_into(all.mutable_data<float>().subspan(row * size, size), from.data<float>(), share);
   }

@@ -66,7 +66,8 @@ class Counter {
     std::partial_sort(sizes.begin(), sizes.begin() + 2, sizes.end(), std::greater<>());
     const double memories = options_.optimizer.kind == "sgd" ? 1 : 2;
     const double copies = 2 + memories + (options_.ema > 0 ? 1 : 0);
-    return static_cast<int64_t>(trained_ * copies + held + sizes[0] + sizes[1]);
+    // In flight: gradients of an output and an input, and one of them in another layout.
+    return static_cast<int64_t>(trained_ * copies + held + 2 * sizes[0] + sizes[1]);
   }
 
  private:

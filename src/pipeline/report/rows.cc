@@ -295,8 +295,8 @@ ReportTable estimate_table(const Report& r) {
   t.rows.insert(t.rows.begin() + 2, {"memory in training", size_text(e.training_bytes), ""});
   t.note =
       "Memory in training is counted, not measured: the process with the training library, "
-      "weights, "
-      "gradients, the optimizer's memory, the average of weights, and what backward reads of a "
+      "weights, gradients, the optimizer's memory, the average of weights, and what backward reads "
+      "of a "
       "batch's activations.";
   return t;
 }
