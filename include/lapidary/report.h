@@ -122,6 +122,9 @@ struct Report {
   /// SHA-256 of model, data manifests, recipe, statistics.
   std::vector<std::pair<std::string, std::string>> provenance;
   std::vector<StageRecord> stages;
+  /// Index of the stage that others are held against (agreement, SQNR, layers, drops): the first,
+  /// or the last one whose weights began anew.
+  size_t reference = 0;
   std::vector<TrainingRecord> trainings;
   std::vector<ExecutionRecord> executions;
   std::vector<CpuClassRecord> cpu_classes;

@@ -133,8 +133,9 @@ struct FitOptions {
   std::string checkpoint;        ///< file, written by rank 0; ".prev": the one before; empty: none
   int64_t checkpoint_every = 0;  ///< steps; 0: after each epoch only
   bool resume = false;           ///< from `checkpoint` where it is there (on rank 0)
-  /// All else that it depends on, lines `KEY: VALUE`, and a hash; others' checkpoints are refused.
-  std::string recipe_digest, model_digest;
+  /// All else that it depends on: settings and what is read besides the data, as lines `KEY:
+  /// VALUE`, and a hash of the graph. Others' checkpoints are refused.
+  std::string recipe_digest, inputs_digest, model_digest;
 
   /// Asked before every step: true ends the run after a checkpoint. Set on one of several ranks it
   /// must be on all; they then end together, where one is asked to.

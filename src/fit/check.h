@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "lapidary/train.h"
 
@@ -10,7 +11,12 @@ namespace lapidary {
 /// samples, or the graph that is trained. Throws Error{kUsage}.
 void check_fit(const FitOptions& options, int64_t samples, const Graph& graph);
 
-/// What `fit` refuses of the checkpoint that it would go on from. Leaves `trainer` in its state.
+/// What `fit` refuses of the checkpoint that it would go on from, where there is one; `trainer` is
+/// then where that was.
 void check_resume(Trainer& trainer, const Dataset& data, const FitOptions& options);
+
+/// Refuses a checkpoint file whose settings (FitOptions::recipe_digest) are others. One that is not
+/// there or not whole passes.
+void check_checkpoint_recipe(const std::string& path, const std::string& recipe);
 
 }  // namespace lapidary

@@ -9,7 +9,7 @@
 
 #include "src/base/fail.h"
 #include "src/base/text.h"
-#include "src/fit/safetensors.h"
+#include "src/fit/check.h"
 
 namespace lapidary {
 
@@ -46,8 +46,10 @@ std::string entry_of(const Safetensors& file, const char* key) {
 void expect(const Safetensors& file, const char* key, const std::string& wanted) {
   const std::string found = entry_of(file, key);
   if (found != wanted)
-    fail_invalid("is a checkpoint of another {} ({}, expected {})", key, printable(found, 80),
-                 printable(wanted, 80));
+    fail_invalid(
+        "is a checkpoint of another {} ({}, expected {}); start again without it, or with what it "
+        "is of",
+        key, printable(found, 80), printable(wanted, 80));
 }
 
 using Lines = std::vector<std::pair<std::string, std::string>>;
@@ -89,7 +91,21 @@ void expect_lines(const Safetensors& file, const char* key, const std::string& w
     if (find(here, name) == nullptr)
       differing.push_back(
           fmt::format("{}: {} there, nothing here", printable(name, 80), text(&value)));
-  fail_invalid("is a checkpoint of another {} ({})", key, fmt::join(differing, "; "));
+  fail_invalid("is a checkpoint of another {} ({}); start again without it, or with what it is of",
+               std::string_view(key) == "inputs" ? "run" : key, fmt::join(differing, "; "));
+}
+
+/// What is a checkpoint and whole, of whatever run.
+Safetensors read_checkpoint(const std::string& path) {
+  Safetensors file = read_safetensors(path);
+  with_context([&] { return path; },
+               [&] {
+                 expect(file, "format", kFormat);
+                 for (const char* key : {"version", "recipe", "inputs", "run", "model", "progress",
+                                         kSafetensorsDigest})
+                   entry_of(file, key);
+               });
+  return file;
 }
 
 }  // namespace
@@ -136,6 +152,7 @@ void CheckpointFile::save(const Checkpoint& checkpoint) {
                      {{"format", kFormat},
                       {"version", LAPIDARY_VERSION},
                       {"recipe", identity_.recipe},
+                      {"inputs", identity_.inputs},
                       {"run", identity_.run},
                       {"model", identity_.model},
                       {"progress", checkpoint.progress}}},
@@ -145,40 +162,48 @@ void CheckpointFile::save(const Checkpoint& checkpoint) {
   good_ = true;
 }
 
-Checkpoint CheckpointFile::load_file(const std::string& path) const {
-  Safetensors file = read_safetensors(path);
+void CheckpointFile::expect_own(const Safetensors& file, const std::string& path) const {
   with_context([&] { return path; },
                [&] {
-                 expect(file, "format", kFormat);
                  expect(file, "version", LAPIDARY_VERSION);
                  expect_lines(file, "recipe", identity_.recipe);
+                 expect_lines(file, "inputs", identity_.inputs);
                  expect_lines(file, "run", identity_.run);
                  expect(file, "model", identity_.model);
-                 entry_of(file, kSafetensorsDigest);
                });
-  return {std::move(file.tensors), entry_of(file, "progress")};
 }
 
 std::optional<Checkpoint> CheckpointFile::load(const LogSink& log) {
   std::vector<std::string> problems;
   for (const std::string& path : {path_, previous_}) {
     if (!fs::exists(path)) continue;
+    Safetensors file;
     try {
-      Checkpoint out = load_file(path);
-      for (const std::string& problem : problems)
-        log.warn(fmt::format("{}; going on from the previous one, {}", problem, path));
-      good_ = path == path_;
-      return out;
+      file = read_checkpoint(path);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kInvalid && error.code() != ErrorCode::kIo) throw;
       problems.emplace_back(error.what());
+      continue;
     }
+    expect_own(file, path);
+    for (const std::string& problem : problems)
+      log.warn(fmt::format("{}; going on from the previous one, {}", problem, path));
+    good_ = path == path_;
+    return Checkpoint{std::move(file.tensors), entry_of(file, "progress")};
   }
   if (problems.empty()) return std::nullopt;
-  fail_invalid(
-      "no checkpoint can be used: {}; start again without it, or with the recipe, model "
-      "and version that it is of",
-      fmt::join(problems, "; "));
+  fail_invalid("no checkpoint can be used: {}; start again without it", fmt::join(problems, "; "));
+}
+
+void check_checkpoint_recipe(const std::string& path, const std::string& recipe) {
+  if (!fs::exists(path)) return;
+  Safetensors file;
+  try {
+    file = read_checkpoint(path);
+  } catch (const Error&) {  // whoever goes on from it says so, and looks for the previous one
+    return;
+  }
+  with_context([&] { return path; }, [&] { expect_lines(file, "recipe", recipe); });
 }
 
 }  // namespace lapidary

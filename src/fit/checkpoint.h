@@ -6,6 +6,7 @@
 
 #include "lapidary/log.h"
 #include "lapidary/tensor.h"
+#include "src/fit/safetensors.h"
 
 namespace lapidary {
 
@@ -19,11 +20,10 @@ struct Checkpoint {
 std::string pack(const Checkpoint& checkpoint);
 Checkpoint unpack(const std::string& bytes);
 
-/// Whose checkpoint it is: one of others, or of another version of Lapidary, is refused. `recipe`
-/// and `run` are lines `KEY: VALUE`; those that differ are named, `run`'s only where `recipe` is
-/// the same.
+/// Whose checkpoint it is: one of others, or of another version of Lapidary, is refused. All but
+/// `model` are lines `KEY: VALUE`; those that differ are named, of the first entry that differs.
 struct CheckpointIdentity {
-  std::string recipe, run, model;
+  std::string recipe, inputs, run, model;
 };
 
 /// A checkpoint in a safetensors file. A new one takes the old one's place only when complete on
@@ -35,12 +35,13 @@ class CheckpointFile {
 
   /// Throws Error{kIo} where it cannot be written; what was there before stays.
   void save(const Checkpoint& checkpoint);
-  /// None where there is neither file. A file that cannot be used is passed over for the previous
-  /// one with a warning that says why; Error{kInvalid} where that cannot be used either.
+  /// None where there is neither file. A file that cannot be read is passed over for the previous
+  /// one with a warning that says why; Error{kInvalid} where that cannot be read either, and for a
+  /// checkpoint of another identity.
   std::optional<Checkpoint> load(const LogSink& log);
 
  private:
-  Checkpoint load_file(const std::string& path) const;
+  void expect_own(const Safetensors& file, const std::string& path) const;
 
   std::string path_, previous_;
   CheckpointIdentity identity_;

@@ -24,8 +24,8 @@ class BatchFeed {
   bool label_ = false, second_ = false, share_ = false;
 };
 
-/// Throws Error{kUnsupported} where an input of the data is a scalar, Error{kUsage} where it has a
-/// fixed size of batches that is not `batch`, the samples of one process in a step.
+/// Throws Error{kUsage} where an input of the data has a fixed size of batches that is not `batch`,
+/// the samples of one process in a step.
 void check_batch(const Graph& graph, int64_t batch);
 
 /// How many samples' (or tokens') highest score, the last axis of [..., C], is their label's; of

@@ -83,9 +83,9 @@ class Fit {
     total_ = options_.steps > 0 ? options_.steps : options_.epochs * steps_per_epoch_;
     best_ = initial_;
     if (!options_.checkpoint.empty())
-      checkpoint_.emplace(
-          options_.checkpoint,
-          CheckpointIdentity{options_.recipe_digest, run_lines(), options_.model_digest});
+      checkpoint_.emplace(options_.checkpoint,
+                          CheckpointIdentity{options_.recipe_digest, options_.inputs_digest,
+                                             run_lines(), options_.model_digest});
     if (options_.resume) resume();
   }
 
@@ -136,7 +136,7 @@ class Fit {
     add("patience", o.patience);
     add("min_delta", o.min_delta);
     add("training samples", data_.size());
-    add("first of them", data_.first_index());
+    add("first training sample", data_.first_index());
     add("training data (SHA-256)", data_.whole_sha256());
     add("augment", augment);
     add("learning rates (SHA-256)", sha256_hex(rates));

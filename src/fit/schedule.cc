@@ -25,7 +25,8 @@ const ScheduleDef& find_schedule(std::string_view name) {
     if (def->name == name) return *def;
     names.emplace_back(def->name);
   }
-  fail_usage("no schedule is called '{}'{}", printable(name), did_you_mean(name, names));
+  fail_usage("no schedule is called '{}'; there are {}{}", printable(name), fmt::join(names, ", "),
+             did_you_mean(name, names));
 }
 
 std::vector<NamedHelp> list_schedules() {

@@ -22,17 +22,17 @@ double median_ms(const StageRecord& stage, int threads) {
   return kNotMeasured;
 }
 
-/// How far a metric fell from the first stage to the last, in points.
+/// How far a metric fell from the reference to the last stage, in points.
 double drop(const Report& report, const MetricDef& metric) {
-  const double before = metric_of(report.stages.front(), metric);
+  const double before = metric_of(report.stages.at(report.reference), metric);
   const double after = metric_of(report.stages.back(), metric);
   return (metric.higher_is_better ? before - after : after - before) * metric.points;
 }
 
-/// The first metric that the first stage has, or null.
+/// The first metric that the reference has, or null.
 const MetricDef* first_metric(const Report& report, MetricTable metrics) {
   for (const MetricDef* def : metrics)
-    if (report.stages.front().metrics.contains(std::string(def->name))) return def;
+    if (report.stages.at(report.reference).metrics.contains(std::string(def->name))) return def;
   return nullptr;
 }
 

@@ -12,9 +12,9 @@ namespace lapidary {
 /// A limit on a metric.
 struct MetricLimit {
   std::string key;     ///< in the recipe's `limits`: "max_drop_points.top1", "min_sqnr_db"
-  std::string metric;  ///< empty: the first one that the first stage has
+  std::string metric;  ///< empty: the first one that the reference has
   double asked = 0;
-  bool drop = false;  ///< points below the first stage; otherwise the last stage's worst value
+  bool drop = false;  ///< points below the reference; otherwise the last stage's worst value
 };
 std::vector<MetricLimit> metric_limits(const LimitsParams& limits);
 

@@ -1,6 +1,7 @@
 #include "src/pipeline/measure_stages.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "lapidary/bench.h"
@@ -24,10 +25,10 @@ FloatArithmetic execution_arithmetic(const std::string& name) {
 
 class StageMeasurement {
  public:
-  StageMeasurement(const StageModels& stages, const EvaluateParams& params, const RecipeData& data,
-                   const RunOptions& options, Report& report)
-      : models_(stages.models),
-        reference_(stages.reference),
+  StageMeasurement(std::span<const Graph> models, const EvaluateParams& params,
+                   const RecipeData& data, const RunOptions& options, Report& report)
+      : models_(models),
+        reference_(report.reference),
         params_(params),
         data_(data),
         options_(options),
@@ -92,12 +93,18 @@ class StageMeasurement {
       record_cpu_class(models[i], found[i]);
   }
 
+  /// Of what came before weights that began anew nothing is held against them.
+  std::map<std::string, double> metrics_of(size_t stage, const Validation& measured) const {
+    std::map<std::string, double> out = measured.metrics;
+    if (stage < reference_)
+      for (const MetricDef* metric : all_metrics())
+        if (metric->needs_reference) out.erase(std::string(metric->name));
+    return out;
+  }
+
   void record_stage(size_t i, const EvaluatedModel& model, const Validation& measured) {
     StageRecord& stage = report_.stages[i];
-    stage.metrics = measured.metrics;
-    if (i < reference_)  // made anew since: the two have nothing in common
-      for (const MetricDef* metric : all_metrics())
-        if (metric->needs_reference) stage.metrics.erase(std::string(metric->name));
+    stage.metrics = metrics_of(i, measured);
     stage.samples = measured.samples;
     const ExecutionPlan plan = plan_of(model, i == reference_ ? 0 : params_.winograd, measured);
     stage.activation_bytes = plan.arena_bytes;
@@ -107,7 +114,7 @@ class StageMeasurement {
 
   void record_execution(size_t i, const EvaluatedModel& model, const Validation& measured) {
     ExecutionRecord& execution = report_.executions[i];
-    execution.metrics = measured.metrics;
+    execution.metrics = metrics_of(executions_[i].stage, measured);
     execution.samples = measured.samples;
     const ExecutionPlan plan = plan_of(model, params_.winograd, measured);
     execution.activation_bytes = plan.arena_bytes;
@@ -153,15 +160,17 @@ class StageMeasurement {
     const int64_t samples = params_.layer_samples;
     const Dataset* data = data_.find_opened("eval");
     if (data == nullptr) data = data_.find_opened("calib");
-    if (reference_ + 1 == models_.size() || samples == 0 || data == nullptr) return;
+    if (models_.size() < 2 || samples == 0 || data == nullptr) return;
     const Graph &reference = models_[reference_], &result = models_.back();
     if (is_quantized_model(reference)) return;  // its layers have no float values to compare with
+    std::vector<LayerError> errors;
+    if (reference_ + 1 < models_.size())
+      errors =
+          compare_layers(result, reference, *data,
+                         {.samples = samples, .threads = options_.threads, .log = options_.log})
+              .layers;
     report_.layers = layer_records(
-        result,
-        compare_layers(result, reference, *data,
-                       {.samples = samples, .threads = options_.threads, .log = options_.log})
-            .layers,
-        *data, {.threads = options_.threads, .timed = params_.bench.has_value()});
+        result, errors, *data, {.threads = options_.threads, .timed = params_.bench.has_value()});
     if (params_.bench)
       report_.peaks = measure_peaks(options_.threads > 0 ? options_.threads : thread_count());
   }
@@ -205,9 +214,9 @@ class StageMeasurement {
 
 }  // namespace
 
-void measure_stages(const StageModels& stages, const EvaluateParams& params, const RecipeData& data,
-                    const RunOptions& options, Report& report) {
-  StageMeasurement(stages, params, data, options, report).run();
+void measure_stages(std::span<const Graph> models, const EvaluateParams& params,
+                    const RecipeData& data, const RunOptions& options, Report& report) {
+  StageMeasurement(models, params, data, options, report).run();
 }
 
 void note_data(const RecipeData& data, Report& report) {

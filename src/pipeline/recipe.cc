@@ -192,6 +192,15 @@ void check_once(const std::vector<MetricLimit>& limits, const Setting& settings)
                  limits[i].key, limits[j].key);
 }
 
+/// A last step that makes all weights anew leaves nothing that its result could be held against.
+void check_held_against(const Recipe::Impl& impl, const MetricLimit& limit, const Setting& at) {
+  if (!impl.steps.empty() && impl.reference_stage() == impl.steps.size())
+    fail_key(at,
+             "'{}' holds the result against an earlier stage; step '{}' makes its weights anew. "
+             "`bounds` speaks of the result alone",
+             limit.key, impl.steps.back().name);
+}
+
 /// What a limit speaks of must be measured, or the whole run goes by before it is missed.
 void check_metric_limits(const Recipe::Impl& impl, const Setting& limits) {
   const std::vector<std::string>& measured = impl.params.evaluate.metrics;  // empty: all there are
@@ -208,7 +217,10 @@ void check_metric_limits(const Recipe::Impl& impl, const Setting& limits) {
   const std::vector<MetricLimit> wanted = metric_limits(impl.params.limits);
   for (const MetricLimit& limit : wanted) {
     const Setting& at = setting_at(limits, limit.key);
-    if (limit.metric.empty() && any_drops) continue;
+    if (limit.metric.empty() && any_drops) {
+      check_held_against(impl, limit, at);
+      continue;
+    }
     if (limit.metric.empty())
       fail_key(at,
                "'{}' speaks of a metric of the first stage; `evaluate: {{metrics: [{}]}}` has none",
@@ -227,6 +239,7 @@ void check_metric_limits(const Recipe::Impl& impl, const Setting& limits) {
     if (def->needs_reference && impl.steps.empty())
       fail_key(at, "'{}' holds the result against the first stage; without steps there is none",
                limit.key);
+    if (limit.drop || def->needs_reference) check_held_against(impl, limit, at);
   }
   check_once(wanted, limits);
 }

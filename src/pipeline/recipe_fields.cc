@@ -36,7 +36,8 @@ const FieldTable& EvaluateParams::fields() {
            .range(0, 1e6),
        field("winograd", &P::winograd,
              "2 or 4: float 3x3 convolutions by Winograd's F(2x2) or up to F(4x4) where that is "
-             "faster, in accuracy (but for the first stage) and latency; 0: none")
+             "faster, in accuracy (but for the stage that others are held against) and latency; 0: "
+             "none")
            .one_of(kWinogradTiles)}};
   return kTable;
 }
@@ -45,10 +46,10 @@ const FieldTable& LimitsParams::fields() {
   using P = LimitsParams;
   static const FieldTable kTable{
       "limits",
-      {field(
-           "max_drop_points", &P::max_drop_points,
-           "By metric: how far it may fall below the first stage (points of 100; other metrics in "
-           "their own unit)"),
+      {field("max_drop_points", &P::max_drop_points,
+             "By metric: how far it may fall below the first stage, or the last one whose weights "
+             "began "
+             "anew (points of 100; other metrics in their own unit)"),
        field("max_accuracy_drop", &P::max_accuracy_drop, "max_drop_points of the first metric")
            .range(0, 100),
        field("bounds", &P::bounds,

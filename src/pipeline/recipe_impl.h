@@ -81,6 +81,15 @@ struct Recipe::Impl {
   std::map<std::string, DataRecord> data;  ///< by role
   std::vector<RecipeStep> steps;
 
+  /// The stage that results are held against: that of the last step whose weights begin anew, else
+  /// the model as it came in.
+  size_t reference_stage() const {
+    size_t out = 0;
+    for (size_t i = 0; i < steps.size(); ++i)
+      if (steps[i].step->begins_anew()) out = i + 1;
+    return out;
+  }
+
   const DataRecord* find_data(const std::string& role) const {
     const auto found = data.find(role);
     return found == data.end() ? nullptr : &found->second;

@@ -11,6 +11,7 @@
 #include "src/base/file.h"
 #include "src/base/sha256.h"
 #include "src/base/text.h"
+#include "src/fit/check.h"
 #include "src/onnx/model_files.h"
 #include "src/pipeline/estimate.h"
 #include "src/pipeline/evaluate_models.h"
@@ -65,6 +66,7 @@ class Run {
     if (!options_.dry_run) ranks_ = join_ranks(options_.rank);
     open();
     if (options_.dry_run) {
+      check_settings_of_checkpoints();
       plan();
       open_data_of_steps();
       report_.estimate = estimate(start);
@@ -73,7 +75,8 @@ class Run {
       return std::move(report_);
     }
     open_data_of_steps();
-    if (writes()) files_.prepare();
+    check_settings_of_checkpoints();
+    if (writes()) files_.prepare(options_.resume);
     try {
       report_.estimate = estimate(start);
     } catch (const Error& error) {  // the steps meet it where they can say more of it
@@ -159,12 +162,25 @@ class Run {
             .stop = options_.stop};
   }
 
+  /// Before anything is written: what a later step would refuse is told before the first one runs.
+  void check_settings_of_checkpoints() {
+    StepContext step_context = context();
+    for (size_t i = 0; options_.resume && i < impl_.steps.size(); ++i) {
+      begin_step(i, step_context);
+      if (!step_context.checkpoint.empty())
+        with_context(
+            [&] { return "step '" + impl_.steps[i].name + "'"; },
+            [&] { check_checkpoint_recipe(step_context.checkpoint, step_context.params); });
+    }
+  }
+
   void plan() {
     StepContext step_context = context();
     for (size_t i = 0; i < impl_.steps.size(); ++i) {
       const RecipeStep& step = impl_.steps[i];
       begin_step(i, step_context);
-      step_context.resume &= i == 0;  // what later ones begin from is not known yet
+      // What later steps begin from is not known yet; several processes would have to meet.
+      step_context.resume &= i == 0 && options_.rank.world_size == 1;
       with_context([&] { return "step '" + step.name + "'"; },
                    [&] { step.step->plan(step_context); });
     }
@@ -199,6 +215,10 @@ class Run {
         return;
       }
       if (writes()) save_step(i, step_context, seconds);
+      if (step.step->begins_anew()) {
+        reference_ = step_context.graph;
+        step_context.original = &reference_;
+      }
       if (asked_to_stop()) {
         report_.interrupted = step.name;
         return;
@@ -292,14 +312,6 @@ class Run {
     stage_graphs_.push_back(std::move(loaded.graph));
   }
 
-  /// The last stage whose weights began anew, else the first.
-  size_t reference_stage() const {
-    size_t out = 0;
-    for (size_t i = 0; i < impl_.steps.size(); ++i)
-      if (impl_.steps[i].step->begins_anew()) out = i + 1;
-    return out;
-  }
-
   struct Stopped {};
 
   /// All that is measured of the models. False where it was asked to stop, which a process that
@@ -312,8 +324,8 @@ class Run {
       if (options_.log.progress) options_.log.progress(progress);
     };
     try {
-      measure_stages({stage_graphs_, reference_stage()}, impl_.params.evaluate, data_, options,
-                     report_);
+      report_.reference = impl_.reference_stage();
+      measure_stages(stage_graphs_, impl_.params.evaluate, data_, options, report_);
       warn_of_losses();
     } catch (const Stopped&) {
       return false;
@@ -327,13 +339,14 @@ class Run {
     for (size_t i = 1; i < report_.stages.size(); ++i) {
       const StageRecord &before = report_.stages[i - 1], &now = report_.stages[i];
       const auto a = before.metrics.find("top1"), b = now.metrics.find("top1");
-      if (!impl_.steps[i - 1].step->trains() || a == before.metrics.end() ||
+      const Step& step = *impl_.steps[i - 1].step;
+      if (!step.trains() || step.begins_anew() || a == before.metrics.end() ||
           b == now.metrics.end() || !(a->second - b->second > kMuch))
         continue;
-      warn(
-          fmt::format("step '{}' lost {:.1f} points of top1: a lower `lr`, more epochs or more "
-                      "bits may keep them",
-                      now.name, 100 * (a->second - b->second)));
+      warn(fmt::format(
+          "step '{}' lost {:.1f} points of top1: a lower `lr`{} may keep them", now.name,
+          100 * (a->second - b->second),
+          step.makes() == Form::kQat ? ", more epochs or more bits" : " or more epochs"));
     }
   }
 
@@ -356,6 +369,7 @@ class Run {
   RunOptions options_;
   std::shared_ptr<Ranks> ranks_;  ///< null: this process is alone
   Graph original_;
+  Graph reference_;  ///< after a step that begins anew: what it left
   std::string model_sha256_;
   RecipeData data_;
   const RunFiles files_;

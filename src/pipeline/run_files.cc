@@ -89,7 +89,7 @@ void RunFiles::guard(const std::vector<std::string>& inputs) const {
   for (const std::string& output : all()) guard_output(output, inputs);
 }
 
-void RunFiles::prepare() const {
+void RunFiles::prepare(bool resume) const {
   if (one_model()) {
     const fs::path parent = model_.has_parent_path() ? model_.parent_path() : fs::path(".");
     if (!fs::is_directory(parent))
@@ -104,6 +104,9 @@ void RunFiles::prepare() const {
   make_folder(folder_);
   if (std::any_of(recipe_.steps.begin(), recipe_.steps.end(), trains))
     make_folder(folder_ / "checkpoints");
+  for (size_t i = 1; !resume && i < recipe_.steps.size(); ++i)
+    for (const char* suffix : {"", ".prev"})
+      if (trains(recipe_.steps[i])) fs::remove(checkpoint(i).string() + suffix);
   write_effective_recipe();
 }
 

@@ -32,8 +32,10 @@ class RunFiles {
 
   /// Throws Error{kUsage} where a file of this run would replace one of `inputs`.
   void guard(const std::vector<std::string>& inputs) const;
-  /// Makes the folders, and the effective recipe in them. Throws Error{kIo, kUsage}.
-  void prepare() const;
+  /// Makes the folders, and the effective recipe in them; where nothing is resumed, the checkpoints
+  /// that an earlier run left for later steps go: they are of what those began from then. Throws
+  /// Error{kIo, kUsage}.
+  void prepare(bool resume) const;
 
  private:
   std::vector<std::string> all() const;

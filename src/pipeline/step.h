@@ -22,8 +22,10 @@ namespace lapidary {
 
 /// What a step works on and with.
 struct StepContext {
-  Graph graph;                      ///< in and out
-  const Graph* original = nullptr;  ///< the recipe's model as it came in
+  Graph graph;  ///< in and out
+  /// What results are held against: the recipe's model as it came in, or as the last step that
+  /// began anew left it.
+  const Graph* original = nullptr;
   /// What is exported and measured of `graph`; empty: itself. Between steps that train with
   /// quantization it keeps its float weights.
   std::function<Graph(const Graph&)> lower = {};
@@ -46,7 +48,8 @@ struct StepContext {
   bool resume = false;              ///< from `checkpoint` where it is there
   std::function<bool()> stop = {};  ///< true: keep a checkpoint and end
   bool interrupted = false;         ///< it did
-  int64_t training_bytes = 0;       ///< memory of the process in training, the most of all steps
+  int64_t idle_bytes = 0;      ///< memory of the process with the training library, before any step
+  int64_t training_bytes = 0;  ///< memory of the process in training, the most of all steps
 };
 
 /// How many samples the recipe's data have, by role; 0: there are none.

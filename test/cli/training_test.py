@@ -77,10 +77,67 @@ steps:
 """)
         done = run("run", recipe, "--json")
         self.assertEqual(done.returncode, 0, done.stderr)
-        first, trained, quantized = (stage["metrics"] for stage in json.loads(done.stdout)["stages"])
+        report = json.loads(done.stdout)
+        first, trained, quantized = (stage["metrics"] for stage in report["stages"])
+        self.assertEqual(report["reference"], "train")
         self.assertNotIn("sqnr_db", first)
         self.assertNotIn("sqnr_db", trained, "it is what the last one is held against")
         self.assertGreater(quantized["agreement_with_fp32"], 0.5)
+        taken = report["estimate"]["training_bytes"]
+        planned = json.loads(run("run", recipe, "--json", "--dry-run").stdout)["estimate"]["training_bytes"]
+        self.assertAlmostEqual(planned / taken, 1, delta=0.1, msg="the second step's memory is the first one's again")
+
+        # What a later step would refuse is told before anything is written.
+        effective = (self.tmp / "anew/recipe.effective.yaml").read_text()
+        for more in ([], ["--dry-run"]):
+            done = run("run", recipe, "--resume", "--set", "steps.qat.lr=0.5", *more)
+            self.assertEqual(done.returncode, 3, done.stdout)
+            self.assertRegex(done.stderr, r"step 'qat': .*lr: \S+ there, 0.5 here")
+        self.assertEqual((self.tmp / "anew/recipe.effective.yaml").read_text(), effective)
+
+        # A run of its own leaves no checkpoint of a step that began from another model.
+        child = subprocess.Popen([LAPIDARY, "run", str(recipe), "--set", "steps.train.lr=0.02"], stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE, text=True)
+        for line in child.stderr:
+            if line.startswith("end of epoch 1"):
+                break
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=120)
+        done = run("run", recipe, "--set", "steps.train.lr=0.02", "--resume")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+        lost = run("run", recipe, "--out", self.tmp / "lost", "--json", "--set",
+                   "limits={max_drop_points: {top1: 0.5}}")
+        limit, = json.loads(lost.stdout)["limits"]
+        before, after = (s["metrics"]["top1"] for s in json.loads(lost.stdout)["stages"][1:])
+        self.assertAlmostEqual(limit["got"], 100 * (before - after), places=6, msg="from the trained model, not the untrained one")
+
+    def test_weights_made_anew_have_nothing_to_be_held_against(self):
+        recipe = self.tmp / "alone.yaml"
+        text = f"""lapidary: 1
+model: {self.model}
+output: {self.tmp}/alone
+data: {{train: {self.train}, eval: {self.eval}}}
+evaluate: {{bench: null}}
+steps: [{{train: {{steps: 2, batch: 64}}}}]
+"""
+        recipe.write_text(text + "limits: {min_agreement: 0.1}\n")
+        done = run("run", recipe, "--dry-run")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("makes its weights anew", done.stderr)
+        recipe.write_text(text)
+        done = run("run", recipe, "--json", "--seed", "7")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads(done.stdout)
+        self.assertEqual(report["seed"], 7)
+        self.assertGreater(len(report["layers"]), 0, "kernels are told without a model to compare with")
+        done = run("run", recipe, "--dry-run", "--set", "steps.train.teacher=original")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("name a file", done.stderr)
+        unlabelled = self.eval.replace(f"labels: {self.tmp}/labels, ", "")
+        done = run("run", recipe, "--dry-run", "--set", f"data.eval={unlabelled}", "--set", "steps.train.keep=best")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("labelled data", done.stderr)
 
     def test_resume_with_other_samples_for_ranges_is_refused(self):
         out = self.tmp / "ranges.onnx"
@@ -95,7 +152,7 @@ steps:
 
     def test_few_samples_for_batch_normalization_are_told(self):
         untrained = SOURCE / "examples/fashion_mnist/fashion_untrained.onnx"
-        for batch, told in ((4, True), (64, False)):
+        for batch, told in ((8, True), (64, False)):
             done = run("finetune", untrained, "-o", self.tmp / "few.onnx", "--train", self.train, "--steps", "1",
                        "--batch", str(batch), "--no-bench")
             self.assertEqual(done.returncode, 0, done.stderr)
@@ -144,7 +201,7 @@ steps:
                 self.assertEqual(made.returncode, 0, made.stderr)
             done = run(*[other if a == self.model else a for a in arguments], "--epochs", "6", "--resume")
             self.assertEqual(done.returncode, 3)
-            self.assertRegex(done.stderr, r"another recipe \(model \(SHA-256\)")
+            self.assertRegex(done.stderr, r"another run \(model \(SHA-256\)")
             done = run(*arguments, "--epochs", "6", "--resume", "--dry-run")
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn("going on from step", done.stderr)

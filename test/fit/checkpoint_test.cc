@@ -19,8 +19,9 @@ using testing::HasSubstr;
 class CheckpointTest : public FolderTest {
  protected:
   CheckpointFile file(const std::string& recipe = "lr: 0.1\n", const std::string& model = "m1",
-                      const std::string& run = "batch: 4\n") const {
-    return CheckpointFile(at("checkpoint"), {recipe, run, model});
+                      const std::string& run = "batch: 4\n",
+                      const std::string& inputs = "teacher: a\n") const {
+    return CheckpointFile(at("checkpoint"), {recipe, inputs, run, model});
   }
   static Checkpoint number(float value) {
     return {{{"w", Tensor::of<float>({1}, {value})}}, "{\"at\": 1}"};
@@ -113,6 +114,8 @@ TEST_F(CheckpointTest, OfAnotherRecipeOrModelIsRefused) {
   EXPECT_THAT(loaded(file("")), HasSubstr("of another recipe (lr: 0.1 there, nothing here)"));
   EXPECT_THAT(loaded(file("lr: 0.1\n", "m1", "batch: 8\n")),
               HasSubstr("of another run (batch: 4 there, 8 here)"));
+  EXPECT_THAT(loaded(file("lr: 0.1\n", "m1", "batch: 4\n", "teacher: b\n")),
+              HasSubstr("of another run (teacher: a there, b here)"));
   EXPECT_THAT(loaded(file("lr: 0.1\n", "m2")), HasSubstr("of another model (m1, expected m2)"));
   Safetensors other = read_safetensors(at("checkpoint"));
   other.metadata["version"] = "0.0.0";

@@ -28,6 +28,7 @@ class FakeTrainer : public Trainer {
   }
 
   int64_t not_finite_at = -1;  ///< step whose loss is NaN
+  bool with_scalar = false;    ///< the graph has an input "alpha" without axes, which nothing reads
   std::vector<float> seen;     ///< first feature of every sample, in order
   std::vector<bool> moved;     ///< StepOptions::batch_statistics of every step
   std::vector<double> rates;   ///< learning rates
@@ -73,6 +74,7 @@ class FakeTrainer : public Trainer {
     GraphBuilder b(graph);
     const ValueId x = b.input("x", DType::kF32, {Dim::named("N"), features_});
     b.input(std::string(kLabelInput), DType::kI64, {Dim::named("N")});
+    if (with_scalar) b.input("alpha", DType::kF32, {});
     if (mixup_) {
       b.input(std::string(kSecondLabelInput), DType::kI64, {Dim::named("N")});
       b.input(std::string(kShareInput), DType::kF32, {Dim::named("N")});

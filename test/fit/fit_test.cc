@@ -229,6 +229,20 @@ TEST_F(FitTest, ACheckpointOfAnotherRunIsRefused) {
   EXPECT_THAT(refusal(o, data({{"flip", 0.5}})), HasSubstr("augment: "));
 }
 
+// An input that no sample brings may have any shape.
+TEST_F(FitTest, WhatIsCompletedNeedNoBatchAxis) {
+  const Dataset samples = data();
+  FitOptions o = options();
+  FakeTrainer trainer(4);
+  trainer.with_scalar = true;
+  int64_t completed = 0;
+  o.complete = [&](Trainer::Values& inputs) {
+    inputs["alpha"] = Tensor::scalar(0.5f);
+    ++completed;
+  };
+  EXPECT_EQ(fit(trainer, samples, o).steps, completed);
+}
+
 TEST_F(FitTest, EpochsHaveOrdersOfTheirOwnAndEverySampleOnce) {
   const Dataset samples = numbered();
   FitOptions o = options();

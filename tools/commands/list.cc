@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "src/base/fail.h"
 #include "tools/cli.h"
 
 namespace lapidary::cli {
@@ -25,12 +26,12 @@ void add_list(CLI::App& app, Common& common, Action& action) {
   };
   auto o = std::make_shared<Options>();
   CLI::App* sub = add_command(app, "list", "What there is to choose from", common);
-  sub->add_option("kind", o->kind, fmt::format("{}", fmt::join(listable_kinds(), ", ")))
-      ->required();
+  sub->add_option("kind", o->kind, fmt::format("{}", fmt::join(listable_kinds(), ", ")));
   sub->add_flag("--markdown", o->markdown, "As a Markdown table (of ops all that is known)")
       ->excludes(sub->get_option("--json"));
   sub->callback([o, &common, &action] {
     action = [o, &common] {
+      if (o->kind.empty()) fail_usage("say what to list: {}", fmt::join(listable_kinds(), ", "));
       if (o->markdown) {
         print(list_markdown(o->kind));
         return 0;

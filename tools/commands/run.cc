@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "tools/cli.h"
 #include "tools/shapes.h"
 
@@ -20,9 +22,10 @@ void add_run(CLI::App& app, Common& common, Action& action) {
   sub->add_flag("--dry-run", o->dry_run, "Check everything and say what would happen");
   sub->add_flag("--resume", o->resume,
                 "Steps that train go on from their checkpoints in the results' folder");
-  sub->callback([o, &common, &action] {
-    action = [o, &common] {
+  sub->callback([o, sub, &common, &action] {
+    action = [o, sub, &common] {
       if (o->external_data) o->sets.emplace_back("external_data=true");
+      if (sub->count("--seed") > 0) o->sets.push_back(fmt::format("seed={}", common.seed));
       return run_and_print(Recipe::load(o->recipe, o->sets),
                            {.output = o->out,
                             .input_shapes = parse_shapes(o->shapes),

@@ -49,6 +49,12 @@ inline std::optional<double> metric_of(const StageRecord& stage, const MetricDef
   return found != stage.metrics.end() ? std::optional<double>(found->second) : std::nullopt;
 }
 
+/// The stage that a report's last one is shown beside: what it is held against, where that is
+/// another one.
+inline const StageRecord& earlier_stage(const Report& r) {
+  return r.reference + 1 < r.stages.size() ? r.stages[r.reference] : r.stages.front();
+}
+
 /// The latency at the first thread count that was measured.
 inline std::optional<Latency> first_latency(const StageRecord& stage) {
   return stage.latency.empty() ? std::nullopt : std::optional<Latency>(stage.latency.front());

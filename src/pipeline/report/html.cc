@@ -90,7 +90,7 @@ std::string card(const std::string& value, const std::string& label) {
 
 std::string cards(const Report& r) {
   if (r.stages.size() < 2) return {};
-  const StageRecord& a = r.stages.front();
+  const StageRecord& a = earlier_stage(r);
   const StageRecord& b = r.stages.back();
   std::string out = "<div class=\"cards\">";
   for (const Figure& figure : headline_figures(r)) out += card(figure.value, figure.label);

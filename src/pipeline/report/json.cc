@@ -162,6 +162,7 @@ std::string report_json(const Report& r) {
       {"environment", pairs(r.environment)},
       {"provenance", pairs(r.provenance)},
       {"stages", list(r.stages, stage_json)},
+      {"reference", r.stages.empty() ? "" : r.stages.at(r.reference).name},
       {"trainings", list(r.trainings, training_json)},
       {"executions",
        list(r.executions, [&](const ExecutionRecord& e) { return execution_json(r, e); })},

@@ -57,6 +57,16 @@ void add_cells(std::vector<std::string>& row, const std::vector<const MetricDef*
   }
 }
 
+/// Columns of figures that no row has.
+void drop_empty_figures(ReportTable& t) {
+  for (size_t c = t.head.size(); c-- > t.numeric_from;) {
+    if (std::any_of(t.rows.begin(), t.rows.end(), [c](const auto& row) { return !row[c].empty(); }))
+      continue;
+    t.head.erase(t.head.begin() + static_cast<std::ptrdiff_t>(c));
+    for (auto& row : t.rows) row.erase(row.begin() + static_cast<std::ptrdiff_t>(c));
+  }
+}
+
 std::vector<std::string> latency_row(const std::string& name, const Latency& l) {
   return {name,
           l.isa,
@@ -96,6 +106,10 @@ ReportTable stage_table(const Report& r) {
     row.push_back(e.packed_bytes > 0 ? size_text(e.packed_bytes) : "");
     t.rows.push_back(std::move(row));
   }
+  if (r.reference > 0 && r.reference + 1 < r.stages.size())
+    t.note = fmt::format(
+        "Agreement and SQNR are against '{}', whose weights began anew, as are layers and drops.",
+        r.stages[r.reference].name);
   return t;
 }
 
@@ -192,6 +206,7 @@ ReportTable layer_table(const Report& r) {
                       optional_text(layer_gops(l), "{:.1f}"), share_text(r, l),
                       l.macs > 0 ? count_text(l.macs) : "",
                       l.parameters > 0 ? count_text(l.parameters) : ""});
+  drop_empty_figures(t);
   return t;
 }
 
@@ -346,7 +361,7 @@ std::string headline(const Report& r) {
                        r.interrupted);
   if (r.stages.empty()) return "Nothing was measured.";
   if (r.stages.size() == 1) return one_stage_headline(r);
-  const StageRecord& a = r.stages.front();
+  const StageRecord& a = earlier_stage(r);
   const StageRecord& b = r.stages.back();
   std::string out = fmt::format("{} -> {} ({})", size_text(a.size_bytes), size_text(b.size_bytes),
                                 size_change_text(a.size_bytes, b.size_bytes));

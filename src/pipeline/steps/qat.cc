@@ -177,8 +177,10 @@ class QatStep : public Step {
   }
   static TrainingTask task(const StepContext& context, QatGraph made, QatOptions quiet) {
     quiet.log = {};
-    return {std::move(made.graph), std::move(made.parameters),
-            [quiet](const Graph& trained) { return lower_qat(trained, quiet); }, observed(context)};
+    return {.graph = std::move(made.graph),
+            .parameters = std::move(made.parameters),
+            .lower = [quiet](const Graph& trained) { return lower_qat(trained, quiet); },
+            .observed = is_quantized_model(context.graph) ? nullptr : observed(context)};
   }
   static void set_lowered(StepContext& context, const QatOptions& options,
                           const std::vector<KeptFloat>& kept_float) {

@@ -48,7 +48,10 @@ class FitStep : public Step {
     Graph graph = context.graph;
     if (kind_.init_weights) init_parameters(graph, context.seed);
     std::vector<TrainedParameter> parameters = trainable_parameters(graph);
-    return {std::move(graph), std::move(parameters), context.lower};
+    return {.graph = std::move(graph),
+            .parameters = std::move(parameters),
+            .lower = context.lower,
+            .anew = kind_.init_weights};
   }
 
   const FitStepKind& kind_;

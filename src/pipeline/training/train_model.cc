@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "calibrate/feeder.h"
 #include "calibrate/statistics.h"
 #include "lapidary/distill.h"
 #include "lapidary/evaluate.h"
@@ -42,6 +43,7 @@ class Training {
         base_(std::move(task.graph)),
         lower_(std::move(task.lower)),
         observed_(task.observed),
+        anew_(task.anew),
         data_(*context.data("train")),
         valid_(context.data("valid") ? context.data("valid") : context.data("eval")) {
     require_parameters(task.parameters);
@@ -54,6 +56,7 @@ class Training {
     trainer_options_.rank = {};
     FitOptions options = fit_options();
     options.resume &= context_.rank.world_size == 1;
+    check_inputs();
     check_fit(options, data_.size(), graph_);
     count_memory();
     const std::unique_ptr<Trainer> trainer = open_trainer(graph_, trainer_options_);
@@ -64,6 +67,7 @@ class Training {
 
   void run() {
     FitOptions options = fit_options();
+    check_inputs();
     check_fit(options, data_.size(), graph_);
     count_memory();
     const std::unique_ptr<Trainer> trainer = open_trainer(graph_, trainer_options_);
@@ -90,32 +94,42 @@ class Training {
       if (has_body(base_.node(id))) bodies.push_back(node_label(base_, id));
     if (bodies.empty()) fail_usage("the model has no float32 weights that could be trained");
     fail_unsupported("cannot be trained{}: {}: the model's weights lie in its branches or body",
-                     observed_ ? " with quantization" : "", fmt::join(bodies, "; "));
+                     lower_ ? " with quantization" : "", fmt::join(bodies, "; "));
+  }
+
+  void check_inputs() const {
+    for (const DatasetInput& input : data_.inputs())
+      if (const ValueId id = base_.find_value(input.name); id.valid())
+        refuse_scalar(printable(input.name, 200), base_.value(id).type);
   }
 
   /// Below, a batch's mean and variance say little of the data's (Wu, He 2018, figure 1).
-  void warn_of_small_batches() const {
-    constexpr int64_t kFew = 8;
-    const int64_t samples = params_.batch / std::max(1, context_.rank.world_size);
+  void warn_of_small_batches() {
+    constexpr int64_t kFew = 16;
+    const int64_t samples =
+        params_.batch;  // of several processes statistics are all their samples'
     const auto nodes = base_.nodes();
     const bool learns = std::any_of(nodes.begin(), nodes.end(), [this](NodeId id) {
       return base_.node(id).is("BatchNormalization");
     });
-    if (learns && params_.freeze_statistics > 0 && samples < kFew)
-      context_.log.warn(fmt::format(
-          "BatchNormalization normalizes by the {} sample{} of a batch, few to learn its "
-          "statistics "
-          "from: a larger `batch`, or `freeze_statistics: 0` keeps those that the model has",
-          samples, samples == 1 ? "" : "s"));
+    if (!learns || params_.freeze_statistics <= 0 || samples >= kFew) return;
+    const std::string warning = fmt::format(
+        "BatchNormalization normalizes by the {} sample{} of a batch, few to learn its statistics "
+        "from: a larger `batch`, or `freeze_statistics: 0` keeps those that the model has",
+        samples, samples == 1 ? "" : "s");
+    context_.log.warn(warning);
+    context_.report.warnings.push_back(warning);
   }
 
   /// Into the estimate: the process with the training library, and what training adds.
   void count_memory() const {
     training_unavailable();  // loads it
+    // What a step has taken the process keeps for the next one.
+    if (context_.idle_bytes == 0) context_.idle_bytes = rss_bytes();
     const int64_t batch = params_.batch / std::max(1, context_.rank.world_size);
     context_.training_bytes =
-        std::max(context_.training_bytes,
-                 rss_bytes() + kFirstStepBytes + training_memory(graph_, trainer_options_, batch));
+        std::max(context_.training_bytes, context_.idle_bytes + kFirstStepBytes +
+                                              training_memory(graph_, trainer_options_, batch));
   }
 
   /// The model with the training's constants.
@@ -142,6 +156,8 @@ class Training {
           },
           term.spec);
     if (params_.has_teacher() && taught.empty()) taught.emplace_back();
+    if (anew_ && params_.teacher == kOriginalTeacher)
+      fail_usage("teacher 'original' is the model whose weights are made anew; name a file");
     if (context_.rank.world_size > 1 &&
         std::any_of(params_.losses.begin(), params_.losses.end(),
                     [](const LossTerm& term) { return term.among_samples(); }))
@@ -202,17 +218,18 @@ class Training {
   void identify(FitOptions& o) const {
     o.recipe_digest = context_.params;
     const auto add = [&](const char* key, const std::string& value) {
-      o.recipe_digest += fmt::format("{}: {}\n", key, value);
+      o.inputs_digest += fmt::format("{}: {}\n", key, value);
     };
     add("model (SHA-256)", graph_hash(*context_.original));
     if (observed_) {
       add("samples for ranges", fmt::format("{}", observed_->size()));
+      add("first sample for ranges", fmt::format("{}", observed_->first_index()));
       add("data for ranges (SHA-256)", observed_->whole_sha256());
     }
     if (teacher_) add("teacher (SHA-256)", teacher_digest_);
     if (params_.evaluate && valid_) {
       add("samples between epochs", fmt::format("{}", valid_->size()));
-      add("first of them", fmt::format("{}", valid_->first_index()));
+      add("first sample between epochs", fmt::format("{}", valid_->first_index()));
       add("data between epochs (SHA-256)", valid_->whole_sha256());
     }
     o.model_digest = graph_hash(graph_);
@@ -223,12 +240,18 @@ class Training {
     o.patience = params_.patience;
     o.min_delta = params_.min_delta;
     if (!params_.evaluate) return;
-    if (valid_ == nullptr) {
+    const bool nothing_to_say = anew_ && valid_ && !valid_->labelled() && !params_.metric;
+    if (valid_ == nullptr || nothing_to_say) {
       if (params_.best() || params_.patience > 0)
-        fail_usage("which epoch is best is told by data: give `valid:` or `eval:` under `data:`");
+        fail_usage("which epoch is best is told by {}data: give `valid:` or `eval:` under `data:`",
+                   anew_ ? "labelled " : "");
+      valid_ = nullptr;
       return;
     }
     o.metric = params_.metric.value_or(valid_->labelled() ? "top1" : "agreement_with_fp32");
+    if (anew_ && find_metric(o.metric)->needs_reference)
+      fail_usage("metric '{}' holds a model against what it was, and weights are made anew",
+                 o.metric);
     metric_ = o.metric;
     const MetricDef& metric = *find_metric(o.metric);
     o.higher_is_better = metric.higher_is_better;
@@ -264,6 +287,7 @@ class Training {
   const Graph base_;
   const std::function<Graph(const Graph&)> lower_;
   const Dataset* observed_;  ///< null: no ranges were found
+  const bool anew_;
   const Dataset& data_;
   const Dataset* valid_;
   Graph graph_;  ///< base_ and the loss

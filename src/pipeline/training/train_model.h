@@ -14,7 +14,8 @@ struct TrainingTask {
   std::vector<TrainedParameter> parameters;
   /// What is exported and measured of the graph, see StepContext::lower; empty: the graph.
   std::function<Graph(const Graph&)> lower = {};
-  const Dataset* observed = nullptr;  ///< that ranges were found on
+  const Dataset* observed = nullptr;  ///< that ranges were found on; null: none were
+  bool anew = false;  ///< its weights are made anew: there is nothing to hold it against
 };
 
 /// Trains on the recipe's `train` data: the graph, its best epoch (StepContext::beside), and the
