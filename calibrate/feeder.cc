@@ -16,13 +16,17 @@ constexpr double kBatchBytes = 16 << 20;
 constexpr int64_t kMaxBatch = 32;
 
 void check_sample(const DatasetInput& sample, const std::string& name, const TensorType& type) {
-  refuse_scalar(name, type);
   const bool converts = is_float(type.dtype) && is_float(sample.dtype);
   if (type.dtype != DType::kUndefined && type.dtype != sample.dtype && !converts)
     fail_invalid("input '{}' takes {}, the data bring {}", name, dtype_name(type.dtype),
                  dtype_name(sample.dtype));
   if (!type.shape) return;
   const auto& dims = *type.shape;
+  if (dims.empty())
+    fail_unsupported(
+        "input '{}' is a scalar ({}): samples are stacked along a first axis, which it lacks; make "
+        "it a constant of the model first",
+        name, type.text());
   bool same = dims.size() == sample.shape.size() + 1;
   for (size_t i = 0; same && i < sample.shape.size(); ++i)
     same = !dims[i + 1].known() || dims[i + 1].value == sample.shape[i];
@@ -66,14 +70,6 @@ Graph with_sizes(const Graph& graph, const Dataset& data, int64_t batch) {
 }
 
 }  // namespace
-
-void refuse_scalar(const std::string& name, const TensorType& type) {
-  if (!type.shape || !type.shape->empty()) return;
-  fail_unsupported(
-      "input '{}' is a scalar ({}): samples are stacked along a first axis, which it lacks; make "
-      "it a constant of the model first",
-      name, type.text());
-}
 
 std::vector<ValueId> required_inputs(const Graph& graph) {
   std::vector<ValueId> ids;

@@ -14,10 +14,6 @@ namespace lapidary {
 /// Inputs that must be given: those without a default among the initializers.
 std::vector<ValueId> required_inputs(const Graph& graph);
 
-/// Throws Error{kUnsupported} where an input of that name is a scalar: samples are stacked along a
-/// first axis.
-void refuse_scalar(const std::string& name, const TensorType& type);
-
 /// How many samples a batch ran, and how many of them, from the first on, are not padding.
 struct BatchRows {
   int64_t ran = 0, counted = 0;

@@ -15,8 +15,8 @@ void check_fit(const FitOptions& options, int64_t samples, const Graph& graph);
 /// then where that was.
 void check_resume(Trainer& trainer, const Dataset& data, const FitOptions& options);
 
-/// Refuses a checkpoint file whose settings (FitOptions::recipe_digest) are others. One that is not
-/// there or not whole passes.
+/// Refuses a checkpoint whose settings (FitOptions::recipe_digest) are others: the file, or the one
+/// before it where that cannot be read. None at all passes.
 void check_checkpoint_recipe(const std::string& path, const std::string& recipe);
 
 }  // namespace lapidary

@@ -49,7 +49,8 @@ void expect(const Safetensors& file, const char* key, const std::string& wanted)
     fail_invalid(
         "is a checkpoint of another {} ({}, expected {}); start again without it, or with what it "
         "is of",
-        key, printable(found, 80), printable(wanted, 80));
+        std::string_view(key) == "model" ? "graph, as the steps before left it" : key,
+        printable(found, 80), printable(wanted, 80));
 }
 
 using Lines = std::vector<std::pair<std::string, std::string>>;
@@ -196,14 +197,16 @@ std::optional<Checkpoint> CheckpointFile::load(const LogSink& log) {
 }
 
 void check_checkpoint_recipe(const std::string& path, const std::string& recipe) {
-  if (!fs::exists(path)) return;
-  Safetensors file;
-  try {
-    file = read_checkpoint(path);
-  } catch (const Error&) {  // whoever goes on from it says so, and looks for the previous one
-    return;
+  for (const std::string& name : {path, path + ".prev"}) {
+    if (!fs::exists(name)) continue;
+    Safetensors file;
+    try {
+      file = read_checkpoint(name);
+    } catch (const Error&) {  // whoever goes on from it says so
+      continue;
+    }
+    return with_context([&] { return name; }, [&] { expect_lines(file, "recipe", recipe); });
   }
-  with_context([&] { return path; }, [&] { expect_lines(file, "recipe", recipe); });
 }
 
 }  // namespace lapidary

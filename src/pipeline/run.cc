@@ -76,6 +76,8 @@ class Run {
     }
     open_data_of_steps();
     check_settings_of_checkpoints();
+    if (recipe_.trains())
+      asked_to_stop();  // from here on it is heard: what trains keeps a checkpoint
     if (writes()) files_.prepare(options_.resume);
     try {
       report_.estimate = estimate(start);
@@ -83,6 +85,7 @@ class Run {
       if (error.code() == ErrorCode::kInternal) throw;
     }
     transform();
+    if (writes() && options_.resume) files_.write_effective_recipe();
     if (!report_.interrupted.empty() || !writes()) return std::move(report_);
     if (!measure()) {
       report_.interrupted = "evaluation";
@@ -151,6 +154,7 @@ class Run {
   StepContext context() {
     return {.graph = original_,
             .original = &original_,
+            .model = &original_,
             .data = [this](std::string_view role) { return data_.find(role); },
             .report = report_,
             .output = files_.folder(),

@@ -104,14 +104,27 @@ void RunFiles::prepare(bool resume) const {
   make_folder(folder_);
   if (std::any_of(recipe_.steps.begin(), recipe_.steps.end(), trains))
     make_folder(folder_ / "checkpoints");
-  for (size_t i = 1; !resume && i < recipe_.steps.size(); ++i)
-    for (const char* suffix : {"", ".prev"})
-      if (trains(recipe_.steps[i])) fs::remove(checkpoint(i).string() + suffix);
+  if (resume) return;
+  drop_later_checkpoints();
   write_effective_recipe();
+}
+
+void RunFiles::drop_later_checkpoints() const {
+  const fs::path folder = folder_ / "checkpoints";
+  if (!fs::is_directory(folder) || recipe_.steps.empty()) return;
+  const std::string first = checkpoint(0).filename().string();
+  std::vector<fs::path> later;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const bool ours = name.ends_with(".safetensors") || name.ends_with(".safetensors.prev");
+    if (ours && name != first && name != first + ".prev") later.push_back(entry.path());
+  }
+  for (const fs::path& file : later) fs::remove(file);
 }
 
 /// A recipe that is this very file is left alone where nothing in it changes.
 void RunFiles::write_effective_recipe() const {
+  if (one_model()) return;
   const std::string file = (folder_ / "recipe.effective.yaml").string();
   const std::string text = effective_yaml(recipe_, folder_.string());
   if (!recipe_.source.empty() && same_file(file, recipe_.source)) {

@@ -32,14 +32,16 @@ class RunFiles {
 
   /// Throws Error{kUsage} where a file of this run would replace one of `inputs`.
   void guard(const std::vector<std::string>& inputs) const;
-  /// Makes the folders, and the effective recipe in them; where nothing is resumed, the checkpoints
-  /// that an earlier run left for later steps go: they are of what those began from then. Throws
-  /// Error{kIo, kUsage}.
+  /// Makes the folders. Where nothing is resumed, writes the effective recipe into them, and what
+  /// an earlier run left as checkpoints of later steps goes: they are of what those began from
+  /// then. Throws Error{kIo, kUsage}.
   void prepare(bool resume) const;
+  /// recipe.effective.yaml, in a folder of results.
+  void write_effective_recipe() const;
 
  private:
   std::vector<std::string> all() const;
-  void write_effective_recipe() const;
+  void drop_later_checkpoints() const;
 
   const Recipe::Impl& recipe_;
   std::filesystem::path folder_, model_;

@@ -26,6 +26,7 @@ struct StepContext {
   /// What results are held against: the recipe's model as it came in, or as the last step that
   /// began anew left it.
   const Graph* original = nullptr;
+  const Graph* model = nullptr;  ///< the recipe's, as it came in
   /// What is exported and measured of `graph`; empty: itself. Between steps that train with
   /// quantization it keeps its float weights.
   std::function<Graph(const Graph&)> lower = {};
@@ -48,7 +49,8 @@ struct StepContext {
   bool resume = false;              ///< from `checkpoint` where it is there
   std::function<bool()> stop = {};  ///< true: keep a checkpoint and end
   bool interrupted = false;         ///< it did
-  int64_t idle_bytes = 0;      ///< memory of the process with the training library, before any step
+  int64_t idle_bytes =
+      0;  ///< of the process with the training library, before the first step that trains
   int64_t training_bytes = 0;  ///< memory of the process in training, the most of all steps
 };
 

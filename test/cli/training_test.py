@@ -106,6 +106,22 @@ steps:
         done = run("run", recipe, "--set", "steps.train.lr=0.02", "--resume")
         self.assertEqual(done.returncode, 0, done.stderr)
 
+        # Nor of one that the recipe has no longer; an interruption before the first step keeps a checkpoint.
+        kept = self.tmp / "anew/checkpoints"
+        self.assertTrue((kept / "2-qat.safetensors").exists())
+        child = subprocess.Popen([LAPIDARY, "run", str(recipe), "--set", "steps=[{train: {epochs: 1, batch: 8}}]"],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        told = ""
+        for line in child.stderr:
+            told += line
+            if line.startswith("1/1 train"):
+                break
+        child.send_signal(signal.SIGINT)
+        told += child.communicate(timeout=120)[1]
+        self.assertEqual(child.returncode, 130, told)
+        self.assertEqual([f.name for f in kept.glob("2-*")], [])
+        self.assertTrue((kept / "1-train.safetensors").exists())
+
         lost = run("run", recipe, "--out", self.tmp / "lost", "--json", "--set",
                    "limits={max_drop_points: {top1: 0.5}}")
         limit, = json.loads(lost.stdout)["limits"]

@@ -116,7 +116,8 @@ TEST_F(CheckpointTest, OfAnotherRecipeOrModelIsRefused) {
               HasSubstr("of another run (batch: 4 there, 8 here)"));
   EXPECT_THAT(loaded(file("lr: 0.1\n", "m1", "batch: 4\n", "teacher: b\n")),
               HasSubstr("of another run (teacher: a there, b here)"));
-  EXPECT_THAT(loaded(file("lr: 0.1\n", "m2")), HasSubstr("of another model (m1, expected m2)"));
+  EXPECT_THAT(loaded(file("lr: 0.1\n", "m2")),
+              HasSubstr("of another graph, as the steps before left it (m1, expected m2)"));
   Safetensors other = read_safetensors(at("checkpoint"));
   other.metadata["version"] = "0.0.0";
   AtomicFile rewritten(at("checkpoint"));

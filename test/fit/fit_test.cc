@@ -225,7 +225,7 @@ TEST_F(FitTest, ACheckpointOfAnotherRunIsRefused) {
               HasSubstr("learning rates (SHA-256): "));
   EXPECT_THAT(changed([](FitOptions& x) { x.recipe_digest = "r"; }),
               HasSubstr("of another recipe"));
-  EXPECT_THAT(changed([](FitOptions& x) { x.model_digest = "n"; }), HasSubstr("of another model"));
+  EXPECT_THAT(changed([](FitOptions& x) { x.model_digest = "n"; }), HasSubstr("of another graph"));
   EXPECT_THAT(refusal(o, data({{"flip", 0.5}})), HasSubstr("augment: "));
 }
 

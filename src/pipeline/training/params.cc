@@ -61,7 +61,8 @@ FieldTable training_table(std::string step) {
              "Terms of the loss, summed by their weights: losses on labels, and what a teacher "
              "says; cross_entropy is added where none is on labels and the data have some"),
        field("teacher", &P::teacher,
-             "Who teaches: `original` (the recipe's model as it came in), or an ONNX file"),
+             "Who teaches: `original` (the recipe's model as it came in, or as the last `train` "
+             "before left it), or an ONNX file"),
        field("labels", &P::labels, "Learn from labels too; false: from the teacher alone"),
        field("freeze_statistics", &P::freeze_statistics,
              "Share of the steps after which BatchNormalization keeps its statistics; 1: never")

@@ -97,11 +97,8 @@ class Training {
                      lower_ ? " with quantization" : "", fmt::join(bodies, "; "));
   }
 
-  void check_inputs() const {
-    for (const DatasetInput& input : data_.inputs())
-      if (const ValueId id = base_.find_value(input.name); id.valid())
-        refuse_scalar(printable(input.name, 200), base_.value(id).type);
-  }
+  /// The data bring all that the model asks for, as it asks for it.
+  void check_inputs() const { Feeder(base_, data_); }
 
   /// Below, a batch's mean and variance say little of the data's (Wu, He 2018, figure 1).
   void warn_of_small_batches() {
@@ -115,8 +112,9 @@ class Training {
     if (!learns || params_.freeze_statistics <= 0 || samples >= kFew) return;
     const std::string warning = fmt::format(
         "BatchNormalization normalizes by the {} sample{} of a batch, few to learn its statistics "
-        "from: a larger `batch`, or `freeze_statistics: 0` keeps those that the model has",
-        samples, samples == 1 ? "" : "s");
+        "from: take a larger `batch`{}",
+        samples, samples == 1 ? "" : "s",
+        anew_ ? "" : ", or keep those that the model has (`freeze_statistics: 0`)");
     context_.log.warn(warning);
     context_.report.warnings.push_back(warning);
   }
@@ -220,7 +218,7 @@ class Training {
     const auto add = [&](const char* key, const std::string& value) {
       o.inputs_digest += fmt::format("{}: {}\n", key, value);
     };
-    add("model (SHA-256)", graph_hash(*context_.original));
+    add("model (SHA-256)", graph_hash(*context_.model));
     if (observed_) {
       add("samples for ranges", fmt::format("{}", observed_->size()));
       add("first sample for ranges", fmt::format("{}", observed_->first_index()));

@@ -4,9 +4,9 @@
   throughput.py BUILD/test/train_bench ASSETS [--model resnet20 dscnn] [--rounds 15] [--steps 3]
 
 Runs on the Python that has PyTorch (Debian's python3-torch: the same libtorch). Every round takes a
-few steps of each program, one after the other; a ratio is the median of the rounds' ratios, so that
-what else the machine does falls on all of them alike; where it does much, OMP_WAIT_POLICY=passive
-and the CPU time say more. PyTorch: eager, channels_last, the same
+few steps of each program, one after the other, so that what else the machine does falls on all of
+them alike; ratios are those of medians. Where it does much, OMP_WAIT_POLICY=passive and the CPU
+time say more. PyTorch: eager, channels_last, the same
 network, SGD with momentum and weight decay, cross-entropy.
 """
 import argparse
@@ -133,7 +133,7 @@ def measure(args, model):
         ratios = []
         for other in (torch, fp32):
             for mine, its in ((worker.wall, other.wall), (worker.cpu, other.cpu)):
-                ratios.append(statistics.median(a / b for a, b in zip(mine, its)))
+                ratios.append(statistics.median(mine) / statistics.median(its))
         seconds = statistics.median(worker.wall)
         print(f"{model:9} {worker.name:8} {1e3 * seconds:7.1f} ms {args.batch / seconds:7.0f} images/s  "
               f"time (CPU time) / PyTorch {ratios[0]:.2f} ({ratios[1]:.2f})  / FP32 {ratios[2]:.2f} ({ratios[3]:.2f})  "
