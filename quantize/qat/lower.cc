@@ -162,8 +162,7 @@ class Lowerer {
       log.warnings.push_back(fmt::format(
           "{} layer{} ('{}'{}) learned a bias that, in units of input scale times weight scale, is "
           "beyond int32: the weight scales of such channels were raised until it fits, which "
-          "rounds "
-          "their weights more coarsely than in training",
+          "rounds their weights more coarsely than in training",
           crowded.size(), crowded.size() == 1 ? "" : "s", crowded[0],
           crowded.size() == 1 ? "" : " among them"));
   }

@@ -4,8 +4,6 @@
 #include <mutex>
 #include <numeric>
 
-#include "src/base/checked.h"
-#include "src/base/file.h"
 #include "src/base/parallel.h"
 #include "src/base/path.h"
 #include "src/base/rng.h"

@@ -109,6 +109,23 @@ Safetensors read_checkpoint(const std::string& path) {
   return file;
 }
 
+/// The checkpoint at `path`, or `previous` where that cannot be read, with its name; why each one
+/// passed over could not be.
+std::optional<std::pair<std::string, Safetensors>> read_latest(const std::string& path,
+                                                               const std::string& previous,
+                                                               std::vector<std::string>& problems) {
+  for (const std::string& name : {path, previous}) {
+    if (!fs::exists(name)) continue;
+    try {
+      return std::pair(name, read_checkpoint(name));
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kInvalid && error.code() != ErrorCode::kIo) throw;
+      problems.emplace_back(error.what());
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 // u64 length of the manifest, the manifest, the elements in its order.
@@ -176,16 +193,8 @@ void CheckpointFile::expect_own(const Safetensors& file, const std::string& path
 
 std::optional<Checkpoint> CheckpointFile::load(const LogSink& log) {
   std::vector<std::string> problems;
-  for (const std::string& path : {path_, previous_}) {
-    if (!fs::exists(path)) continue;
-    Safetensors file;
-    try {
-      file = read_checkpoint(path);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::kInvalid && error.code() != ErrorCode::kIo) throw;
-      problems.emplace_back(error.what());
-      continue;
-    }
+  if (auto found = read_latest(path_, previous_, problems)) {
+    auto& [path, file] = *found;
     expect_own(file, path);
     for (const std::string& problem : problems)
       log.warn(fmt::format("{}; going on from the previous one, {}", problem, path));
@@ -197,16 +206,10 @@ std::optional<Checkpoint> CheckpointFile::load(const LogSink& log) {
 }
 
 void check_checkpoint_recipe(const std::string& path, const std::string& recipe) {
-  for (const std::string& name : {path, path + ".prev"}) {
-    if (!fs::exists(name)) continue;
-    Safetensors file;
-    try {
-      file = read_checkpoint(name);
-    } catch (const Error&) {  // whoever goes on from it says so
-      continue;
-    }
-    return with_context([&] { return name; }, [&] { expect_lines(file, "recipe", recipe); });
-  }
+  std::vector<std::string> problems;  // whoever goes on from it tells them
+  if (const auto found = read_latest(path, path + ".prev", problems))
+    with_context([&] { return found->first; },
+                 [&] { expect_lines(found->second, "recipe", recipe); });
 }
 
 }  // namespace lapidary

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "calibrate/feeder.h"
-#include "lapidary/exec.h"
 #include "src/pipeline/bench.h"
 
 namespace lapidary {
@@ -15,6 +14,16 @@ namespace {
 constexpr double kSeconds = 0.1;  // spent on the times
 
 }  // namespace
+
+LayerRecord layer_record(const StepInfo& step) {
+  return {.node = step.nodes.empty() ? "" : step.nodes.front(),
+          .op = step.op,
+          .macs = step.macs,
+          .parameters = step.parameters,
+          .kernel = step.kernel,
+          .precision = step.precision,
+          .bytes_moved = step.bytes_moved};
+}
 
 std::vector<LayerRecord> layer_records(const Graph& model, const std::vector<LayerError>& errors,
                                        const Dataset& data, const LayerRecordOptions& options) {
@@ -29,15 +38,8 @@ std::vector<LayerRecord> layer_records(const Graph& model, const std::vector<Lay
   std::vector<LayerRecord> out;
   for (const StepInfo& step :
        options.timed ? time_steps(executor, inputs, 3, kSeconds) : executor.steps()) {
-    LayerRecord r;
-    r.node = step.nodes.empty() ? "" : step.nodes.front();
-    r.op = step.op;
-    r.macs = step.macs;
-    r.parameters = step.parameters;
+    LayerRecord r = layer_record(step);
     if (options.timed) r.latency_ms = step.milliseconds;
-    r.kernel = step.kernel;
-    r.precision = step.precision;
-    r.bytes_moved = step.bytes_moved;
     for (const std::string& node : step.nodes)
       if (const auto found = by_node.find(node); found != by_node.end()) {
         r.sqnr_db = found->second->sqnr_db;

@@ -3,9 +3,13 @@
 #include <vector>
 
 #include "lapidary/evaluate.h"
+#include "lapidary/exec.h"
 #include "lapidary/report.h"
 
 namespace lapidary {
+
+/// A step as it is planned: without errors and times.
+LayerRecord layer_record(const StepInfo& step);
 
 struct LayerRecordOptions {
   int threads = 0;

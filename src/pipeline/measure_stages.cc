@@ -119,14 +119,7 @@ class StageMeasurement {
     const ExecutionPlan plan = plan_of(model, params_.winograd, measured);
     execution.activation_bytes = plan.arena_bytes;
     execution.packed_bytes = plan.packed_bytes;
-    for (const StepInfo& step : plan.steps)
-      execution.layers.push_back({.node = step.nodes.empty() ? "" : step.nodes.front(),
-                                  .op = step.op,
-                                  .macs = step.macs,
-                                  .parameters = step.parameters,
-                                  .kernel = step.kernel,
-                                  .precision = step.precision,
-                                  .bytes_moved = step.bytes_moved});
+    for (const StepInfo& step : plan.steps) execution.layers.push_back(layer_record(step));
     warn(nonfinite_warning(execution.stage + " in " + execution.precision, measured));
   }
 
@@ -196,9 +189,7 @@ class StageMeasurement {
         // A model need not be run to be transformed: its ops may be unknown, its sizes open, and
         // random input may lead where it was never meant to go.
         if (error.code() == ErrorCode::kInternal) throw;
-        report_.warnings.push_back(fmt::format("latency was not measured: {}", error.what()));
-        options_.log.warn(report_.warnings.back());
-        return;
+        return warn(fmt::format("latency was not measured: {}", error.what()));
       }
     }
   }

@@ -55,7 +55,6 @@ class Training {
   void plan() {
     trainer_options_.rank = {};
     FitOptions options = fit_options();
-    options.resume &= context_.rank.world_size == 1;
     check_inputs();
     check_fit(options, data_.size(), graph_);
     count_memory();
