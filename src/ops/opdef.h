@@ -60,6 +60,7 @@ inline constexpr int kNoHalfForm = std::numeric_limits<int>::max();
 class AttrView;
 class InferContext;
 class EvalContext;
+class AxisFlow;
 
 /// Multiply-accumulates (or, for ops without products, elementary operations count as 0) of one run
 /// with static types.
@@ -92,6 +93,7 @@ struct OpDef {
   std::vector<AttrSpec> attrs;
   void (*infer)(InferContext&) = nullptr;  ///< types of the outputs; throws where the node is wrong
   void (*evaluate)(EvalContext&) = nullptr;  ///< the reference: naive, obviously right
+  void (*axes)(AxisFlow&) = nullptr;  ///< how elements of axes depend; null: none may be removed
   QuantRole role = QuantRole::kNone;
   /// Of kInteger ops: the input with the scale of a quantized result; its zero point is the next.
   int output_scale = -1;
