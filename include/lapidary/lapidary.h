@@ -16,6 +16,7 @@
 #include "lapidary/named.h"
 #include "lapidary/ops.h"
 #include "lapidary/passes.h"
+#include "lapidary/prune.h"
 #include "lapidary/qat.h"
 #include "lapidary/ranks.h"
 #include "lapidary/recipe.h"

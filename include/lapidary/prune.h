@@ -1,0 +1,153 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lapidary/data.h"
+#include "lapidary/export.h"
+#include "lapidary/graph.h"
+#include "lapidary/named.h"
+#include "lapidary/trainer.h"
+
+namespace lapidary {
+
+/// What an axis is to the units that it loses elements with.
+enum class UnitRole {
+  kWeightOut,  ///< output channels of a weight: what computes the units
+  kWeightIn,   ///< input channels of a weight: what reads them
+  kBias,
+  kGain,  ///< of a normalization
+  kRead,  ///< a computed value's, where a node sums over it
+  kOther
+};
+
+/// An axis of a tensor that loses elements with units of a group.
+struct PruneMember {
+  std::string tensor;
+  int64_t axis = 0;
+  UnitRole role = UnitRole::kOther;
+  std::string node;                            ///< node_key of its first reader
+  std::vector<std::vector<int64_t>> elements;  ///< per unit: its places on the axis
+};
+
+/// Units (channels, heads, features) of which each can be removed alone, with its elements in all
+/// members; they are alike: each has as many elements of the same axes.
+struct PruneGroup {
+  std::string name;  ///< node_key of the first node that computes them
+  int64_t units = 0;
+  std::vector<PruneMember> members;
+  /// Computed values whose units are summed over: what readers (`node`) see of them, before each
+  /// reader's weights. `tensor` is the value.
+  std::vector<PruneMember> read;
+  /// Why the rest would not come out as before even where a unit was zero; empty: it would.
+  std::string lossy;
+};
+
+/// An axis of a weight that keeps all its elements.
+struct FrozenAxis {
+  std::string tensor, node;
+  int64_t axis = 0, size = 0;
+  std::string reason;  ///< the first that was found
+};
+
+/// Per group, ascending.
+using RemovedUnits = std::vector<std::vector<int64_t>>;
+/// By constant and axis, for axes that lose elements: those kept, ascending.
+using KeptElements = std::map<std::string, std::map<int64_t, std::vector<int64_t>>>;
+
+struct PruneCost {
+  int64_t macs = 0;        ///< of one sample; sizes that are not known count as 1
+  int64_t parameters = 0;  ///< elements of float constants
+  int64_t bytes = 0;       ///< of constants
+};
+
+/// A graph with what of it can be removed: element by element of every axis, which go together, by
+/// the op table's rules (OpDef::axes); what no rule proves is frozen.
+class LAPIDARY_API PruningGraph {
+ public:
+  /// Works on a copy in which functions are inlined, shape arithmetic that is known is folded and
+  /// Splits list their sizes. Throws Error{kInvalid} for graphs whose types contradict each other.
+  explicit PruningGraph(const Graph& graph);
+  ~PruningGraph();
+  PruningGraph(PruningGraph&&) noexcept;
+  PruningGraph& operator=(PruningGraph&&) noexcept;
+
+  const Graph& graph() const;  ///< that copy
+  const std::vector<PruneGroup>& groups() const;
+  const std::vector<FrozenAxis>& frozen() const;
+
+  /// Throws Error{kUsage} where a group is missing or would keep nothing.
+  PruneCost cost(const RemovedUnits& removed) const;
+  /// Without these units: smaller constants, attributes and shapes that follow; names are kept.
+  /// Types are inferred anew. Throws as `cost`.
+  Graph prune(const RemovedUnits& removed, KeptElements* kept = nullptr) const;
+  /// `graph()` with these units zeroed where nodes sum over them: what `prune` must compute, up to
+  /// the order of sums, where no group that lost units is lossy.
+  Graph masked(const RemovedUnits& removed) const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// -- scores
+
+/// How much each unit matters, by one criterion.
+struct CriterionSpec {
+  std::string kind = "magnitude";  ///< see list_criteria
+  Numbers params = {};             ///< see list_criteria
+  /// A unit's score over its group's members: sum | mean | max.
+  std::string reduce = "mean";
+  /// Scores of a group, divided by: none | mean | max | sum | norm (2-norm).
+  std::string normalize = "mean";
+  uint64_t seed = 0;  ///< of `random`
+};
+/// What criteria look at besides weights.
+struct ScoreInputs {
+  Gradients gradients = {};       ///< of criteria that need_gradients
+  const Dataset* data = nullptr;  ///< of criteria that need_data
+  int64_t samples = 128;          ///< of `data`, spread over it
+  int threads = 0;
+};
+/// Per group and unit, not negative; a low score may go. Throws Error{kUsage} for unknown names and
+/// for inputs that the criterion lacks.
+using UnitScores = std::vector<std::vector<double>>;
+LAPIDARY_API UnitScores score_units(const PruningGraph& graph, const CriterionSpec& spec,
+                                    const ScoreInputs& inputs = {});
+LAPIDARY_API bool needs_gradients(const CriterionSpec& spec);
+LAPIDARY_API bool needs_data(const CriterionSpec& spec);
+LAPIDARY_API std::vector<NamedHelp> list_criteria();
+
+// -- selection
+
+/// What is to be left, as a share of what was there: of units, multiply-accumulates, parameters,
+/// bytes of constants. One of them.
+struct PruneTarget {
+  std::string of = "units";  ///< units | macs | parameters | size
+  double share = 0.5;
+};
+struct SelectOptions {
+  PruneTarget target = {};
+  /// global: all units in one ranking; local: the same share of every group.
+  std::string scope = "global";
+  int64_t round_to = 1;     ///< units left in a group are a multiple of it where it has as many
+  double max_ratio = 0.9;   ///< no group loses a larger share of its units
+  bool lossy = false;       ///< groups that are lossy too
+  std::vector<std::string> keep = {};          ///< globs of nodes whose groups lose nothing
+  std::map<std::string, double> ratios = {};   ///< glob of nodes -> share of units that go, exactly
+};
+struct Selection {
+  RemovedUnits removed;
+  PruneCost before, after;
+  double asked = 0, got = 0;  ///< share left of what the target counts
+  std::vector<std::string> kept;  ///< groups that lost nothing, with the reason: "conv1: by name"
+};
+/// The units of lowest score, as many as come closest to the target. Throws Error{kUsage} for
+/// patterns that match no group and targets out of range.
+LAPIDARY_API Selection select_units(const PruningGraph& graph, const UnitScores& scores,
+                                    const SelectOptions& options);
+
+}  // namespace lapidary

@@ -1,0 +1,204 @@
+#include "prune/groups.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "src/ops/opdef.h"
+
+namespace lapidary::prune {
+
+namespace {
+
+/// A constant as the first node that reads it sees it.
+struct Reading {
+  NodeId node;
+  size_t slot = 0;
+  size_t order = 0;  ///< of the node, topological
+};
+
+std::map<ValueId, Reading> first_readings(const Graph& graph) {
+  std::map<ValueId, Reading> found;
+  size_t order = 0;
+  for (NodeId id : graph.nodes()) {
+    const Node& node = graph.node(id);
+    for (size_t slot = 0; slot < node.inputs.size(); ++slot)
+      if (node.inputs[slot] && graph.constant(node.inputs[slot]) != nullptr)
+        found.try_emplace(node.inputs[slot], Reading{id, slot, order});
+    ++order;
+  }
+  return found;
+}
+
+UnitRole role_of(const Graph& graph, const Reading& reading, int64_t axis, int64_t rank) {
+  const ResolvedOp op = resolve_op(graph, reading.node);
+  if (!op) return UnitRole::kOther;
+  const Node& node = graph.node(reading.node);
+  const auto slot = static_cast<int>(reading.slot);
+  if (op.def->weight.input == slot) {
+    const int64_t out = op.def->weight.channel_axis(AttrView(node, op.version), rank);
+    return axis == out ? UnitRole::kWeightOut : UnitRole::kWeightIn;
+  }
+  if (op.def->weight.bias_input == slot) return UnitRole::kBias;
+  if (slot == 1 && (node.op.ends_with("Normalization"))) return UnitRole::kGain;
+  return UnitRole::kOther;
+}
+
+/// What a unit occupies: elements of each axis, locals included. Units with equal ones are alike.
+using Signature = std::vector<std::pair<uint32_t, uint32_t>>;  // axis, elements
+
+struct Unit {
+  Element root = 0;
+  Signature signature;
+  int64_t place = 0;  ///< of its first element
+};
+
+/// All units in order of their roots.
+std::vector<Unit> units_of(const AxisSystem& system) {
+  std::map<Element, Unit> units;
+  const auto visit = [&](uint32_t axis_id) {
+    const AxisSystem::Axis& axis = system.axis({axis_id});
+    for (int64_t i = 0; i < axis.elements(); ++i)
+      for (Element u : system.elements().units(axis.first + static_cast<Element>(i))) {
+        auto [at, added] = units.try_emplace(u);
+        Unit& unit = at->second;
+        if (added) {
+          unit.root = u;
+          unit.place = i;
+        }
+        if (unit.signature.empty() || unit.signature.back().first != axis_id)
+          unit.signature.emplace_back(axis_id, 0);
+        ++unit.signature.back().second;
+      }
+  };
+  for (uint32_t id = 0; id < system.axis_count(); ++id) visit(id);
+  std::vector<Unit> list;
+  for (auto& [root, unit] : units) list.push_back(std::move(unit));
+  return list;
+}
+
+/// Elements of each unit of a group on one axis.
+std::vector<std::vector<int64_t>> places_of(const AxisSystem& system,
+                                            const AxisSystem::Axis& axis,
+                                            const std::map<Element, size_t>& unit_index,
+                                            size_t units) {
+  std::vector<std::vector<int64_t>> places(units);
+  for (int64_t i = 0; i < axis.elements(); ++i)
+    for (Element u : system.elements().units(axis.first + static_cast<Element>(i)))
+      if (const auto at = unit_index.find(u); at != unit_index.end())
+        places[at->second].push_back(i);
+  return places;
+}
+
+/// The axes of computed values that nodes sum over, where the units have elements on them.
+void add_reads(const AxisSystem& system, const Signature& signature,
+               const std::map<Element, size_t>& unit_index, PruneGroup& group) {
+  const Graph& graph = system.graph();
+  for (const SummedAxis& sum : system.sums()) {
+    const ValueId value = graph.node(sum.node).inputs[sum.slot];
+    const uint32_t id = system.axis_id(value, sum.axis);
+    if (graph.constant(value) != nullptr ||
+        std::ranges::count(signature, id, &Signature::value_type::first) == 0)
+      continue;
+    group.read.push_back({graph.value(value).name, sum.axis, UnitRole::kRead,
+                          node_key(graph, sum.node),
+                          places_of(system, system.axis({id}), unit_index, unit_index.size())});
+  }
+}
+
+}  // namespace
+
+Groups find_groups(const AxisSystem& system) {
+  const Graph& graph = system.graph();
+  const auto readings = first_readings(graph);
+  std::map<Signature, std::vector<Unit>> alike;
+  for (Unit& unit : units_of(system)) {
+    const Signature key = unit.signature;
+    alike[key].push_back(std::move(unit));
+  }
+
+  // Constants by axis.
+  struct Place {
+    ValueId value;
+    int64_t axis;
+    const Reading* reading;
+  };
+  std::map<uint32_t, Place> constants;
+  for (const auto& [value, reading] : readings) {
+    const auto axes = system.axes(value);
+    for (size_t a = 0; a < axes.size(); ++a)
+      constants[system.axis_id(value, static_cast<int64_t>(a))] = {value, static_cast<int64_t>(a),
+                                                                   &reading};
+  }
+
+  struct Found {
+    std::tuple<size_t, uint32_t> order;  // node that computes them, first axis
+    PruneGroup group;
+    std::vector<Element> roots;
+  };
+  std::vector<Found> found;
+  for (auto& [signature, units] : alike) {
+    std::ranges::sort(units, {}, [](const Unit& u) { return std::pair(u.place, u.root); });
+    Found f;
+    std::map<Element, size_t> index;
+    for (const Unit& unit : units) {
+      index[unit.root] = f.roots.size();
+      f.roots.push_back(unit.root);
+    }
+    f.group.units = static_cast<int64_t>(units.size());
+    bool weights = false;
+    size_t order = ~size_t{0};
+    for (const auto& [axis_id, count] : signature) {
+      const auto at = constants.find(axis_id);
+      if (at == constants.end()) continue;
+      const Place& place = at->second;
+      PruneMember member;
+      member.tensor = graph.value(place.value).name;
+      member.axis = place.axis;
+      member.role = role_of(graph, *place.reading, place.axis,
+                            static_cast<int64_t>(system.axes(place.value).size()));
+      member.node = node_key(graph, place.reading->node);
+      member.elements = places_of(system, system.axis({axis_id}), index, units.size());
+      weights |= member.role == UnitRole::kWeightOut || member.role == UnitRole::kWeightIn;
+      if (member.role == UnitRole::kWeightOut && place.reading->order < order) {
+        order = place.reading->order;
+        f.group.name = member.node;
+      }
+      f.group.members.push_back(std::move(member));
+    }
+    if (!weights) continue;
+    add_reads(system, signature, index, f.group);
+    if (f.group.name.empty()) f.group.name = f.group.members.front().node;
+    for (Element root : f.roots)
+      if (f.group.lossy.empty()) f.group.lossy = system.elements().why_lossy(root);
+    f.order = {order, signature.front().first};
+    found.push_back(std::move(f));
+  }
+  std::ranges::sort(found, {}, &Found::order);
+
+  Groups out;
+  for (Found& f : found) {
+    out.groups.push_back(std::move(f.group));
+    out.roots.push_back(std::move(f.roots));
+  }
+  for (const auto& [value, reading] : readings) {
+    const auto axes = system.axes(value);
+    const ResolvedOp op = resolve_op(graph, reading.node);
+    const bool weight = op && op.def->weight.input == static_cast<int>(reading.slot);
+    for (size_t a = 0; weight && a < axes.size(); ++a) {
+      if (axes[a].size <= 1 || !system.named(value, static_cast<int64_t>(a))) continue;
+      const auto stays = [&](int64_t i) {
+        return system.elements().units(axes[a].first + static_cast<Element>(i)).empty();
+      };
+      int64_t staying = 0;
+      for (int64_t i = 0; i < axes[a].size; ++i) staying += stays(i);
+      if (staying == axes[a].size)
+        out.frozen.push_back({graph.value(value).name, node_key(graph, reading.node),
+                              static_cast<int64_t>(a), axes[a].size,
+                              system.elements().frozen(axes[a].first)});
+    }
+  }
+  return out;
+}
+
+}  // namespace lapidary::prune

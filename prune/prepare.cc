@@ -1,0 +1,84 @@
+#include "prune/prepare.h"
+
+#include "lapidary/passes.h"
+#include "src/ops/inline_functions.h"
+#include "src/ops/opdef.h"
+#include "src/passes/edit.h"
+
+namespace lapidary::prune {
+
+namespace {
+
+/// Equal parts would not stay equal: the sizes become an attribute (before opset 13) or an input.
+void list_split_sizes(Graph& graph) {
+  for (NodeId id : graph.nodes()) {
+    if (!is_op(graph, id, "Split") || input_of(graph, id, 1) ||
+        graph.node(id).attr("split") != nullptr)
+      continue;
+    const int64_t rank = rank_of(graph, graph.node(id).inputs[0]);
+    if (rank < 1) continue;
+    const auto axis = static_cast<size_t>(wrap_axis(int_attr(graph, id, "axis", 0), rank));
+    std::vector<int64_t> sizes;
+    for (ValueId out : graph.node(id).outputs) {
+      const auto& shape = graph.value(out).type.shape;
+      if (!shape || axis >= shape->size() || !(*shape)[axis].known()) break;
+      sizes.push_back((*shape)[axis].value);
+    }
+    if (sizes.size() != graph.node(id).outputs.size()) continue;
+    graph.erase_attr(id, "num_outputs");
+    if (graph.opset() < 13)
+      graph.set_attr(id, "split", sizes);
+    else
+      graph.set_input(id, 1,
+                      add_constant(graph, node_key(graph, id) + "_sizes",
+                                   Tensor::of<int64_t>({std::ssize(sizes)}, sizes)));
+  }
+}
+
+/// Sizes of `from` where `to` does not know them; whether there were any.
+bool learn(Graph& graph, ValueId to, size_t axis, const Dim& from) {
+  auto& shape = graph.mutable_value(to).type.shape;
+  if (!shape || axis >= shape->size() || (*shape)[axis].known() || !from.known()) return false;
+  (*shape)[axis] = from;
+  return true;
+}
+
+/// Concat's inputs agree but on its axis; MatMul's and Gemm's weights say how many elements are
+/// summed over. Whether anything was learned.
+bool learn_from_readers(Graph& graph) {
+  bool learned = false;
+  for (NodeId id : graph.nodes()) {
+    const Node& node = graph.node(id);
+    if (is_op(graph, id, "Concat")) {
+      const int64_t rank = rank_of(graph, node.outputs[0]);
+      if (rank < 1) continue;
+      const auto joined = static_cast<size_t>(wrap_axis(int_attr(graph, id, "axis", 0), rank));
+      const std::vector<Dim> dims = *graph.value(node.outputs[0]).type.shape;
+      for (ValueId in : node.inputs)
+        for (size_t a = 0; a < dims.size(); ++a)
+          if (a != joined) learned |= learn(graph, in, a, dims[a]);
+    } else if (is_op(graph, id, "MatMul")) {
+      const int64_t rank = rank_of(graph, node.inputs[0]);
+      const auto weight = static_shape(graph, node.inputs[1]);
+      if (rank < 1 || !weight || weight->empty()) continue;
+      const size_t summed = weight->size() == 1 ? 0 : weight->size() - 2;
+      learned |= learn(graph, node.inputs[0], static_cast<size_t>(rank - 1), (*weight)[summed]);
+    }
+  }
+  return learned;
+}
+
+}  // namespace
+
+InferredElements prepare(Graph& graph) {
+  inline_functions(graph);
+  infer_types(graph);
+  list_split_sizes(graph);
+  for (int round = 0; round < 16 && learn_from_readers(graph); ++round) infer_types(graph);
+  run_passes(graph, {"fold_shapes"});
+  InferredElements known;
+  infer_types(graph, {.elements = &known});
+  return known;
+}
+
+}  // namespace lapidary::prune
