@@ -1,4 +1,5 @@
 #include "src/ops/before_7.h"
+#include "src/ops/axis_flow.h"
 #include "src/ops/elements.h"
 
 // y = x < 0 ? slope x : x, the slope broadcast to x and not the other way round
@@ -42,6 +43,7 @@ const OpDef& op_PRelu() {
                          .outputs = {1, 1},
                          .infer = infer_prelu,
                          .evaluate = evaluate_prelu,
+                         .axes = tie_elementwise,
                          .role = QuantRole::kCompute,
                          .upgrades = {{7, align_slope}}};
   return def;
