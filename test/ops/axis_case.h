@@ -50,9 +50,7 @@ class RecordedFlow : public AxisFlow {
   bool has_output(size_t i) const override { return i < outputs_.size() && outputs_[i]; }
   const Shape& input_shape(size_t i) const override { return inputs_.at(i).value(); }
   const Shape& output_shape(size_t i) const override { return outputs_.at(i).value(); }
-  std::optional<std::vector<int64_t>> ints(size_t input) const override {
-    return ints_.at(input);
-  }
+  std::optional<std::vector<int64_t>> ints(size_t input) const override { return ints_.at(input); }
 
   AxisRef input(size_t i, int64_t axis) override { return tensor_axis('x', i, axis); }
   AxisRef output(size_t i, int64_t axis) override { return tensor_axis('y', i, axis); }
@@ -116,6 +114,8 @@ class AxisCase {
     outputs_ = count;
     return *this;
   }
+  /// The shape that a file declares for output 0.
+  AxisCase& declared(const Shape& shape);
   AxisCase& without_output(size_t i) {
     dropped_.insert(i);
     return *this;
@@ -143,6 +143,7 @@ class AxisCase {
   std::vector<TensorType> types_;
   GraphBuilder::Attrs attrs_;
   size_t outputs_ = 1;
+  TensorType declared_;
   std::set<size_t> dropped_;
 };
 

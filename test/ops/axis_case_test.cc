@@ -7,6 +7,8 @@
 #include "src/ops/evaluate.h"
 #include "src/ops/movement.h"
 
+// What axis_case.h declares: no cases of its own.
+
 namespace lapidary {
 
 namespace {
@@ -22,6 +24,13 @@ std::optional<std::vector<int64_t>> ints_of(const Graph& graph, ValueId id) {
   const Tensor* tensor = id ? graph.constant(id) : nullptr;
   if (tensor == nullptr || !is_int(tensor->dtype())) return std::nullopt;
   return read_as<int64_t>(*tensor);
+}
+
+/// Sizes of -1 are not known.
+TensorType float_type(const Shape& shape) {
+  std::vector<Dim> dims;
+  for (int64_t size : shape) dims.push_back(size < 0 ? Dim() : Dim(size));
+  return {DType::kF32, std::move(dims)};
 }
 
 using Kept = std::vector<std::vector<bool>>;  // by axis, by element
@@ -173,14 +182,14 @@ RecordedFlow::Axis& RecordedFlow::named(AxisRef axis) {
 
 std::string RecordedFlow::name(AxisRef ref) const {
   const Axis& axis = axes.at(ref.id);
-  if (axis.kind == 'l') return fmt::format("{}:{}", static_cast<char>('a' + axis.tensor), axis.size);
+  if (axis.kind == 'l')
+    return fmt::format("{}:{}", static_cast<char>('a' + axis.tensor), axis.size);
   return fmt::format("{}{}.{}", axis.kind, axis.tensor, axis.axis);
 }
 
 std::string RecordedFlow::name(const KeptCount& count) const {
-  const std::string range = count.begin == 0 && count.end < 0
-                                ? ""
-                                : fmt::format("[{},{})", count.begin, count.end);
+  const std::string range =
+      count.begin == 0 && count.end < 0 ? "" : fmt::format("[{},{})", count.begin, count.end);
   return fmt::format("{}#{}{}", count.factor == -1 ? "-" : "", name(count.axis), range);
 }
 
@@ -237,8 +246,8 @@ void RecordedFlow::lossy(AxisRef axis, std::string_view reason) {
   said.push_back("lossy " + name(axis));
 }
 void RecordedFlow::attr_is(std::string_view attr, int64_t index, KeptCount count) {
-  said.push_back(fmt::format("{}{} = {}", attr, index < 0 ? "" : fmt::format("[{}]", index),
-                             name(count)));
+  said.push_back(
+      fmt::format("{}{} = {}", attr, index < 0 ? "" : fmt::format("[{}]", index), name(count)));
   numbers.push_back({std::string(attr), 0, index, count});
 }
 void RecordedFlow::input_is(size_t input, int64_t index, KeptCount count) {
@@ -253,15 +262,9 @@ void RecordedFlow::output_tells(size_t output, int64_t index, AxisRef axis) {
 // -- AxisCase
 
 AxisCase& AxisCase::in(const Shape& shape) {
-  std::vector<Dim> dims;
-  bool known = true;
-  for (int64_t size : shape) {
-    dims.push_back(size < 0 ? Dim() : Dim(size));
-    known = known && size >= 0;
-  }
-  if (!known) {
+  if (std::ranges::count(shape, -1) > 0) {
     tensors_.emplace_back();
-    types_.push_back({DType::kF32, std::move(dims)});
+    types_.push_back(float_type(shape));
     return *this;
   }
   Tensor tensor(DType::kF32, shape);
@@ -281,6 +284,11 @@ AxisCase& AxisCase::in(Tensor tensor) {
 AxisCase& AxisCase::unknown_ints(const Shape& shape) {
   tensors_.emplace_back();
   types_.push_back(tensor_type(DType::kI64, shape));
+  return *this;
+}
+
+AxisCase& AxisCase::declared(const Shape& shape) {
+  declared_ = float_type(shape);
   return *this;
 }
 
@@ -311,6 +319,7 @@ std::pair<Graph, NodeId> AxisCase::build(const Tensors& tensors,
   }
   const auto made = builder.ops(op_, outputs_, std::move(inputs), attrs, "node", domain_);
   const NodeId node = graph.value(made[0]).producer;
+  if (declared_.shape) graph.mutable_value(made[0]).type = declared_;
   for (size_t i : dropped_) graph.set_output(node, i, {});
   return {std::move(graph), node};
 }
@@ -352,8 +361,7 @@ void AxisCase::check_removal(RecordedFlow& flow, const Kept& keep) const {
   }
   const auto expected = run(before, attrs_), found = run(after, attrs);
   for (size_t i = 0; i < found.size(); ++i)
-    if (flow.has_output(i))
-      expect_equal(found[i], taken(flow, keep, 'y', i, expected[i]), exact);
+    if (flow.has_output(i)) expect_equal(found[i], taken(flow, keep, 'y', i, expected[i]), exact);
 }
 
 int AxisCase::check_removals() const {

@@ -1,5 +1,9 @@
 #include "test/ops/axis_case.h"
 
+#include <algorithm>
+#include <limits>
+#include <set>
+
 // Equations by hand from the definitions of the ops. A case that says so also removes elements and
 // evaluates the node (AxisCase::check_removals).
 
@@ -108,8 +112,12 @@ TEST(AxisFlow, GroupNormalizationPerChannelAndPerGroup) {
 }
 
 TEST(AxisFlow, LayerNormalization) {
-  const auto norm = AxisCase("LayerNormalization").in({2, 3, 4}).in({3, 4}).in({4}).outputs(3).attr(
-      "axis", int64_t{1});
+  const auto norm = AxisCase("LayerNormalization")
+                        .in({2, 3, 4})
+                        .in({3, 4})
+                        .in({4})
+                        .outputs(3)
+                        .attr("axis", int64_t{1});
   EXPECT_SAID(norm, "x0.0 = y0.0", "x0.1 = y0.1", "x0.2 = y0.2", "x1.0 = y0.1", "x1.1 = y0.2",
               "x2.0 = y0.2", "lossy x0.1", "lossy x0.2", "x0.0 = y1.0", "x0.0 = y2.0");
   EXPECT_GT(norm.check_removals(), 0);
@@ -136,8 +144,7 @@ TEST(AxisFlow, Conv) {
 }
 
 TEST(AxisFlow, GroupedConv) {
-  const auto conv =
-      AxisCase("Conv").in({2, 6, 5}).in({4, 3, 2}).in({4}).attr("group", int64_t{2});
+  const auto conv = AxisCase("Conv").in({2, 6, 5}).in({4, 3, 2}).in({4}).attr("group", int64_t{2});
   EXPECT_SAID(conv, "x0.0 = y0.0", "x1.0 = y0.1", "x1.0 = x2.0", "x0.1 = a:2 * b:3",
               "x1.0 = a:2 * c:2", "b:3 = x1.1", "group = #a:2", "sums x0.1");
   EXPECT_GT(conv.check_removals(), 6);
@@ -223,15 +230,13 @@ TEST(AxisFlow, MatMulInteger) {
                   .in(u8({2, 3}, {1, 2, 3, 4, 5, 6}))
                   .absent()
                   .in(u8({3}, {1, 2, 3})),
-              "x0.1 = x1.0", "sums x0.1", "sums x1.0", "x0.0 = y0.0", "x1.1 = y0.1",
-              "x1.1 = x3.0");
+              "x0.1 = x1.0", "sums x0.1", "sums x1.0", "x0.0 = y0.0", "x1.1 = y0.1", "x1.1 = x3.0");
 }
 
 // -- joining and cutting
 
 TEST(AxisFlow, Concat) {
-  const auto concat =
-      AxisCase("Concat").in({2, 3}).in({2, 1}).in({2, 2}).attr("axis", int64_t{-1});
+  const auto concat = AxisCase("Concat").in({2, 3}).in({2, 1}).in({2, 2}).attr("axis", int64_t{-1});
   EXPECT_SAID(concat, "x0.0 = y0.0", "x1.0 = y0.0", "x2.0 = y0.0", "x0.1[0,1,2] = y0.1[0,1,2]",
               "x1.1[0] = y0.1[3]", "x2.1[0,1] = y0.1[4,5]");
   // The part of one element stays.
@@ -244,8 +249,8 @@ TEST(AxisFlow, ConcatOfUnknownPartsSaysNothingAlongTheAxis) {
 }
 
 TEST(AxisFlow, SplitByInput) {
-  const auto split = AxisCase("Split", 13).in({2, 6}).list({2, 4}).outputs(2).attr(
-      "axis", int64_t{1});
+  const auto split =
+      AxisCase("Split", 13).in({2, 6}).list({2, 4}).outputs(2).attr("axis", int64_t{1});
   EXPECT_SAID(split, "x0.0 = y0.0", "x0.0 = y1.0", "x0.1[0,1] = y0.1[0,1]",
               "x0.1[2,3,4,5] = y1.1[0,1,2,3]", "x1[0] = #y0.1", "x1[1] = #y1.1");
   EXPECT_EQ(split.check_removals(), 3 * 2 + 2 * 6);
@@ -260,8 +265,11 @@ TEST(AxisFlow, SplitByAttributeWithAnUnwantedPart) {
 }
 
 TEST(AxisFlow, SplitIntoPartsThatMustStayEqual) {
-  EXPECT_SAID(AxisCase("Split", 18).in({2, 6}).outputs(3).attr("axis", int64_t{1}).attr(
-                  "num_outputs", int64_t{3}),
+  EXPECT_SAID(AxisCase("Split", 18)
+                  .in({2, 6})
+                  .outputs(3)
+                  .attr("axis", int64_t{1})
+                  .attr("num_outputs", int64_t{3}),
               "x0.0 = y0.0", "x0.0 = y1.0", "x0.0 = y2.0", "freeze x0.1");
 }
 
@@ -297,8 +305,7 @@ TEST(AxisFlow, SlicesThatMayNotChange) {
 }
 
 TEST(AxisFlow, Gather) {
-  const auto gather =
-      AxisCase("Gather").in({2, 5, 3}).list({4, 0, -4}).attr("axis", int64_t{1});
+  const auto gather = AxisCase("Gather").in({2, 5, 3}).list({4, 0, -4}).attr("axis", int64_t{1});
   EXPECT_SAID(gather, "x0.0 = y0.0", "x0.2 = y0.2", "x1.0 = y0.1", "x0.1[4,0,1] = y0.1[0,1,2]",
               "x1[0] = #x0.1[0,4)", "x1[1] = #x0.1[0,0)", "x1[2] = #x0.1[0,1)");
   EXPECT_EQ(gather.check_removals(), 2 * 2 + 2 * 3 + 5 + 3 + 3);
@@ -330,8 +337,7 @@ TEST(AxisFlow, SqueezeAndUnsqueeze) {
               "x0.1 = y0.1");
   EXPECT_SAID(AxisCase("Squeeze").in({1, 2, 1, 3}), "x0.1 = y0.0", "x0.3 = y0.1");
   EXPECT_SAID(AxisCase("Unsqueeze").in({2, 3}).list({0, -1}), "x0.0 = y0.1", "x0.1 = y0.2");
-  EXPECT_SAID(AxisCase("Unsqueeze", 11).in({2, 3}).ints("axes", {1}), "x0.0 = y0.0",
-              "x0.1 = y0.2");
+  EXPECT_SAID(AxisCase("Unsqueeze", 11).in({2, 3}).ints("axes", {1}), "x0.0 = y0.0", "x0.1 = y0.2");
 }
 
 TEST(AxisFlow, ReshapeOneToMany) {
@@ -348,7 +354,7 @@ TEST(AxisFlow, ReshapeManyToOneWithARest) {
 
 TEST(AxisFlow, ReshapeManyToManyWithCommonFactors) {
   const auto reshape = AxisCase("Reshape").in({4, 6}).list({8, 3});
-  EXPECT_SAID(reshape, "x0.0 = a:4", "x0.1 = b:2 * c:3", "y0.0 = a:4 * b:2", "c:3 = y0.1",
+  EXPECT_SAID(reshape, "a:4 = x0.0", "x0.1 = b:2 * c:3", "y0.0 = a:4 * b:2", "c:3 = y0.1",
               "x1[0] = #y0.0", "x1[1] = #y0.1");
 }
 
@@ -378,12 +384,18 @@ TEST(AxisFlow, ReshapeThatCopiesUnknownSizes) {
 
 TEST(AxisFlow, ReshapeThatCopiesAnotherAxis) {
   const auto reshape = AxisCase("Reshape").in({4, 2, 2}).list({2, 0, 4});
-  EXPECT_SAID(reshape, "x0.0 = y0.0 * y0.1", "y0.2 = x0.1 * x0.2", "x1[0] = #y0.0",
-              "x1[1] = #y0.1", "x1[2] = #y0.2");
+  EXPECT_SAID(reshape, "x0.0 = y0.0 * y0.1", "y0.2 = x0.1 * x0.2", "x1[0] = #y0.0", "x1[1] = #y0.1",
+              "x1[2] = #y0.2");
   EXPECT_GT(reshape.check_removals(), 0);
 }
 
-TEST(AxisFlow, ReshapeByAComputedShape) {
+TEST(AxisFlow, ReshapeByAComputedShapeWritesAllSizesThatAreKnown) {
+  EXPECT_SAID(AxisCase("Reshape").in({-1, 12, 2}).unknown_ints({4}).declared({-1, 3, 4, 2}),
+              "x0.0 = y0.0", "x0.1 = y0.1 * y0.2", "x0.2 = y0.3", "x1[1] = #y0.1", "x1[2] = #y0.2",
+              "x1[3] = #y0.3");
+}
+
+TEST(AxisFlow, Flatten) {
   EXPECT_SAID(AxisCase("Flatten").in({2, 3, 4}), "x0.0 = y0.0", "y0.1 = x0.1 * x0.2");
   EXPECT_SAID(AxisCase("Flatten").in({-1, 3, 4}), "x0.0 = y0.0", "y0.1 = x0.1 * x0.2");
   EXPECT_SAID(AxisCase("Flatten").in({2, 3, 4}).attr("axis", int64_t{-1}), "y0.0 = x0.0 * x0.1",
@@ -434,9 +446,9 @@ TEST(AxisFlow, Resize) {
   const Tensor none(DType::kF32, {0});
   EXPECT_SAID(AxisCase("Resize").in({1, 3, 2}).absent().absent().list({1, 3, 4}), "x0.0 = y0.0",
               "x0.1 = y0.1", "x3[0] = #y0.0", "x3[1] = #y0.1");
-  EXPECT_SAID(AxisCase("Upsample", 7).in({1, 3, 3}).attr(
-                  "scales", std::vector<float>{1.0f, 1.0f, 1.2f}),
-              "x0.0 = y0.0", "x0.1 = y0.1");  // floor(3 * 1.2) = 3, resampled all the same
+  EXPECT_SAID(
+      AxisCase("Upsample", 7).in({1, 3, 3}).attr("scales", std::vector<float>{1.0f, 1.0f, 1.2f}),
+      "x0.0 = y0.0", "x0.1 = y0.1");  // floor(3 * 1.2) = 3, resampled all the same
   EXPECT_SAID(AxisCase("Resize", 18).in({1, 3, 2}).absent().absent().list({4}).ints("axes", {2}),
               "x0.0 = y0.0", "x0.1 = y0.1");
 }
@@ -462,8 +474,8 @@ TEST(AxisFlow, OtherReductions) {
 }
 
 TEST(AxisFlow, ArgMaxFreezesItsAxis) {
-  const auto arg = AxisCase("ArgMax").in({2, 3, 4}).attr("axis", int64_t{1}).attr(
-      "keepdims", int64_t{0});
+  const auto arg =
+      AxisCase("ArgMax").in({2, 3, 4}).attr("axis", int64_t{1}).attr("keepdims", int64_t{0});
   EXPECT_SAID(arg, "x0.0 = y0.0", "x0.2 = y0.1");
   EXPECT_EQ(arg.check_removals(), 2 * 2 + 2 * 4);
 }
@@ -472,8 +484,8 @@ TEST(AxisFlow, Pools) {
   const auto pool = AxisCase("MaxPool").in({2, 3, 4}).ints("kernel_shape", {2});
   EXPECT_SAID(pool, "x0.0 = y0.0", "x0.1 = y0.1");
   EXPECT_EQ(pool.check_removals(), 2 * 2 + 2 * 3);
-  EXPECT_THAT(
-      AxisCase("MaxPool").in({2, 3, 4}).ints("kernel_shape", {2}).outputs(2).said(), IsEmpty());
+  EXPECT_THAT(AxisCase("MaxPool").in({2, 3, 4}).ints("kernel_shape", {2}).outputs(2).said(),
+              IsEmpty());
   for (const char* op : {"GlobalAveragePool", "GlobalMaxPool"})
     EXPECT_SAID(AxisCase(op).in({2, 3, 4}), "x0.0 = y0.0", "x0.1 = y0.1");
 }
@@ -481,8 +493,8 @@ TEST(AxisFlow, Pools) {
 TEST(AxisFlow, Softmax) {
   EXPECT_SAID(AxisCase("Softmax", 13).in({2, 3, 4}).attr("axis", int64_t{1}), "x0.0 = y0.0",
               "x0.1 = y0.1", "x0.2 = y0.2", "lossy x0.1");
-  EXPECT_SAID(AxisCase("LogSoftmax", 11).in({2, 3, 4}), "x0.0 = y0.0", "x0.1 = y0.1",
-              "x0.2 = y0.2", "lossy x0.1", "lossy x0.2");
+  EXPECT_SAID(AxisCase("LogSoftmax", 11).in({2, 3, 4}), "x0.0 = y0.0", "x0.1 = y0.1", "x0.2 = y0.2",
+              "lossy x0.1", "lossy x0.2");
 }
 
 TEST(AxisFlow, DepthToSpaceInBothOrders) {
@@ -547,8 +559,8 @@ TEST(AxisFlow, FakeQuantizers) {
 // -- sizes
 
 TEST(AxisFlow, ShapeTellsSizes) {
-  EXPECT_SAID(AxisCase("Shape").in({2, 3, 4}).attr("start", int64_t{-2}), "leave x0.0", "leave x0.1",
-              "leave x0.2", "y0[0] tells x0.1", "y0[1] tells x0.2");
+  EXPECT_SAID(AxisCase("Shape").in({2, 3, 4}).attr("start", int64_t{-2}), "leave x0.0",
+              "leave x0.1", "leave x0.2", "y0[0] tells x0.1", "y0[1] tells x0.2");
 }
 
 TEST(AxisFlow, CumSumAndTrilu) {
@@ -559,7 +571,7 @@ TEST(AxisFlow, CumSumAndTrilu) {
 // -- the table
 
 /// Ops that compute or move values, of whose axes none may be removed.
-const std::set<std::string> kWithoutRule{};
+const std::set<std::string> kWithoutRule{"DeformConv", "Einsum", "GatherElements"};
 
 TEST(AxisFlow, EveryOpThatMattersHasARule) {
   std::set<std::string> missing;
