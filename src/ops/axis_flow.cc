@@ -33,9 +33,7 @@ void tie_elementwise(AxisFlow& flow, std::span<const size_t> inputs) {
     if (flow.has_input(i) && flow.has_output(0)) tie_broadcast(flow, i);
 }
 
-void tie_same(AxisFlow& flow, size_t input, size_t output) {
-  tie_all_but(flow, input, output, {});
-}
+void tie_same(AxisFlow& flow, size_t input, size_t output) { tie_all_but(flow, input, output, {}); }
 
 void tie_all_but(AxisFlow& flow, size_t input, size_t output, std::span<const int64_t> axes) {
   if (!flow.has_input(input) || !flow.has_output(output)) return;

@@ -129,8 +129,7 @@ void mvn_axes(AxisFlow& flow) {
   const std::vector<bool> reduced =
       read_axes(flow.attrs(), static_cast<size_t>(flow.input_rank(0)));
   for (size_t i = 0; i < reduced.size(); ++i)
-    if (reduced[i])
-      flow.lossy(flow.input(0, static_cast<int64_t>(i)), "normalizes over the axis");
+    if (reduced[i]) flow.lossy(flow.input(0, static_cast<int64_t>(i)), "normalizes over the axis");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-#include "src/ops/before_7.h"
 #include "src/ops/axis_flow.h"
+#include "src/ops/before_7.h"
 #include "src/ops/elements.h"
 
 // y = x < 0 ? slope x : x, the slope broadcast to x and not the other way round

@@ -1,5 +1,5 @@
-#include "src/ops/conv.h"
 #include "src/ops/axis_flow.h"
+#include "src/ops/conv.h"
 #include "src/ops/quant.h"
 
 // acc = sum (x - zx) (w - zw[m]) (+ bias[m]), 32 bits that wrap. ConvInteger gives acc; QLinearConv

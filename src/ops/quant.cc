@@ -212,7 +212,8 @@ void tie_quantized(AxisFlow& flow) {
   tie_same(flow, 0, 0);
   const int64_t axis = flow.attrs().get_int("axis", 1);
   if (flow.attrs().get_int("block_size", 0) == 0) {
-    const bool list = flow.input_rank(1) == 1 && flow.input_shape(1)[0] != 1;
+    const bool list = flow.input_rank(1) == 1 && flow.input_shape(1)[0] != 1 &&
+                      axis < flow.input_rank(0);  // a single one of an x of rank 1: axis 1
     for (size_t i : {1u, 2u})
       if (list) tie_parameter(flow, i, flow.input(0, axis));
     return;
