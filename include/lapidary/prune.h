@@ -113,8 +113,11 @@ struct ScoreInputs {
   int64_t samples = 128;          ///< of `data`, spread over it
   int threads = 0;
 };
-/// Per group and unit, not negative; a low score may go. Throws Error{kUsage} for unknown names and
-/// for inputs that the criterion lacks.
+/// Per group and unit, not negative; a low score may go. A group of which the criterion sees
+/// nothing (norm_scale: no normalization; of data: no value that is read, or not by a weight) is
+/// scored by the root mean square of a unit's weights: normalize, then, before groups are compared.
+/// Throws Error{kUsage} for unknown names and for inputs that the criterion lacks, Error{kInvalid}
+/// for scores that are not finite.
 using UnitScores = std::vector<std::vector<double>>;
 LAPIDARY_API UnitScores score_units(const PruningGraph& graph, const CriterionSpec& spec,
                                     const ScoreInputs& inputs = {});
