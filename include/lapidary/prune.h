@@ -35,7 +35,8 @@ struct PruneMember {
 };
 
 /// Units (channels, heads, features) of which each can be removed alone, with its elements in all
-/// members; they are alike: each has as many elements of the same axes.
+/// members; they are alike: each has as many elements of the same axes. Two at least: one unit must
+/// stay.
 struct PruneGroup {
   std::string name;  ///< node_key of the first node that computes them
   int64_t units = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,8 @@ class Net {
                int64_t group = 1) {
     const int64_t pad = kernel / 2;
     return builder_.op(
-        "Conv", {x, weight(name + ".w", {out, in / group, kernel, kernel}), weight(name + ".b", {out})},
+        "Conv",
+        {x, weight(name + ".w", {out, in / group, kernel, kernel}), weight(name + ".b", {out})},
         {{"group", group}, {"pads", std::vector<int64_t>{pad, pad, pad, pad}}}, name);
   }
   ValueId norm(const std::string& name, ValueId x, int64_t channels) {
@@ -80,9 +82,10 @@ inline RemovedUnits some_units(const PruningGraph& graph, double share, uint64_t
   Rng rng(seed);
   for (const PruneGroup& group : graph.groups()) {
     std::vector<int64_t> order = rng.permutation(group.units);
-    const auto wanted = std::max<int64_t>(1, static_cast<int64_t>(share * static_cast<double>(group.units)));
-    order.resize(static_cast<size_t>(
-        group.lossy.empty() || lossy ? std::min(group.units - 1, wanted) : 0));
+    const auto wanted =
+        std::max<int64_t>(1, static_cast<int64_t>(share * static_cast<double>(group.units)));
+    order.resize(
+        static_cast<size_t>(group.lossy.empty() || lossy ? std::min(group.units - 1, wanted) : 0));
     std::ranges::sort(order);
     removed.push_back(std::move(order));
   }

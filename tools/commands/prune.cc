@@ -33,10 +33,11 @@ size_t elements_per_unit(const PruneMember& member) {
 }
 
 nlohmann::ordered_json groups_json(const std::string& model, const PruningGraph& graph) {
-  nlohmann::ordered_json out = {{"model", model},
-                                {"cost", cost_json(graph.cost(RemovedUnits(graph.groups().size())))},
-                                {"groups", nlohmann::ordered_json::array()},
-                                {"frozen_axes", nlohmann::ordered_json::array()}};
+  nlohmann::ordered_json out = {
+      {"model", model},
+      {"cost", cost_json(graph.cost(RemovedUnits(graph.groups().size())))},
+      {"groups", nlohmann::ordered_json::array()},
+      {"frozen_axes", nlohmann::ordered_json::array()}};
   for (const PruneGroup& group : graph.groups()) {
     nlohmann::ordered_json members = nlohmann::ordered_json::array();
     for (const PruneMember& m : group.members)
@@ -60,12 +61,10 @@ std::string groups_text(const PruningGraph& graph) {
     out += fmt::format("{}: {} units{}\n", printable(group.name, 80), group.units,
                        group.lossy.empty() ? "" : ", lossy: " + printable(group.lossy, 200));
     for (const PruneMember& m : group.members)
-      out += fmt::format("  {:<10} {} axis {}{}{}\n", role_name(m.role), printable(m.tensor, 80),
-                         m.axis,
-                         elements_per_unit(m) > 1
-                             ? fmt::format(", {} elements a unit", elements_per_unit(m))
-                             : "",
-                         m.node == group.name ? "" : " (" + printable(m.node, 80) + ")");
+      out += fmt::format(
+          "  {:<10} {} axis {}{}{}\n", role_name(m.role), printable(m.tensor, 80), m.axis,
+          elements_per_unit(m) > 1 ? fmt::format(", {} elements a unit", elements_per_unit(m)) : "",
+          m.node == group.name ? "" : " (" + printable(m.node, 80) + ")");
   }
   if (!graph.frozen().empty()) out += "\nFrozen axes of weights:\n";
   for (const FrozenAxis& f : graph.frozen())

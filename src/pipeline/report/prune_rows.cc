@@ -30,8 +30,7 @@ ReportTable pruned_table(const Report& r) {
     if (!t.note.empty()) t.note += " ";
     t.note += summary(p);
     for (const PruneRecord::Group& g : p.groups)
-      t.rows.push_back(
-          {p.step, g.name, std::to_string(g.units), std::to_string(g.left), g.note});
+      t.rows.push_back({p.step, g.name, std::to_string(g.units), std::to_string(g.left), g.note});
   }
   return t;
 }
@@ -40,8 +39,7 @@ ReportTable frozen_table(const Report& r) {
   ReportTable t{
       "Axes that cannot be pruned, and why", {"weight", "node", "axis", "size", "reason"}, {}, 5};
   for (const FrozenAxis& f : r.frozen_axes)
-    t.rows.push_back(
-        {f.tensor, f.node, std::to_string(f.axis), std::to_string(f.size), f.reason});
+    t.rows.push_back({f.tensor, f.node, std::to_string(f.axis), std::to_string(f.size), f.reason});
   t.long_list = true;
   return t;
 }

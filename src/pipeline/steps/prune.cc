@@ -43,8 +43,7 @@ struct PruneParams {
         {field("criterion", &P::criterion, "How much a unit matters; the least go")
              .one_of(criterion_names()),
          field("p", &P::p, "Of the criterion magnitude: the norm, 1 or 2").range(1, 2),
-         field("reduce", &P::reduce,
-               "A unit's score over the tensors that lose elements with it")
+         field("reduce", &P::reduce, "A unit's score over the tensors that lose elements with it")
              .one_of({"mean", "sum", "max"}),
          field("normalize", &P::normalize, "What scores of a group are divided by")
              .one_of({"mean", "none", "max", "sum", "norm"}),
@@ -79,8 +78,7 @@ struct PruneParams {
   }
 
   CriterionSpec spec(uint64_t seed) const {
-    CriterionSpec out{
-        .kind = criterion, .reduce = reduce, .normalize = normalize, .seed = seed};
+    CriterionSpec out{.kind = criterion, .reduce = reduce, .normalize = normalize, .seed = seed};
     if (criterion == "magnitude") out.params["p"] = {p};
     return out;
   }
