@@ -6,6 +6,7 @@
 #include "quantize/checks.h"
 #include "src/base/fail.h"
 #include "src/base/text.h"
+#include "src/pipeline/latency_table.h"
 #include "src/pipeline/prune_proof.h"
 #include "src/pipeline/step.h"
 
@@ -13,7 +14,7 @@ namespace lapidary {
 
 namespace {
 
-constexpr std::array kTargets = {"units", "macs", "parameters", "size"};
+constexpr std::array kTargets = {"units", "macs", "parameters", "size", "latency"};
 
 std::vector<std::string> criterion_names() {
   std::vector<std::string> names;
@@ -35,6 +36,8 @@ struct PruneParams {
   bool lossy = false;
   int64_t samples = 128;
   int64_t reestimate = 1024;
+  int latency_threads = 1;
+  std::string latency_table;
 
   static const FieldTable& fields() {
     using P = PruneParams;
@@ -48,8 +51,8 @@ struct PruneParams {
          field("normalize", &P::normalize, "What scores of a group are divided by")
              .one_of({"mean", "none", "max", "sum", "norm"}),
          field("target", &P::target,
-               "What is to be left, as a share: {macs: 0.5}; of units, macs, parameters or size "
-               "(bytes of constants)"),
+               "What is to be left, as a share: {macs: 0.5}; of units, macs, parameters, size "
+               "(bytes of constants) or latency (of the steps it runs in here, each shape timed)"),
          field("scope", &P::scope,
                "All units in one ranking, or the same share of units from every group")
              .one_of({"global", "local"}),
@@ -73,7 +76,10 @@ struct PruneParams {
          field("reestimate", &P::reestimate,
                "BatchNormalization's statistics afterwards by so many samples of calib, where "
                "there are some; 0: not")
-             .range(0, 1e12)}};
+             .range(0, 1e12),
+         field("latency_threads", &P::latency_threads, "Of the target latency").range(1, 1024),
+         field("latency_table", &P::latency_table,
+               "Of the target latency: a file of times, read where it is there, and written")}};
     return kTable;
   }
 
@@ -169,16 +175,25 @@ class PruneStep : public Step {
     const CriterionSpec spec = params_.spec(context.seed);
     ScoreInputs inputs{.samples = params_.samples, .threads = context.threads};
     if (needs_data(spec)) inputs.data = context.data("calib");
+    const UnitScores scores = score_units(graph, spec, inputs);
     const auto& [of, share] = *params_.target.begin();
-    return select_units(graph, score_units(graph, spec, inputs),
-                        {.target = {of, share},
-                         .scope = params_.scope,
-                         .round_to = params_.round_to,
-                         .per_cost = params_.per_cost,
-                         .max_ratio = params_.max_ratio,
-                         .lossy = params_.lossy,
-                         .keep = params_.keep,
-                         .ratios = params_.ratios});
+    SelectOptions options{.target = {of, share},
+                          .scope = params_.scope,
+                          .round_to = params_.round_to,
+                          .per_cost = params_.per_cost,
+                          .max_ratio = params_.max_ratio,
+                          .lossy = params_.lossy,
+                          .keep = params_.keep,
+                          .ratios = params_.ratios};
+    if (of != "latency") return select_units(graph, scores, options);
+    LatencyTable table(params_.latency_threads, params_.latency_table);
+    options.latency = [&](const RemovedUnits& removed) {
+      return table.milliseconds(graph.prune(removed));
+    };
+    Selection out = select_units(graph, scores, options);
+    table.save();
+    context.log.info(fmt::format("{} shapes timed", table.shapes()));
+    return out;
   }
 
   PruneRecord record_of(const StepContext& context, const PruningGraph& graph,
