@@ -87,6 +87,23 @@ LAPIDARY_API std::string add_loss(Graph& graph, const std::vector<LossSpec>& los
                                   bool mixup = false);
 LAPIDARY_API std::vector<NamedHelp> list_losses();
 
+// -- gradients
+
+struct GradientOptions {
+  int64_t samples = 1024;  ///< drawn by `seed`; all of them where the data have no more
+  int64_t batch = 32;      ///< samples of one pass; what does not fill a last one is left out
+  uint64_t seed = 0;       ///< of the samples, their augmentation and Dropout
+  std::string device = "cpu";
+  int threads = 0;  ///< 0: thread_count()
+};
+/// The gradients of the mean loss over samples of training data (none: cross_entropy) for every
+/// constant of `trainable_parameters`, at the constants' values: BatchNormalization normalizes by
+/// its running statistics, nothing is changed. Samples are augmented as in epoch 0. Throws as
+/// `open_trainer`, `add_loss` and `fit` do, Error{kInvalid} where a gradient is not finite.
+LAPIDARY_API Gradients mean_gradients(const Graph& model, const Dataset& data,
+                                      std::vector<LossSpec> losses = {},
+                                      const GradientOptions& options = {});
+
 // -- the loop
 
 inline constexpr double kNotKnown = std::numeric_limits<double>::quiet_NaN();
