@@ -262,8 +262,8 @@ void AxisSystem::freeze_node(NodeId id, std::string_view reason) {
 void AxisSystem::visit(NodeId id) {
   const Node& node = graph_->node(id);
   for (const Capture& capture : node.captures)
-    freeze_axes(capture.outer, fmt::format("{}: a graph inside it reads the tensor",
-                                           node_label(*graph_, id)));
+    freeze_axes(capture.outer,
+                fmt::format("{}: a graph inside it reads the tensor", node_label(*graph_, id)));
   const ResolvedOp op = resolve_op(*graph_, id);
   if (!op) return freeze_node(id, "the op is not known");
   if (op.def->axes == nullptr) return freeze_node(id, "the op has no rule for its axes");

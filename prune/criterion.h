@@ -13,7 +13,7 @@ namespace lapidary::prune {
 /// What was seen of a read value's elements over the samples, by place on the axis.
 struct ReadStatistics {
   std::vector<double> squares;  ///< sum over samples and all other axes
-  std::vector<double> rank;     ///< mean over samples of the rank of the place's map, rows x columns
+  std::vector<double> rank;  ///< mean over samples of the rank of the place's map, rows x columns
   int64_t samples = 0;
 };
 
@@ -34,7 +34,6 @@ struct MemberView {
 struct GroupView {
   std::vector<MemberView> members, read;
 };
-
 
 enum class ScoreNeeds { kWeights, kGradients, kData };
 

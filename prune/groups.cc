@@ -78,8 +78,7 @@ std::vector<Unit> units_of(const AxisSystem& system) {
 }
 
 /// Elements of each unit of a group on one axis.
-std::vector<std::vector<int64_t>> places_of(const AxisSystem& system,
-                                            const AxisSystem::Axis& axis,
+std::vector<std::vector<int64_t>> places_of(const AxisSystem& system, const AxisSystem::Axis& axis,
                                             const std::map<Element, size_t>& unit_index,
                                             size_t units) {
   std::vector<std::vector<int64_t>> places(units);

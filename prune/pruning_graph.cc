@@ -16,7 +16,9 @@ namespace lapidary {
 class PruningGraph::Impl {
  public:
   explicit Impl(Graph source)
-      : graph_(std::move(source)), known_(prune::prepare(graph_)), system_(graph_, known_),
+      : graph_(std::move(source)),
+        known_(prune::prepare(graph_)),
+        system_(graph_, known_),
         groups_(prune::find_groups(system_)) {}
 
   prune::Kept kept(const RemovedUnits& removed) const {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lapidary/data.h"
+#include "lapidary/exec.h"
 #include "lapidary/export.h"
 #include "lapidary/graph.h"
 #include "lapidary/named.h"
@@ -133,21 +134,35 @@ struct SelectOptions {
   PruneTarget target = {};
   /// global: all units in one ranking; local: the same share of every group.
   std::string scope = "global";
-  int64_t round_to = 1;     ///< units left in a group are a multiple of it where it has as many
-  double max_ratio = 0.9;   ///< no group loses a larger share of its units
-  bool lossy = false;       ///< groups that are lossy too
-  std::vector<std::string> keep = {};          ///< globs of nodes whose groups lose nothing
-  std::map<std::string, double> ratios = {};   ///< glob of nodes -> share of units that go, exactly
+  int64_t round_to = 1;  ///< units left in a group are a multiple of it where it has as many
+  /// global: rank by score over what one unit alone saves of the target's cost.
+  bool per_cost = false;
+  double max_ratio = 0.9;                     ///< no group loses a larger share of its units
+  bool lossy = false;                         ///< groups that are lossy too
+  std::vector<std::string> keep = {};         ///< globs of nodes whose groups lose nothing
+  std::map<std::string, double> ratios = {};  ///< glob of nodes -> share of units that go, exactly
 };
 struct Selection {
   RemovedUnits removed;
   PruneCost before, after;
-  double asked = 0, got = 0;  ///< share left of what the target counts
+  double asked = 0, got = 0;      ///< share left of what the target counts
   std::vector<std::string> kept;  ///< groups that lost nothing, with the reason: "conv1: by name"
 };
 /// The units of lowest score, as many as come closest to the target. Throws Error{kUsage} for
 /// patterns that match no group and targets out of range.
 LAPIDARY_API Selection select_units(const PruningGraph& graph, const UnitScores& scores,
                                     const SelectOptions& options);
+
+// -- proof
+
+/// The largest difference between outputs of `pruned`, that `graph.prune(removed)` gave, and those
+/// of the masked graph on the same inputs, as a share of the output's largest magnitude: some 1e-5
+/// where the two sum in another order, near 1 where an index is wrong. Throws Error{kUnsupported}
+/// where the graph cannot be executed, Error{kInvalid} where outputs are not finite.
+LAPIDARY_API double compare_with_masked(const PruningGraph& graph, const RemovedUnits& removed,
+                                        const Graph& pruned, const Executor::Values& inputs,
+                                        int threads = 0);
+/// What `compare_with_masked` may give of a pruned graph that is right.
+inline constexpr double kMaskedTolerance = 1e-3;
 
 }  // namespace lapidary

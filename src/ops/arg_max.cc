@@ -1,5 +1,8 @@
 #include "src/ops/movement.h"
 
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
+
 namespace lapidary {
 
 namespace {
@@ -56,6 +59,14 @@ void evaluate_min(EvalContext& ctx) {
   evaluate(ctx, [](auto a, auto b) { return a < b; });
 }
 
+/// Positions along the axis would change: nothing is said of it.
+void axes(AxisFlow& flow) {
+  std::vector<bool> reduced(static_cast<size_t>(flow.input_rank(0)));
+  reduced[static_cast<size_t>(
+      InferContext::normalize_axis(flow.attrs().get_int("axis", 0), flow.input_rank(0)))] = true;
+  tie_kept(flow, reduced, flow.attrs().get_int("keepdims", 1) != 0);
+}
+
 OpDef extreme(std::string_view name, void (*evaluate_of)(EvalContext&)) {
   return {
       .name = name,
@@ -67,6 +78,7 @@ OpDef extreme(std::string_view name, void (*evaluate_of)(EvalContext&)) {
                 {"select_last_index", AttrKind::kInt, false, 12}},
       .infer = infer,
       .evaluate = evaluate_of,
+      .axes = axes,
   };
 }
 

@@ -1,5 +1,7 @@
 #include <cmath>
 
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/before_7.h"
 #include "src/ops/norm.h"
 
@@ -70,6 +72,18 @@ void evaluate_batch_norm(EvalContext& context) {
   context.set_output(2, make_from(running.dtype(), running.shape(), running_variance));
 }
 
+/// x and y [N, C, ...], parameters and what training gives of them [C].
+void batch_norm_axes(AxisFlow& flow) {
+  tie_same(flow, 0, 0);
+  if (flow.input_rank(0) < 2) return;
+  for (size_t i = 1; i < 5; ++i) tie_parameter(flow, i, flow.input(0, 1));
+  for (size_t i = 1; i < flow.output_count(); ++i)
+    if (flow.has_output(i)) tie_or_freeze(flow, flow.output(i, 0), flow.input(0, 1));
+  if (flow.attrs().get_int("training_mode", 0) == 0 && flow.output_count() == 1) return;
+  for (int64_t i = 0; i < flow.input_rank(0); ++i)
+    if (i != 1) flow.lossy(flow.input(0, i), "statistics of the batch");
+}
+
 void refuse_training(Graph& graph, NodeId id) {
   if (graph.node(id).outputs.size() > 1)
     fail_unsupported("{}: its training form (several outputs) has no counterpart in version 14",
@@ -97,6 +111,7 @@ const OpDef& op_BatchNormalization() {
                 {.name = "training_mode", .kind = AttrKind::kInt, .since = 14}},
       .infer = infer_batch_norm,
       .evaluate = evaluate_batch_norm,
+      .axes = batch_norm_axes,
       .upgrades = {{7, drop_old_attributes}, {9, upgrade_to_9}, {14, refuse_training}}};
   return def;
 }

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "src/ops/axis_flow.h"
 #include "src/ops/before_7.h"
 #include "src/ops/elements.h"
 
@@ -136,6 +137,7 @@ OpDef binary(std::string_view name, std::vector<int> versions, void (*infer)(Inf
             .outputs = {1, 1},
             .infer = infer,
             .evaluate = evaluate,
+            .axes = tie_elementwise,
             .role = role};
   if (older) def.upgrades = {{7, align_second_input}};
   return def;

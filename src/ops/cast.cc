@@ -6,6 +6,7 @@
 
 #include "src/base/float8.h"
 #include "src/base/text.h"
+#include "src/ops/axis_flow.h"
 #include "src/ops/elements.h"
 
 // Cast, CastLike: elements converted one by one. Floats are truncated on their way to integers
@@ -195,6 +196,12 @@ void evaluate_cast_like(EvalContext& context) {
   context.set_output(0, cast(context.input(0), context.input(1).dtype(), saturates(context)));
 }
 
+/// Of the second input only the type is read.
+void cast_like_axes(AxisFlow& flow) {
+  tie_same(flow, 0, 0);
+  for (int64_t i = 0; i < flow.input_rank(1); ++i) flow.leave(flow.input(1, i));
+}
+
 }  // namespace
 
 const OpDef& op_Cast() {
@@ -207,6 +214,7 @@ const OpDef& op_Cast() {
                                    {.name = "round_mode", .kind = AttrKind::kString, .since = 24}},
                          .infer = infer_cast,
                          .evaluate = evaluate_cast,
+                         .axes = tie_elementwise,
                          .half_since = kNoHalfForm};
   return def;
 }
@@ -219,7 +227,8 @@ const OpDef& op_CastLike() {
                          .attrs = {{.name = "saturate", .kind = AttrKind::kInt, .since = 19},
                                    {.name = "round_mode", .kind = AttrKind::kString, .since = 24}},
                          .infer = infer_cast_like,
-                         .evaluate = evaluate_cast_like};
+                         .evaluate = evaluate_cast_like,
+                         .axes = cast_like_axes};
   return def;
 }
 

@@ -1,5 +1,6 @@
 #include <limits>
 
+#include "src/ops/axis_flow.h"
 #include "src/ops/elements.h"
 #include "src/ops/rewrite.h"
 
@@ -78,6 +79,7 @@ const OpDef& op_Clip() {
                                    {.name = "max", .kind = AttrKind::kFloat, .until = 10}},
                          .infer = infer_clip,
                          .evaluate = evaluate_clip,
+                         .axes = tie_elementwise,
                          .role = QuantRole::kCompute,
                          .upgrades = {{11, upgrade_to_11}}};
   return def;

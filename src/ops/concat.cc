@@ -1,6 +1,8 @@
 #include <algorithm>
 
 #include "src/base/checked.h"
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/evaluate.h"
 #include "src/ops/movement.h"
 
@@ -67,6 +69,23 @@ void evaluate(EvalContext& ctx) {
   ctx.set_output(0, std::move(out));
 }
 
+/// Along `axis` the inputs' elements follow each other.
+void axes(AxisFlow& flow) {
+  const std::vector<int64_t> joined{
+      InferContext::normalize_axis(flow.attrs().get_int("axis", 0), flow.output_rank(0))};
+  const AxisRef to = flow.output(0, joined[0]);
+  for (size_t i = 0; i < flow.input_count(); ++i) tie_all_but(flow, i, 0, joined);
+  for (size_t i = 0; i < flow.input_count(); ++i)
+    if (flow.size(flow.input(i, joined[0])) < 0) return;
+  int64_t begin = 0;
+  for (size_t i = 0; i < flow.input_count(); ++i) {
+    const AxisRef from = flow.input(i, joined[0]);
+    const int64_t count = flow.size(from);
+    flow.tie(from, positions(0, count), to, positions(begin, count));
+    begin += count;
+  }
+}
+
 }  // namespace
 
 const OpDef& op_Concat() {
@@ -78,6 +97,7 @@ const OpDef& op_Concat() {
       .attrs = {{"axis", AttrKind::kInt, true}},
       .infer = infer,
       .evaluate = evaluate,
+      .axes = axes,
       .role = QuantRole::kCompute,
   };
   return def;

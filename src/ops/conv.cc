@@ -1,6 +1,8 @@
 #include "src/ops/conv.h"
 
 #include "src/base/checked.h"
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/elements.h"
 
 namespace lapidary {
@@ -88,6 +90,28 @@ ConvGeometry conv_geometry(const AttrView& attrs, const Shape& x, const Shape& w
   return g;
 }
 
+void tie_conv_channels(AxisFlow& flow, size_t x, size_t w) {
+  const AxisRef in = flow.input(x, 1), out = flow.output(0, 1);
+  const AxisRef rows = flow.input(w, 0), columns = flow.input(w, 1);
+  tie_or_freeze(flow, flow.input(x, 0), flow.output(0, 0));
+  tie_or_freeze(flow, out, rows);
+  const int64_t groups = read_group(flow.attrs());
+  if (groups == 1) {
+    tie_or_freeze(flow, in, columns);
+  } else if (flow.size(in) < 0 || flow.size(rows) < 0 || flow.size(columns) < 0) {
+    for (const AxisRef axis : {in, rows, columns})
+      flow.freeze(axis, "channels of groups, not all sizes of which are known");
+  } else {  // x: [g * i], w: [g * o, i]
+    const AxisRef g = flow.local(groups), i = flow.local(flow.size(columns)),
+                  o = flow.local(flow.size(rows) / groups);
+    flow.multiply(in, {g, i});
+    flow.multiply(rows, {g, o});
+    flow.tie(columns, i);
+    flow.attr_is("group", -1, {.axis = g});
+  }
+  flow.sums(in);
+}
+
 int64_t conv_macs_of(const TensorType& w, const TensorType& y) {
   const Shape weight = w.static_shape();
   const int64_t per_output = element_count(std::span(weight).subspan(1));
@@ -131,6 +155,11 @@ void evaluate_conv(EvalContext& context) {
     run_conv<float>(context);
 }
 
+void conv_axes(AxisFlow& flow) {
+  tie_conv_channels(flow, 0, 1);
+  tie_parameter(flow, 2, flow.input(1, 0));
+}
+
 int64_t conv_macs(const AttrView&, std::span<const TensorType> inputs,
                   std::span<const TensorType> outputs) {
   return conv_macs_of(inputs[1], outputs[0]);
@@ -151,6 +180,7 @@ const OpDef& op_Conv() {
                                    kStridesSpec},
                          .infer = infer_conv,
                          .evaluate = evaluate_conv,
+                         .axes = conv_axes,
                          .role = QuantRole::kCompute,
                          .weight = {1, [](const AttrView&, int64_t) -> int64_t { return 0; }, 2},
                          .macs = conv_macs};

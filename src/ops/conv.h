@@ -30,6 +30,9 @@ struct ConvGeometry {
 };
 ConvGeometry conv_geometry(const AttrView& attrs, const Shape& x, const Shape& w);
 
+/// Channels of x, w and output 0, by `group`; batches.
+void tie_conv_channels(AxisFlow& flow, size_t x, size_t w);
+
 /// N * M * out area * (C/group) * kernel area.
 int64_t conv_macs_of(const TensorType& w, const TensorType& y);
 

@@ -1,6 +1,8 @@
 #include "src/ops/conv_transpose.h"
 
 #include "src/base/checked.h"
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/conv.h"
 #include "src/ops/elements.h"
 
@@ -210,6 +212,30 @@ void evaluate_conv_transpose(EvalContext& context) {
   context.set_output(0, make_from(context.input(0).dtype(), g.output, out));
 }
 
+/// x: [N, g * i, ...], w: [g * i, o, ...], y: [N, g * o, ...]
+void channel_axes(AxisFlow& flow) {
+  const AxisRef in = flow.input(0, 1), rows = flow.input(1, 0), columns = flow.input(1, 1);
+  const AxisRef out = flow.output(0, 1);
+  tie_or_freeze(flow, flow.input(0, 0), flow.output(0, 0));
+  tie_or_freeze(flow, in, rows);
+  tie_parameter(flow, 2, out);
+  const int64_t groups = flow.attrs().get_int("group", 1);
+  if (groups == 1) {
+    tie_or_freeze(flow, out, columns);
+  } else if (flow.size(rows) < 0 || flow.size(columns) < 0 || flow.size(out) < 0) {
+    for (const AxisRef axis : {rows, columns, out})
+      flow.freeze(axis, "channels of groups, not all sizes of which are known");
+  } else {
+    const AxisRef g = flow.local(groups), i = flow.local(flow.size(rows) / groups),
+                  o = flow.local(flow.size(columns));
+    flow.multiply(rows, {g, i});
+    flow.multiply(out, {g, o});
+    flow.tie(columns, o);
+    flow.attr_is("group", -1, {.axis = g});
+  }
+  flow.sums(in);
+}
+
 /// N C in area * (M/group) * kernel area: every input element meets every tap.
 int64_t conv_transpose_macs(const AttrView&, std::span<const TensorType> inputs,
                             std::span<const TensorType>) {
@@ -235,6 +261,7 @@ const OpDef& op_ConvTranspose() {
                                    kStridesSpec},
                          .infer = infer_conv_transpose,
                          .evaluate = evaluate_conv_transpose,
+                         .axes = channel_axes,
                          .role = QuantRole::kCompute,
                          .weight = {1, [](const AttrView&, int64_t) -> int64_t { return 1; }, 2},
                          .macs = conv_transpose_macs};

@@ -1,5 +1,7 @@
 #include "src/ops/movement.h"
 
+#include "src/ops/axis_flow.h"
+
 namespace lapidary {
 
 namespace {
@@ -40,6 +42,12 @@ void evaluate(EvalContext& ctx) {
   ctx.set_output(0, std::move(out));
 }
 
+/// Nothing is said of the axis summed along.
+void axes(AxisFlow& flow) {
+  const auto axis = flow.ints(1);
+  if (axis) tie_all_but(flow, 0, 0, normalize_axes(*axis, flow.input_rank(0)));
+}
+
 }  // namespace
 
 const OpDef& op_CumSum() {
@@ -50,6 +58,7 @@ const OpDef& op_CumSum() {
                          .attrs = {{"exclusive", AttrKind::kInt}, {"reverse", AttrKind::kInt}},
                          .infer = infer,
                          .evaluate = evaluate,
+                         .axes = axes,
                          .half_since = kNoHalfForm};
   return def;
 }

@@ -1,4 +1,6 @@
 #include "src/base/checked.h"
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/evaluate.h"
 #include "src/ops/movement.h"
 
@@ -70,6 +72,26 @@ void evaluate_space_to_depth(EvalContext& ctx) {
                  transposed(x.reshaped({n, c, h, b, w, b}), perm).reshaped({n, c * b * b, h, w}));
 }
 
+/// `deep` is [c, b, b], or [b, b, c]; `c` is the channels of the other side.
+void tie_blocks(AxisFlow& flow, AxisRef deep, AxisRef c, bool channels_first) {
+  tie_or_freeze(flow, flow.input(0, 0), flow.output(0, 0));
+  if (flow.size(deep) < 0 || flow.size(c) < 0) return;
+  const int64_t b = block_size(flow.attrs());
+  const AxisRef row = flow.local(b), column = flow.local(b);
+  for (const AxisRef axis : {row, column}) flow.freeze(axis, "rows and columns of blocks");
+  if (channels_first)
+    flow.multiply(deep, {c, row, column});
+  else
+    flow.multiply(deep, {row, column, c});
+}
+
+void depth_to_space_axes(AxisFlow& flow) {
+  tie_blocks(flow, flow.input(0, 1), flow.output(0, 1), columns_first(flow.attrs()));
+}
+void space_to_depth_axes(AxisFlow& flow) {
+  tie_blocks(flow, flow.output(0, 1), flow.input(0, 1), false);
+}
+
 }  // namespace
 
 const OpDef& op_DepthToSpace() {
@@ -81,6 +103,7 @@ const OpDef& op_DepthToSpace() {
       .attrs = {{"blocksize", AttrKind::kInt, true}, {"mode", AttrKind::kString, false, 11}},
       .infer = infer_depth_to_space,
       .evaluate = evaluate_depth_to_space,
+      .axes = depth_to_space_axes,
   };
   return def;
 }
@@ -95,6 +118,7 @@ const OpDef& op_SpaceToDepth() {
       .attrs = {{"blocksize", AttrKind::kInt, true}},
       .infer = infer_space_to_depth,
       .evaluate = evaluate_space_to_depth,
+      .axes = space_to_depth_axes,
   };
   return def;
 }

@@ -62,6 +62,7 @@ const OpDef& op_DequantizeLinear() {
                                    {.name = "output_dtype", .kind = AttrKind::kInt, .since = 23}},
                          .infer = infer_dequantize,
                          .evaluate = evaluate_dequantize,
+                         .axes = tie_quantized,
                          .role = QuantRole::kInteger};
   return def;
 }
@@ -75,6 +76,7 @@ const OpDef& op_com_microsoft_DequantizeLinear() {
                          .attrs = {{"axis", AttrKind::kInt}, {"block_size", AttrKind::kInt}},
                          .infer = infer_dequantize,
                          .evaluate = evaluate_dequantize,
+                         .axes = tie_quantized,
                          .role = QuantRole::kInteger};
   return def;
 }

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "src/ops/axis_flow.h"
 #include "src/ops/quant.h"
 
 namespace lapidary {
@@ -36,6 +37,12 @@ void evaluate_dynamic(EvalContext& context) {
   context.set_output(2, Tensor::scalar(static_cast<uint8_t>(zero_point)));
 }
 
+/// The range holds 0: what is zero does not change it.
+void dynamic_axes(AxisFlow& flow) {
+  tie_same(flow, 0, 0);
+  for (int64_t i = 0; i < flow.input_rank(0); ++i) flow.sums(flow.input(0, i));
+}
+
 }  // namespace
 
 const OpDef& op_DynamicQuantizeLinear() {
@@ -45,6 +52,7 @@ const OpDef& op_DynamicQuantizeLinear() {
                          .outputs = {3, 3},
                          .infer = infer_dynamic,
                          .evaluate = evaluate_dynamic,
+                         .axes = dynamic_axes,
                          .role = QuantRole::kInteger};
   return def;
 }

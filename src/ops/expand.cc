@@ -1,5 +1,7 @@
 #include <algorithm>
 
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/evaluate.h"
 #include "src/ops/movement.h"
 
@@ -44,6 +46,24 @@ void evaluate(EvalContext& ctx) {
   ctx.set_output(0, take_axes(x.reshaped(std::move(padded)), tables));
 }
 
+/// Along axes over which x is repeated any element may go. A 1 in `shape` keeps x's size.
+void axes(AxisFlow& flow) {
+  tie_broadcast(flow, 0);
+  const int64_t rank = flow.output_rank(0), shift = rank - flow.input_rank(0);
+  for (int64_t i = 0; i < rank; ++i)
+    if (i < shift || flow.input_shape(0)[static_cast<size_t>(i - shift)] == 1)
+      flow.leave(flow.output(0, i));
+  const auto numbers = flow.ints(1);
+  const int64_t length = flow.input_shape(1)[0];
+  for (int64_t i = 0; i < length; ++i)
+    if (!numbers || (*numbers)[static_cast<size_t>(i)] != 1)
+      if (const AxisRef to = flow.output(0, rank - length + i); flow.size(to) > 1)
+        flow.input_is(1, i, {to});
+  if (length < 0)
+    for (int64_t i = 0; i < rank; ++i)
+      flow.freeze(flow.output(0, i), "the length of the shape it is expanded to is not known");
+}
+
 }  // namespace
 
 const OpDef& op_Expand() {
@@ -54,6 +74,7 @@ const OpDef& op_Expand() {
       .outputs = {1, 1},
       .infer = infer,
       .evaluate = evaluate,
+      .axes = axes,
       .role = QuantRole::kPassThrough,
   };
   return def;

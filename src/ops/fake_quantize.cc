@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/ops/axis_flow.h"
 #include "src/ops/quant.h"
 
 namespace lapidary {
@@ -83,6 +84,12 @@ void evaluate(EvalContext& context) {
   context.set_output(0, std::move(y));
 }
 
+void fake_quantize_axes(AxisFlow& flow) {
+  tie_same(flow, 0, 0);
+  if (!flow.attrs().has("axis")) return;
+  for (size_t i : {1u, 2u}) tie_parameter(flow, i, flow.input(0, flow.attrs().get_int("axis", 0)));
+}
+
 }  // namespace
 
 const OpDef& op_ai_lapidary_FakeQuantize() {
@@ -97,7 +104,8 @@ const OpDef& op_ai_lapidary_FakeQuantize() {
                                                         {"gradient", AttrKind::kString},
                                                         {"gradient_scale", AttrKind::kFloat}},
                                               .infer = infer,
-                                              .evaluate = evaluate});
+                                              .evaluate = evaluate,
+                                              .axes = fake_quantize_axes});
   return def;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "src/ops/axis_flow.h"
 #include "src/ops/fake_quantize.h"
 #include "src/ops/opdef.h"
 #include "src/ops/quant.h"
@@ -49,6 +50,12 @@ void evaluate(EvalContext& context) {
   context.set_output(0, std::move(y));
 }
 
+void bias_axes(AxisFlow& flow) {
+  tie_same(flow, kBias, 0);
+  if (flow.input_rank(kBias) != 1) return;
+  for (size_t i = kWeightScale; i <= kLayerBias; ++i) tie_parameter(flow, i, flow.input(kBias, 0));
+}
+
 }  // namespace
 
 FakeQuantizeBias FakeQuantizeBias::of(const Inputs& inputs, const AttrView& attrs) {
@@ -89,7 +96,8 @@ const OpDef& op_ai_lapidary_FakeQuantizeBias() {
                          .outputs = {1, 1},
                          .attrs = {{"epsilon", AttrKind::kFloat}, {"folded_scale", AttrKind::kInt}},
                          .infer = infer,
-                         .evaluate = evaluate});
+                         .evaluate = evaluate,
+                         .axes = bias_axes});
   return def;
 }
 

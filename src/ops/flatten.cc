@@ -1,3 +1,4 @@
+#include "src/ops/axis_flow.h"
 #include "src/ops/evaluate.h"
 #include "src/ops/movement.h"
 
@@ -29,6 +30,8 @@ void evaluate(EvalContext& ctx) {
       0, x.reshaped({element_count(shape.first(axis)), element_count(shape.subspan(axis))}));
 }
 
+void axes(AxisFlow& flow) { tie_reshape(flow, 0, 0); }
+
 }  // namespace
 
 const OpDef& op_Flatten() {
@@ -40,6 +43,7 @@ const OpDef& op_Flatten() {
       .attrs = {{"axis", AttrKind::kInt}},
       .infer = infer,
       .evaluate = evaluate,
+      .axes = axes,
       .role = QuantRole::kPassThrough,
   };
   return def;

@@ -1,5 +1,7 @@
 #include <algorithm>
 
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/evaluate.h"
 #include "src/ops/movement.h"
 
@@ -50,6 +52,27 @@ void evaluate_gather(EvalContext& ctx) {
   shape.insert(shape.end(), ctx.input(1).shape().begin(), ctx.input(1).shape().end());
   shape.insert(shape.end(), data.shape().begin() + axis + 1, data.shape().end());
   ctx.set_output(0, flat.reshaped(std::move(shape)));
+}
+
+/// Elements that are gathered are tied to their copies; an index is how many elements are left
+/// before the one it means. One index alone makes no axis: its element stays.
+void gather_axes(AxisFlow& flow) {
+  const int64_t rank = flow.input_rank(0), index_rank = flow.input_rank(1);
+  const int64_t axis = InferContext::normalize_axis(flow.attrs().get_int("axis", 0), rank);
+  for (int64_t i = 0; i < rank; ++i)
+    if (i != axis)
+      tie_or_freeze(flow, flow.input(0, i), flow.output(0, i < axis ? i : i - 1 + index_rank));
+  for (int64_t i = 0; i < index_rank; ++i)
+    tie_or_freeze(flow, flow.input(1, i), flow.output(0, axis + i));
+  const AxisRef from = flow.input(0, axis);
+  auto indices = flow.ints(1);
+  if (!indices || index_rank > 1 || flow.size(from) < 0)
+    return flow.freeze(from, "indices into it are no known list");
+  for (int64_t& at : *indices) at = normalize_index(at, flow.size(from), "an index");
+  const AxisRef to = index_rank == 0 ? flow.local(1) : flow.output(0, axis);
+  flow.tie(from, *indices, to, positions(0, std::ssize(*indices)));
+  for (size_t i = 0; i < indices->size(); ++i)
+    flow.input_is(1, static_cast<int64_t>(i), {from, 0, (*indices)[i]});
 }
 
 // -- GatherElements: out[i, j, ...] = data[i, indices[i, j, ...], ...] for axis 1, likewise others
@@ -149,6 +172,7 @@ const OpDef& op_Gather() {
       .attrs = {{"axis", AttrKind::kInt}},
       .infer = infer_gather,
       .evaluate = evaluate_gather,
+      .axes = gather_axes,
       .role = QuantRole::kPassThrough,
   };
   return def;

@@ -1,6 +1,8 @@
 #include "src/ops/gemm.h"
 
 #include "src/base/checked.h"
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/before_7.h"
 #include "src/ops/elements.h"
 #include "src/ops/matmul.h"
@@ -38,7 +40,21 @@ void check_gemm_bias(const InferContext& context, size_t c,
                    TensorType{context.dtype(0), *y}.text());
 }
 
+void tie_gemm(AxisFlow& flow, size_t a, size_t b, size_t c) {
+  const int64_t trans_a = flow.attrs().get_int("transA", 0) != 0;
+  const int64_t trans_b = flow.attrs().get_int("transB", 0) != 0;
+  const AxisRef left = flow.input(a, 1 - trans_a), right = flow.input(b, trans_b);
+  tie_or_freeze(flow, flow.input(a, trans_a), flow.output(0, 0));
+  tie_or_freeze(flow, flow.input(b, 1 - trans_b), flow.output(0, 1));
+  tie_or_freeze(flow, left, right);
+  flow.sums(left);
+  flow.sums(right);
+  if (flow.has_input(c)) tie_broadcast(flow, c);
+}
+
 namespace {
+
+void gemm_axes(AxisFlow& flow) { tie_gemm(flow, 0, 1, 2); }
 
 void infer_gemm(InferContext& context) {
   context.require_dtype(0, kNumericDTypes);
@@ -104,6 +120,7 @@ const OpDef& op_Gemm() {
                                    {"transB", AttrKind::kInt}},
                          .infer = infer_gemm,
                          .evaluate = evaluate_gemm,
+                         .axes = gemm_axes,
                          .role = QuantRole::kCompute,
                          .weight = {1,
                                     [](const AttrView& attrs, int64_t) -> int64_t {

@@ -14,6 +14,9 @@ std::optional<std::vector<Dim>> gemm_output_shape(const InferContext& context, s
 void check_gemm_bias(const InferContext& context, size_t c,
                      const std::optional<std::vector<Dim>>& y);
 
+/// op(A) [M, K], op(B) [K, N], C and output 0, by transA and transB.
+void tie_gemm(AxisFlow& flow, size_t a, size_t b, size_t c);
+
 /// A matrix [rows, columns], transposed where asked.
 template <class T>
 std::vector<T> transposed(std::vector<T> in, const Shape& shape, bool transpose) {

@@ -1,3 +1,4 @@
+#include "src/ops/axis_flow.h"
 #include "src/ops/before_7.h"
 #include "src/ops/elements.h"
 #include "src/ops/rewrite.h"
@@ -39,6 +40,12 @@ void evaluate_dropout(EvalContext& context) {
   context.set_output(1, std::move(mask));
 }
 
+/// x, y, mask
+void dropout_axes(AxisFlow& flow) {
+  tie_same(flow, 0, 0);
+  tie_same(flow, 0, 1);
+}
+
 /// The mask's type changes from x's to bool.
 void upgrade_to_10(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
@@ -65,6 +72,7 @@ const OpDef& op_Identity() {
                          .outputs = {1, 1},
                          .infer = infer_same,
                          .evaluate = evaluate_identity,
+                         .axes = tie_elementwise,
                          .role = QuantRole::kPassThrough};
   return def;
 }
@@ -79,6 +87,7 @@ const OpDef& op_Dropout() {
                 {.name = "seed", .kind = AttrKind::kInt, .since = 12}},
       .infer = infer_dropout,
       .evaluate = evaluate_dropout,
+      .axes = dropout_axes,
       .role = QuantRole::kPassThrough,
       .upgrades = {{7, drop_old_attributes}, {10, upgrade_to_10}, {12, upgrade_to_12}}};
   return def;

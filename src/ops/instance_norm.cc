@@ -1,5 +1,7 @@
 #include <cmath>
 
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/norm.h"
 #include "src/ops/rewrite.h"
 
@@ -61,6 +63,31 @@ void evaluate_group_norm(EvalContext& context) {
   normalize_groups(context, context.attrs().get_int("num_groups", 1), context.version() < 21);
 }
 
+void lossy_area(AxisFlow& flow) {
+  for (int64_t i = 2; i < flow.input_rank(0); ++i)
+    flow.lossy(flow.input(0, i), "statistics of a channel");
+}
+
+void instance_norm_axes(AxisFlow& flow) {
+  tie_same(flow, 0, 0);
+  for (size_t i : {1u, 2u}) tie_parameter(flow, i, flow.input(0, 1));
+  lossy_area(flow);
+}
+
+/// Channels are [groups * c]: all groups lose the same ones of their c.
+void group_norm_axes(AxisFlow& flow) {
+  tie_same(flow, 0, 0);
+  lossy_area(flow);
+  const int64_t groups = flow.attrs().get_int("num_groups", 1);
+  const AxisRef channels = flow.input(0, 1);
+  if (flow.size(channels) < 0) return flow.freeze(channels, "its size is not known");
+  const AxisRef group = flow.local(groups), within = flow.local(flow.size(channels) / groups);
+  flow.multiply(channels, {group, within});
+  flow.freeze(group, "groups of a normalization");
+  flow.lossy(within, "statistics of a group");
+  for (size_t i : {1u, 2u}) tie_parameter(flow, i, flow.version() < 21 ? group : channels);
+}
+
 /// Per-group scales and biases are repeated for the group's channels.
 void upgrade_group_norm(Graph& graph, NodeId id) {
   const Node node = graph.node(id);
@@ -91,7 +118,8 @@ const OpDef& op_InstanceNormalization() {
                          .outputs = {1, 1},
                          .attrs = {{"epsilon", AttrKind::kFloat}},
                          .infer = infer_instance_norm,
-                         .evaluate = evaluate_instance_norm};
+                         .evaluate = evaluate_instance_norm,
+                         .axes = instance_norm_axes};
   return def;
 }
 
@@ -105,6 +133,7 @@ const OpDef& op_GroupNormalization() {
                                    {.name = "stash_type", .kind = AttrKind::kInt, .since = 21}},
                          .infer = infer_group_norm,
                          .evaluate = evaluate_group_norm,
+                         .axes = group_norm_axes,
                          .upgrades = {{21, upgrade_group_norm}}};
   return def;
 }

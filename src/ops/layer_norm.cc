@@ -1,5 +1,7 @@
 #include <cmath>
 
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/norm.h"
 
 // Over the axes from `axis` on: y = (x - mean) / sqrt(var + epsilon) scale + bias; RMSNormalization
@@ -88,6 +90,17 @@ void evaluate_row_norm(EvalContext& context) {
   if (context.wants_output(2)) context.set_output(2, make_from(stash, statistics, inverses));
 }
 
+/// Scale and bias broadcast to x; mean and inverse deviation are those of each row.
+void row_norm_axes(AxisFlow& flow) {
+  tie_elementwise(flow);
+  const int64_t axis = read_axis(flow.attrs(), flow.input_rank(0));
+  for (int64_t i = axis; i < flow.input_rank(0); ++i)
+    flow.lossy(flow.input(0, i), "normalizes over the axis");
+  for (size_t output : {1u, 2u})
+    for (int64_t i = 0; flow.has_output(output) && i < axis; ++i)
+      tie_or_freeze(flow, flow.input(0, i), flow.output(output, i));
+}
+
 constexpr AttrSpec kAxis{"axis", AttrKind::kInt};
 constexpr AttrSpec kEpsilon{"epsilon", AttrKind::kFloat};
 constexpr AttrSpec kStash{"stash_type", AttrKind::kInt};
@@ -102,6 +115,7 @@ const OpDef& op_LayerNormalization() {
                          .attrs = {kAxis, kEpsilon, kStash},
                          .infer = infer_row_norm,
                          .evaluate = evaluate_row_norm<true>,
+                         .axes = row_norm_axes,
                          .half_since = kNoHalfForm};
   return def;
 }
@@ -113,7 +127,8 @@ const OpDef& op_RMSNormalization() {
                          .outputs = {1, 1},
                          .attrs = {kAxis, kEpsilon, kStash},
                          .infer = infer_row_norm,
-                         .evaluate = evaluate_row_norm<false>};
+                         .evaluate = evaluate_row_norm<false>,
+                         .axes = row_norm_axes};
   return def;
 }
 

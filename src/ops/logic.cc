@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "src/base/float8.h"
+#include "src/ops/axis_flow.h"
 #include "src/ops/elements.h"
 
 namespace lapidary {
@@ -101,7 +102,8 @@ const OpDef& op_Not() {
                          .inputs = {1, 1},
                          .outputs = {1, 1},
                          .infer = infer_not,
-                         .evaluate = evaluate_not};
+                         .evaluate = evaluate_not,
+                         .axes = tie_elementwise};
   return def;
 }
 
@@ -111,7 +113,8 @@ const OpDef& op_BitwiseNot() {
                          .inputs = {1, 1},
                          .outputs = {1, 1},
                          .infer = infer_bitwise_not,
-                         .evaluate = evaluate_bitwise_not};
+                         .evaluate = evaluate_bitwise_not,
+                         .axes = tie_elementwise};
   return def;
 }
 
@@ -121,7 +124,8 @@ const OpDef& op_IsNaN() {
                          .inputs = {1, 1},
                          .outputs = {1, 1},
                          .infer = infer_float_test,
-                         .evaluate = evaluate_is_nan};
+                         .evaluate = evaluate_is_nan,
+                         .axes = tie_elementwise};
   return def;
 }
 
@@ -134,6 +138,7 @@ const OpDef& op_IsInf() {
       .attrs = {{"detect_negative", AttrKind::kInt}, {"detect_positive", AttrKind::kInt}},
       .infer = infer_float_test,
       .evaluate = evaluate_is_inf,
+      .axes = tie_elementwise,
       .half_since = 20};
   return def;
 }
@@ -144,7 +149,8 @@ const OpDef& op_Where() {
                          .inputs = {3, 3},
                          .outputs = {1, 1},
                          .infer = infer_where,
-                         .evaluate = evaluate_where};
+                         .evaluate = evaluate_where,
+                         .axes = tie_elementwise};
   return def;
 }
 

@@ -1,6 +1,8 @@
 #include "src/ops/matmul.h"
 
 #include "src/base/checked.h"
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/elements.h"
 
 namespace lapidary {
@@ -45,6 +47,22 @@ MatMulGeometry matmul_geometry(const Shape& a_shape, const Shape& b_shape) {
   return g;
 }
 
+void tie_matmul(AxisFlow& flow, size_t a, size_t b) {
+  const bool row = flow.input_rank(a) == 1, column = flow.input_rank(b) == 1;
+  const AxisRef left = flow.input(a, -1), right = flow.input(b, column ? 0 : -2);
+  tie_or_freeze(flow, left, right);
+  flow.sums(left);
+  flow.sums(right);
+  if (!row) tie_or_freeze(flow, flow.input(a, -2), flow.output(0, column ? -1 : -2));
+  if (!column) tie_or_freeze(flow, flow.input(b, -1), flow.output(0, -1));
+  const int64_t batch = flow.output_rank(0) - !row - !column;
+  for (const size_t operand : {a, b}) {
+    const int64_t own = flow.input_rank(operand) - 2;
+    for (int64_t i = 0; i < own; ++i)
+      tie_broadcast(flow, flow.input(operand, i), flow.output(0, batch - own + i));
+  }
+}
+
 int64_t matmul_macs_of(const TensorType& a, const TensorType& y) {
   return checked_mul(element_count(y.static_shape()), a.static_shape().back());
 }
@@ -77,6 +95,8 @@ void evaluate_matmul(EvalContext& context) {
   dispatch<NumericTypes>(context.input(0).dtype(), [&]<class T>() { run_matmul<T>(context); });
 }
 
+void matmul_axes(AxisFlow& flow) { tie_matmul(flow, 0, 1); }
+
 int64_t matmul_macs(const AttrView&, std::span<const TensorType> inputs,
                     std::span<const TensorType> outputs) {
   return matmul_macs_of(inputs[0], outputs[0]);
@@ -91,6 +111,7 @@ const OpDef& op_MatMul() {
                          .outputs = {1, 1},
                          .infer = infer_matmul,
                          .evaluate = evaluate_matmul,
+                         .axes = matmul_axes,
                          .role = QuantRole::kCompute,
                          .weight = {1, [](const AttrView&, int64_t rank) { return rank - 1; }},
                          .macs = matmul_macs};

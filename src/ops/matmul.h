@@ -15,6 +15,9 @@ namespace lapidary {
 std::optional<std::vector<Dim>> matmul_output_shape(const InferContext& context, size_t a,
                                                     size_t b);
 
+/// Batches, M, N and K of inputs `a` and `b` and output 0.
+void tie_matmul(AxisFlow& flow, size_t a, size_t b);
+
 struct MatMulGeometry {
   int64_t m = 1, n = 1, k = 1;
   Shape output;

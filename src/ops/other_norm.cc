@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "src/ops/axis_flow.h"
 #include "src/ops/norm.h"
 
 // LRN, LpNormalization, MeanVarianceNormalization.
@@ -42,6 +43,11 @@ void evaluate_lrn(EvalContext& context) {
   context.set_output(0, make_from(x.dtype(), x.shape(), out));
 }
 
+void lrn_axes(AxisFlow& flow) {
+  tie_same(flow, 0, 0);
+  flow.freeze(flow.input(0, 1), "each channel is normalized by its neighbours");
+}
+
 // -- LpNormalization: x / |x|_p along one axis; a slice of norm 0 stays 0
 
 void infer_lp(InferContext& context) {
@@ -71,6 +77,12 @@ void evaluate_lp(EvalContext& context) {
     for (int64_t i = 0; i < length && norm != 0; ++i) first[i * inner] /= norm;
   }
   context.set_output(0, make_from(x.dtype(), x.shape(), values));
+}
+
+/// What is zero adds nothing to the norm.
+void lp_axes(AxisFlow& flow) {
+  tie_same(flow, 0, 0);
+  flow.sums(flow.input(0, flow.attrs().get_int("axis", -1)));
 }
 
 // -- MeanVarianceNormalization: (x - E x) / (sqrt(E x^2 - (E x)^2) + 1e-9) over `axes`
@@ -112,6 +124,14 @@ void evaluate_mvn(EvalContext& context) {
   context.set_output(0, make_from(x.dtype(), x.shape(), values));
 }
 
+void mvn_axes(AxisFlow& flow) {
+  tie_same(flow, 0, 0);
+  const std::vector<bool> reduced =
+      read_axes(flow.attrs(), static_cast<size_t>(flow.input_rank(0)));
+  for (size_t i = 0; i < reduced.size(); ++i)
+    if (reduced[i]) flow.lossy(flow.input(0, static_cast<int64_t>(i)), "normalizes over the axis");
+}
+
 }  // namespace
 
 const OpDef& op_LRN() {
@@ -124,7 +144,8 @@ const OpDef& op_LRN() {
                                    {"bias", AttrKind::kFloat},
                                    {"size", AttrKind::kInt, true}},
                          .infer = infer_lrn,
-                         .evaluate = evaluate_lrn};
+                         .evaluate = evaluate_lrn,
+                         .axes = lrn_axes};
   return def;
 }
 
@@ -135,7 +156,8 @@ const OpDef& op_LpNormalization() {
                          .outputs = {1, 1},
                          .attrs = {{"axis", AttrKind::kInt}, {"p", AttrKind::kInt}},
                          .infer = infer_lp,
-                         .evaluate = evaluate_lp};
+                         .evaluate = evaluate_lp,
+                         .axes = lp_axes};
   return def;
 }
 
@@ -146,7 +168,8 @@ const OpDef& op_MeanVarianceNormalization() {
                          .outputs = {1, 1},
                          .attrs = {{"axes", AttrKind::kInts}},
                          .infer = infer_mvn,
-                         .evaluate = evaluate_mvn};
+                         .evaluate = evaluate_mvn,
+                         .axes = mvn_axes};
   return def;
 }
 

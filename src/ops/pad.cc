@@ -2,6 +2,8 @@
 
 #include "src/base/checked.h"
 #include "src/base/half.h"
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/evaluate.h"
 #include "src/ops/movement.h"
 
@@ -146,6 +148,39 @@ void evaluate(EvalContext& ctx) {
   ctx.set_output(0, take_axes(x, tables, fill.empty() ? nullptr : &fill));
 }
 
+/// What is kept of x goes with its place in y; what is added may go. An amount is how many elements
+/// of the added ones are left, or minus how many of those cut off. Reflections and the like come
+/// from neighbours.
+void axes(AxisFlow& flow) {
+  const auto pads = read_list(flow, "pads", 1);
+  const auto named = flow.has_input(3) ? flow.ints(3) : std::nullopt;
+  const int64_t rank = flow.input_rank(0);
+  if (!pads || (flow.has_input(3) && !named)) return;
+  const std::vector<int64_t> touched = named ? normalize_axes(*named, rank) : iota_table(rank);
+  const Mode mode = mode_of(flow.attrs());
+  tie_all_but(flow, 0, 0, touched);
+  for (size_t i = 0; i < touched.size(); ++i) {
+    const AxisRef from = flow.input(0, touched[i]), to = flow.output(0, touched[i]);
+    const int64_t before = (*pads)[i], after = (*pads)[touched.size() + i], size = flow.size(from);
+    if (before == 0 && after == 0) {
+      tie_or_freeze(flow, from, to);
+      continue;
+    }
+    const int64_t low = std::max<int64_t>(0, -before), high = std::min(size, size + after);
+    if (mode != Mode::kConstant || size < 0 || low >= high) {
+      for (const AxisRef axis : {from, to}) flow.freeze(axis, "padded, but not with a constant");
+      continue;
+    }
+    flow.tie(from, positions(low, high - low), to, positions(low + before, high - low));
+    const int64_t begin = static_cast<int64_t>(i), end = std::ssize(touched) + begin;
+    const int64_t padded = flow.size(to);
+    list_is(flow, "pads", 1, begin,
+            before >= 0 ? KeptCount{to, 0, before} : KeptCount{from, 0, low, -1});
+    list_is(flow, "pads", 1, end,
+            after >= 0 ? KeptCount{to, padded - after, padded} : KeptCount{from, high, size, -1});
+  }
+}
+
 /// pads and value: attributes -> inputs. The constant takes the data's type, so that must be known.
 void upgrade_to_11(Graph& graph, NodeId id) {
   const Attr* attr = graph.node(id).attr("value");
@@ -174,6 +209,7 @@ const OpDef& op_Pad() {
                 {"value", AttrKind::kFloat, false, 1, 10}},
       .infer = infer,
       .evaluate = evaluate,
+      .axes = axes,
       .role = QuantRole::kPassThrough,
       .upgrades = {{11, upgrade_to_11}},
   };

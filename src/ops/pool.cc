@@ -4,6 +4,8 @@
 #include <limits>
 
 #include "src/base/checked.h"
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/before_7.h"
 
 namespace lapidary {
@@ -64,6 +66,12 @@ namespace {
 void infer_pool(InferContext& context) {
   context.require_dtype(0, kFloatDTypes);
   context.set_type(0, TensorType{context.dtype(0), pool_output_shape(context, 0)});
+}
+
+/// Batches and channels; nothing is said of the others. Indices of maxima count over all of x.
+void pool_axes(AxisFlow& flow) {
+  if (flow.output_count() > 1 && flow.has_output(1)) return;
+  for (int64_t i : {0, 1}) tie_or_freeze(flow, flow.input(0, i), flow.output(0, i));
 }
 
 /// y = mean of the window; padding counts where count_include_pad asks for it. Summed in float64.
@@ -229,6 +237,7 @@ OpDef global_pool(std::string_view name, std::vector<int> versions, void (*evalu
           .outputs = {1, 1},
           .infer = infer_global,
           .evaluate = evaluate,
+          .axes = pool_axes,
           .role = role};
 }
 
@@ -248,6 +257,7 @@ const OpDef& op_AveragePool() {
                                    {.name = "dilations", .kind = AttrKind::kInts, .since = 19}},
                          .infer = infer_pool,
                          .evaluate = evaluate_average_pool,
+                         .axes = pool_axes,
                          .role = QuantRole::kCompute,
                          .upgrades = {{7, keep_as_it_is}}};
   return def;
@@ -267,6 +277,7 @@ const OpDef& op_MaxPool() {
                                    {.name = "dilations", .kind = AttrKind::kInts, .since = 10}},
                          .infer = infer_max_pool,
                          .evaluate = evaluate_max_pool,
+                         .axes = pool_axes,
                          .role = QuantRole::kPassThrough};
   return def;
 }
@@ -284,7 +295,8 @@ const OpDef& op_LpPool() {
                                    {.name = "ceil_mode", .kind = AttrKind::kInt, .since = 18},
                                    {.name = "dilations", .kind = AttrKind::kInts, .since = 18}},
                          .infer = infer_lp_pool,
-                         .evaluate = evaluate_lp_pool};
+                         .evaluate = evaluate_lp_pool,
+                         .axes = pool_axes};
   return def;
 }
 

@@ -1,3 +1,4 @@
+#include "src/ops/axis_flow.h"
 #include "src/ops/before_7.h"
 #include "src/ops/elements.h"
 
@@ -42,6 +43,7 @@ const OpDef& op_PRelu() {
                          .outputs = {1, 1},
                          .infer = infer_prelu,
                          .evaluate = evaluate_prelu,
+                         .axes = tie_elementwise,
                          .role = QuantRole::kCompute,
                          .upgrades = {{7, align_slope}}};
   return def;

@@ -1,3 +1,4 @@
+#include "src/ops/axis_flow.h"
 #include "src/ops/conv.h"
 #include "src/ops/quant.h"
 
@@ -69,6 +70,11 @@ void evaluate_qlinear_conv(EvalContext& context) {
   context.set_output(0, make_quantized(dtype, g.output, y));
 }
 
+void qlinear_conv_axes(AxisFlow& flow) {
+  tie_conv_channels(flow, 0, 3);
+  for (size_t i : {4u, 5u, 8u}) tie_parameter(flow, i, flow.input(3, 0));
+}
+
 int64_t qlinear_conv_macs(const AttrView&, std::span<const TensorType> inputs,
                           std::span<const TensorType> outputs) {
   return conv_macs_of(inputs[3], outputs[0]);
@@ -98,6 +104,11 @@ void evaluate_conv_integer(EvalContext& context) {
   context.set_output(0, std::move(out));
 }
 
+void conv_integer_axes(AxisFlow& flow) {
+  tie_conv_channels(flow, 0, 1);
+  tie_parameter(flow, 3, flow.input(1, 0));
+}
+
 int64_t conv_integer_macs(const AttrView&, std::span<const TensorType> inputs,
                           std::span<const TensorType> outputs) {
   return conv_macs_of(inputs[1], outputs[0]);
@@ -122,6 +133,7 @@ const OpDef& op_QLinearConv() {
                          .attrs = kConvAttrs,
                          .infer = infer_qlinear_conv,
                          .evaluate = evaluate_qlinear_conv,
+                         .axes = qlinear_conv_axes,
                          .role = QuantRole::kInteger,
                          .output_scale = 6,
                          .weight = {3, first_axis, 8},
@@ -137,6 +149,7 @@ const OpDef& op_ConvInteger() {
                          .attrs = kConvAttrs,
                          .infer = infer_conv_integer,
                          .evaluate = evaluate_conv_integer,
+                         .axes = conv_integer_axes,
                          .role = QuantRole::kInteger,
                          .weight = {1, first_axis},
                          .macs = conv_integer_macs};

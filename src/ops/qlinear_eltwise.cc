@@ -2,6 +2,7 @@
 #include <array>
 #include <cmath>
 
+#include "src/ops/axis_flow.h"
 #include "src/ops/qlinear_softmax.h"
 #include "src/ops/quant.h"
 
@@ -280,8 +281,14 @@ void evaluate_where(EvalContext& context) {
   context.set_output(0, make_quantized(x.dtype(), shape, out));
 }
 
+/// Operands 0; 0 and 3; of QLinearWhere 0, 1 and 4.
+void unary_axes(AxisFlow& flow) { tie_same(flow, 0, 0); }
+void binary_axes(AxisFlow& flow) { tie_elementwise(flow, std::array<size_t, 2>{0, 3}); }
+void where_axes(AxisFlow& flow) { tie_elementwise(flow, std::array<size_t, 3>{0, 1, 4}); }
+
 OpDef row(std::string_view name, Arity inputs, int output_scale, std::vector<AttrSpec> attrs,
-          void (*infer)(InferContext&), void (*evaluate)(EvalContext&)) {
+          void (*infer)(InferContext&), void (*evaluate)(EvalContext&),
+          void (*axes)(AxisFlow&) = nullptr) {
   return {.domain = "com.microsoft",
           .name = name,
           .versions = {1},
@@ -290,6 +297,7 @@ OpDef row(std::string_view name, Arity inputs, int output_scale, std::vector<Att
           .attrs = std::move(attrs),
           .infer = infer,
           .evaluate = evaluate,
+          .axes = axes,
           .role = QuantRole::kInteger,
           .output_scale = output_scale};
 }
@@ -302,17 +310,19 @@ OpDef row(std::string_view name, Arity inputs, int output_scale, std::vector<Att
     return def;                          \
   }
 
-LAPIDARY_ROW(QLinearAdd, row("QLinearAdd", {7, 8}, 6, {}, infer_binary, evaluate_add))
-LAPIDARY_ROW(QLinearMul, row("QLinearMul", {7, 8}, 6, {}, infer_binary, evaluate_mul))
-LAPIDARY_ROW(QLinearSigmoid, row("QLinearSigmoid", {4, 5}, 3, {}, infer_unary, evaluate_sigmoid))
+LAPIDARY_ROW(QLinearAdd, row("QLinearAdd", {7, 8}, 6, {}, infer_binary, evaluate_add, binary_axes))
+LAPIDARY_ROW(QLinearMul, row("QLinearMul", {7, 8}, 6, {}, infer_binary, evaluate_mul, binary_axes))
+LAPIDARY_ROW(QLinearSigmoid,
+             row("QLinearSigmoid", {4, 5}, 3, {}, infer_unary, evaluate_sigmoid, unary_axes))
 LAPIDARY_ROW(QLinearLeakyRelu, row("QLinearLeakyRelu", {4, 5}, 3, {{"alpha", AttrKind::kFloat}},
-                                   infer_unary, evaluate_leaky_relu))
+                                   infer_unary, evaluate_leaky_relu, unary_axes))
 LAPIDARY_ROW(QLinearSoftmax, row("QLinearSoftmax", {5, 5}, 3,
                                  {{"axis", AttrKind::kInt}, {"opset", AttrKind::kInt, true}},
                                  infer_softmax, evaluate_softmax))
 LAPIDARY_ROW(QLinearConcat, row("QLinearConcat", {5, -1}, 0, {{"axis", AttrKind::kInt, true}},
                                 infer_concat, evaluate_concat))
-LAPIDARY_ROW(QLinearWhere, row("QLinearWhere", {9, 9}, 7, {}, infer_where, evaluate_where))
+LAPIDARY_ROW(QLinearWhere,
+             row("QLinearWhere", {9, 9}, 7, {}, infer_where, evaluate_where, where_axes))
 
 #undef LAPIDARY_ROW
 

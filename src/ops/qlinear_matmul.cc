@@ -1,4 +1,5 @@
 #include "src/base/checked.h"
+#include "src/ops/axis_flow.h"
 #include "src/ops/gemm.h"
 #include "src/ops/matmul.h"
 #include "src/ops/quant.h"
@@ -217,6 +218,34 @@ void evaluate_qgemm(EvalContext& context) {
 
 // -- rows
 
+/// A list of parameters of `a` has one for each of its rows, of `b` one for each column.
+void tie_row_parameter(AxisFlow& flow, size_t input, size_t a) {
+  if (flow.input_rank(a) > 1) tie_parameter(flow, input, flow.input(a, -2));
+}
+void tie_column_parameter(AxisFlow& flow, size_t input, size_t b) {
+  if (flow.input_rank(b) > 1) tie_parameter(flow, input, flow.input(b, -1));
+}
+
+void matmul_integer_axes(AxisFlow& flow) {
+  tie_matmul(flow, 0, 1);
+  tie_row_parameter(flow, 2, 0);
+  tie_column_parameter(flow, 3, 1);
+}
+void qlinear_matmul_axes(AxisFlow& flow) {
+  tie_matmul(flow, 0, 3);
+  for (size_t i : {1u, 2u}) tie_row_parameter(flow, i, 0);
+  for (size_t i : {4u, 5u}) tie_column_parameter(flow, i, 3);
+}
+void to_float_axes(AxisFlow& flow) {
+  tie_matmul(flow, 0, 1);
+  tie_row_parameter(flow, 4, 0);
+  for (size_t i : {3u, 5u, 6u}) tie_column_parameter(flow, i, 1);
+}
+void qgemm_axes(AxisFlow& flow) {
+  tie_gemm(flow, 0, 3, 6);
+  for (size_t i : {4u, 5u}) tie_parameter(flow, i, flow.output(0, 1));
+}
+
 template <size_t kA>
 int64_t product_macs(const AttrView&, std::span<const TensorType> inputs,
                      std::span<const TensorType> outputs) {
@@ -241,6 +270,7 @@ const OpDef& op_MatMulInteger() {
                          .outputs = {1, 1},
                          .infer = infer_matmul_integer,
                          .evaluate = evaluate_matmul_integer,
+                         .axes = matmul_integer_axes,
                          .role = QuantRole::kInteger,
                          .weight = {1, last_axis},
                          .macs = product_macs<0>};
@@ -254,6 +284,7 @@ const OpDef& op_QLinearMatMul() {
                          .outputs = {1, 1},
                          .infer = infer_qlinear_matmul,
                          .evaluate = evaluate_qlinear_matmul,
+                         .axes = qlinear_matmul_axes,
                          .role = QuantRole::kInteger,
                          .output_scale = 6,
                          .weight = {3, last_axis},
@@ -269,6 +300,7 @@ const OpDef& op_com_microsoft_MatMulIntegerToFloat() {
                          .outputs = {1, 1},
                          .infer = infer_to_float,
                          .evaluate = evaluate_to_float,
+                         .axes = to_float_axes,
                          .role = QuantRole::kInteger,
                          .weight = {1, last_axis, 6},
                          .macs = product_macs<0>};
@@ -286,6 +318,7 @@ const OpDef& op_com_microsoft_QGemm() {
                                    {"transB", AttrKind::kInt}},
                          .infer = infer_qgemm,
                          .evaluate = evaluate_qgemm,
+                         .axes = qgemm_axes,
                          .role = QuantRole::kInteger,
                          .output_scale = 7,
                          .weight = {3,

@@ -1,6 +1,8 @@
 #include "src/ops/quant.h"
 
 #include "src/base/checked.h"
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 
 namespace lapidary {
 
@@ -205,6 +207,23 @@ void infer_block_scales(const InferContext& context, const std::vector<Dim>& x,
 }
 
 }  // namespace
+
+void tie_quantized(AxisFlow& flow) {
+  tie_same(flow, 0, 0);
+  const int64_t axis = flow.attrs().get_int("axis", 1);
+  if (flow.attrs().get_int("block_size", 0) == 0) {
+    const bool list = flow.input_rank(1) == 1 && flow.input_shape(1)[0] != 1 &&
+                      axis < flow.input_rank(0);  // a single one of an x of rank 1: axis 1
+    for (size_t i : {1u, 2u})
+      if (list) tie_parameter(flow, i, flow.input(0, axis));
+    return;
+  }
+  const int64_t blocked = InferContext::normalize_axis(axis, flow.input_rank(0));
+  flow.freeze(flow.input(0, blocked), "quantized in blocks along it");
+  for (size_t i : {1u, 2u})
+    for (int64_t d = 0; flow.has_input(i) && d < flow.input_rank(0); ++d)
+      if (d != blocked) tie_or_freeze(flow, flow.input(i, d), flow.input(0, d));
+}
 
 void infer_quant_params(const InferContext& context) {
   const int64_t block = context.attrs().get_int("block_size", 0);

@@ -73,6 +73,9 @@ struct QuantLayout {
 };
 QuantLayout quant_layout(const AttrView& attrs, const Shape& x, const Shape& scale);
 
+/// x, scale, zero point and y of QuantizeLinear and DequantizeLinear.
+void tie_quantized(AxisFlow& flow);
+
 /// Checks of QuantizeLinear and DequantizeLinear on inputs x, scale, zero point (0, 1, 2): shapes
 /// of scale and zero point against x, `axis`, `block_size`, the scale's values where known.
 void infer_quant_params(const InferContext& context);

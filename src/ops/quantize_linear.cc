@@ -88,6 +88,7 @@ const OpDef& op_QuantizeLinear() {
                                    {.name = "precision", .kind = AttrKind::kInt, .since = 23}},
                          .infer = infer_quantize,
                          .evaluate = evaluate_quantize,
+                         .axes = tie_quantized,
                          .role = QuantRole::kInteger,
                          .output_scale = 1};
   return def;
@@ -103,6 +104,7 @@ const OpDef& op_com_microsoft_QuantizeLinear() {
                          .attrs = {{"axis", AttrKind::kInt}, {"block_size", AttrKind::kInt}},
                          .infer = infer_quantize,
                          .evaluate = evaluate_quantize,
+                         .axes = tie_quantized,
                          .role = QuantRole::kInteger,
                          .output_scale = 1};
   return def;

@@ -2,6 +2,8 @@
 #include <limits>
 #include <memory>
 
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/elements.h"
 #include "src/ops/rewrite.h"
 
@@ -201,6 +203,27 @@ struct ExtremeOf {
   }
 };
 
+template <class T, class... List>
+constexpr bool is_one_of = (std::is_same_v<T, List> || ...);
+
+/// Of sums, what is zero adds nothing.
+template <class F>
+void reduce_axes(AxisFlow& flow) {
+  const auto axes = read_list(flow, "axes", 1);
+  if (!axes) return;
+  const std::vector<bool> reduced =
+      reduced_axes(flow.attrs(), *axes, static_cast<size_t>(flow.input_rank(0)));
+  tie_kept(flow, reduced, flow.attrs().get_int("keepdims", 1) != 0);
+  for (size_t i = 0; i < reduced.size(); ++i) {
+    if (!reduced[i]) continue;
+    const AxisRef axis = flow.input(0, static_cast<int64_t>(i));
+    if constexpr (is_one_of<F, SumOf, SumSquareOf, L1Of, L2Of, LogSumOf>)
+      flow.sums(axis);
+    else
+      flow.lossy(axis, "reduced by other than a sum");
+  }
+}
+
 constexpr auto kNumericOrBool = dtypes_of(NumericOrBoolTypes{});
 
 /// `axes` becomes an input where the op's list of versions says so.
@@ -217,6 +240,7 @@ OpDef reduction(std::string_view name, std::vector<int> versions, int axes_input
                     {.name = "noop_with_empty_axes", .kind = AttrKind::kInt, .since = axes_input}},
           .infer = infer_reduce<kNumericDTypes>,
           .evaluate = evaluate_reduce<NumericTypes, F>,
+          .axes = reduce_axes<F>,
           .upgrades = {{axes_input, upgrade_axes}}};
 }
 

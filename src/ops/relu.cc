@@ -1,5 +1,7 @@
 #include "src/ops/elements.h"
 
+#include "src/ops/axis_flow.h"
+
 namespace lapidary {
 
 namespace {
@@ -28,6 +30,7 @@ const OpDef& op_Relu() {
                          .outputs = {1, 1},
                          .infer = infer_relu,
                          .evaluate = evaluate_relu,
+                         .axes = tie_elementwise,
                          .role = QuantRole::kCompute};
   return def;
 }

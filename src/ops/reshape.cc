@@ -1,6 +1,8 @@
 #include <algorithm>
 
 #include "src/base/checked.h"
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/evaluate.h"
 #include "src/ops/movement.h"
 
@@ -143,6 +145,34 @@ void evaluate(EvalContext& ctx) {
   ctx.set_output(0, x.reshaped(std::move(*shape)));
 }
 
+/// Leading axes that stay as they are: the node copies their sizes (0), or both sizes are known.
+size_t leading_axes(const Shape& from, const Shape& to,
+                    const std::optional<std::vector<int64_t>>& numbers, bool allow_zero) {
+  size_t count = 0;
+  while (count < std::min(from.size(), to.size())) {
+    const bool copied = numbers && !allow_zero && (*numbers)[count] == 0;
+    if (!copied && (from[count] < 0 || from[count] != to[count])) break;
+    ++count;
+  }
+  return count;
+}
+
+/// Sizes that `shape` says outright, or copies (0) from an axis that is another one, are written.
+/// Where its elements are not known, all of them.
+void axes(AxisFlow& flow) {
+  const auto numbers = flow.ints(1);
+  const Shape from = flow.input_shape(0), to = flow.output_shape(0);
+  const bool allow_zero = flow.attrs().get_int("allowzero", 0) != 0;
+  const size_t leading = leading_axes(from, to, numbers, allow_zero);
+  tie_reshape(flow, 0, 0, leading);
+  for (size_t i = 0; i < to.size(); ++i) {
+    const bool rest = numbers && (*numbers)[i] == -1;
+    const bool copied = numbers && !allow_zero && (*numbers)[i] == 0 && i < leading;
+    const auto place = static_cast<int64_t>(i);
+    if (!rest && !copied && to[i] > 1) flow.input_is(1, place, {flow.output(0, place)});
+  }
+}
+
 }  // namespace
 
 const OpDef& op_Reshape() {
@@ -154,6 +184,7 @@ const OpDef& op_Reshape() {
       .attrs = {{"allowzero", AttrKind::kInt, false, 14}},
       .infer = infer,
       .evaluate = evaluate,
+      .axes = axes,
       .role = QuantRole::kPassThrough,
   };
   return def;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/movement.h"
 
 namespace lapidary {
@@ -192,6 +194,28 @@ void evaluate(EvalContext& ctx) {
   ctx.set_output(0, std::move(out));
 }
 
+/// Axes that keep their size are one to one: a scale between 1 and 1 + 1/size would keep it too,
+/// and is not told apart where it is an input. Nothing is said of the others, nor of axes that a
+/// region or a policy changes.
+void axes(AxisFlow& flow) {
+  const AttrView& attrs = flow.attrs();
+  const auto touched = touched_axes(attrs, flow.input_rank(0));
+  tie_all_but(flow, 0, 0, touched);
+  if (attrs.get_string("coordinate_transformation_mode", "") == "tf_crop_and_resize" ||
+      attrs.get_string("keep_aspect_ratio_policy", "stretch") != "stretch")
+    return;
+  const size_t sizes = resize_slots(attrs).sizes;
+  const std::vector<float> scales = attrs.get_floats("scales");
+  const bool sized = sizes != 0 && flow.has_input(sizes) && flow.input_shape(sizes)[0] != 0;
+  for (size_t i = 0; i < touched.size(); ++i) {
+    const AxisRef from = flow.input(0, touched[i]), to = flow.output(0, touched[i]);
+    if (flow.size(from) < 0 || flow.size(from) != flow.size(to)) continue;
+    if (i < scales.size() && scales[i] != 1) continue;
+    flow.tie(from, to);
+    if (sized) flow.input_is(sizes, static_cast<int64_t>(i), {to});
+  }
+}
+
 // -- upgrades
 
 /// Upsample: scales, attribute -> input.
@@ -294,6 +318,7 @@ const OpDef& op_Resize() {
                                    {"keep_aspect_ratio_policy", AttrKind::kString, false, 18}},
                          .infer = infer,
                          .evaluate = evaluate,
+                         .axes = axes,
                          .role = QuantRole::kPassThrough,
                          .half_since = kNoHalfForm,
                          .upgrades = {{11, upgrade_resize_to_11}, {13, upgrade_resize_to_13}}};
@@ -310,6 +335,7 @@ const OpDef& op_Upsample() {
       .attrs = {{"mode", AttrKind::kString}, {"scales", AttrKind::kFloats, true, 7, 8}},
       .infer = infer,
       .evaluate = evaluate,
+      .axes = axes,
       .role = QuantRole::kPassThrough,
       .half_since = kNoHalfForm,
       .upgrades = {{9, upgrade_upsample_to_9}, {10, upgrade_upsample_to_10}}};

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "src/ops/axis_flow.h"
 #include "src/ops/evaluate.h"
 #include "src/ops/movement.h"
 
@@ -8,14 +9,17 @@ namespace lapidary {
 namespace {
 
 /// Axes [start, end) of a tensor of `rank`, negative ones counted from the end, then clamped.
-std::span<const Dim> wanted_axes(const AttrView& attrs, std::span<const Dim> dims) {
-  const auto rank = static_cast<int64_t>(dims.size());
+std::pair<int64_t, int64_t> wanted_range(const AttrView& attrs, int64_t rank) {
   const auto place = [&](int64_t at) {
     return std::clamp<int64_t>(at < 0 ? at + rank : at, 0, rank);
   };
   const int64_t start = place(attrs.get_int("start", 0)), end = place(attrs.get_int("end", rank));
-  return dims.subspan(static_cast<size_t>(start),
-                      static_cast<size_t>(std::max(start, end) - start));
+  return {start, std::max(start, end)};
+}
+
+std::span<const Dim> wanted_axes(const AttrView& attrs, std::span<const Dim> dims) {
+  const auto [start, end] = wanted_range(attrs, std::ssize(dims));
+  return dims.subspan(static_cast<size_t>(start), static_cast<size_t>(end - start));
 }
 
 void infer_shape(InferContext& ctx) {
@@ -30,6 +34,12 @@ void evaluate_shape(EvalContext& ctx) {
   const std::vector<Dim> dims = to_dims(ctx.input(0).shape());
   const Shape wanted = *known_shape(wanted_axes(ctx.attrs(), dims));
   ctx.set_output(0, Tensor::of<int64_t>({std::ssize(wanted)}, wanted));
+}
+
+void shape_axes(AxisFlow& flow) {
+  const auto [start, end] = wanted_range(flow.attrs(), flow.input_rank(0));
+  for (int64_t i = 0; i < flow.input_rank(0); ++i) flow.leave(flow.input(0, i));
+  for (int64_t i = start; i < end; ++i) flow.output_tells(0, i - start, flow.input(0, i));
 }
 
 void infer_size(InferContext& ctx) {
@@ -52,6 +62,7 @@ const OpDef& op_Shape() {
       .attrs = {{"start", AttrKind::kInt, false, 15}, {"end", AttrKind::kInt, false, 15}},
       .infer = infer_shape,
       .evaluate = evaluate_shape,
+      .axes = shape_axes,
       .role = QuantRole::kShapeOnly,
   };
   return def;

@@ -1,6 +1,8 @@
 #include <algorithm>
 
 #include "src/base/checked.h"
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/evaluate.h"
 #include "src/ops/movement.h"
 
@@ -56,7 +58,8 @@ Dim open_dim(const Dim& dim, int64_t start, int64_t end, int64_t step) {
   return forward || backward ? dim : Dim{};
 }
 
-std::optional<Request> known_request(const InferContext& ctx) {
+template <class Context>
+std::optional<Request> known_request(const Context& ctx) {
   Request r;
   if (ctx.version() < 10) {
     r.starts = ctx.attrs().get_ints("starts");
@@ -160,6 +163,48 @@ void evaluate(EvalContext& ctx) {
   ctx.set_output(0, take_axes(x, tables));
 }
 
+/// Elements start, start + 1, ...: what is left before `start` and before `end` is where they are
+/// afterwards. With a step the axis is seen as [blocks * step], and only whole blocks may go.
+void slice_axis(AxisFlow& flow, const Range& range, int64_t index, AxisRef from, AxisRef to) {
+  const int64_t size = flow.size(from), end = range.start + range.count;
+  if (range.count == 0) return flow.freeze(from, "nothing of it is left by a slice");
+  if (range.step == 1) {
+    flow.tie(from, positions(range.start, range.count), to, positions(0, range.count));
+    list_is(flow, "starts", 1, index, {from, 0, range.start});
+    list_is(flow, "ends", 2, index, {from, 0, end});
+    return;
+  }
+  if (range.step < 0 || range.start >= range.step || range.count * range.step != size) {
+    flow.freeze(from, "a slice with a step");
+    return flow.freeze(to, "a slice with a step");
+  }
+  const AxisRef step = flow.local(range.step);
+  flow.freeze(step, "a slice with a step");
+  flow.multiply(from, {to, step});
+  list_is(flow, "starts", 1, index, {step, 0, range.start});
+  list_is(flow, "ends", 2, index, {from, 0, size});
+}
+
+void axes(AxisFlow& flow) {
+  auto request = known_request(flow);
+  const int64_t rank = flow.input_rank(0);
+  if (!request) {  // which axes are touched may be known all the same
+    const auto named = flow.has_input(3) ? flow.ints(3) : std::nullopt;
+    if (named) tie_all_but(flow, 0, 0, normalize_axes(*named, rank));
+    return;
+  }
+  complete(*request, rank);
+  tie_all_but(flow, 0, 0, request->axes);
+  for (size_t i = 0; i < request->axes.size(); ++i) {
+    const int64_t axis = request->axes[i];
+    const AxisRef from = flow.input(0, axis), to = flow.output(0, axis);
+    if (flow.size(from) < 0) continue;
+    const Range range =
+        clamp_range(request->starts[i], request->ends[i], request->steps[i], flow.size(from));
+    slice_axis(flow, range, static_cast<int64_t>(i), from, to);
+  }
+}
+
 /// starts, ends, axes: attributes -> inputs.
 void upgrade_to_10(Graph& graph, NodeId id) {
   attr_to_input(graph, id, "starts", 1);
@@ -180,6 +225,7 @@ const OpDef& op_Slice() {
                 {"axes", AttrKind::kInts, false, 1, 9}},
       .infer = infer,
       .evaluate = evaluate,
+      .axes = axes,
       .role = QuantRole::kPassThrough,
       .upgrades = {{10, upgrade_to_10}},
   };

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "src/ops/axis_flow.h"
 #include "src/ops/elements.h"
 #include "src/ops/rewrite.h"
 
@@ -68,6 +69,13 @@ void evaluate_rows(EvalContext& context) {
   context.set_output(0, make_from(x.dtype(), x.shape(), values));
 }
 
+void softmax_axes(AxisFlow& flow) {
+  tie_same(flow, 0, 0);
+  const int64_t rank = flow.input_rank(0), axis = read_axis(flow.attrs(), rank);
+  for (int64_t i = axis; i < (flow.version() < 13 ? rank : axis + 1); ++i)
+    flow.lossy(flow.input(0, i), "a softmax over the axis");
+}
+
 /// To version 13: the same where `axis` is the last one; else Flatten -> op -> Reshape to Shape(x).
 void upgrade_to_13(Graph& graph, NodeId id) {
   const Node node = graph.node(id);
@@ -93,6 +101,7 @@ OpDef softmax_row(std::string_view name, void (*evaluate)(EvalContext&), QuantRo
           .attrs = {{"axis", AttrKind::kInt}},
           .infer = infer_softmax,
           .evaluate = evaluate,
+          .axes = softmax_axes,
           .role = role,
           .upgrades = {{13, upgrade_to_13}}};
 }

@@ -1,6 +1,8 @@
 #include <algorithm>
 
 #include "src/base/checked.h"
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/evaluate.h"
 #include "src/ops/movement.h"
 
@@ -44,7 +46,8 @@ void check_num_outputs(const AttrView& attrs, bool has_split, size_t outputs) {
 }
 
 /// The sizes where they are said: the attribute (before 13) or the input.
-std::optional<std::vector<int64_t>> stated_parts(const InferContext& ctx) {
+template <class Context>
+std::optional<std::vector<int64_t>> stated_parts(const Context& ctx) {
   if (ctx.has_input(1)) return ctx.ints(1);
   return ctx.attrs().has("split") ? std::optional(ctx.attrs().get_ints("split")) : std::nullopt;
 }
@@ -105,6 +108,29 @@ void evaluate(EvalContext& ctx) {
   }
 }
 
+/// Parts of the axis; their sizes are what is left of each. Parts whose sizes are not written must
+/// stay equal.
+void axes(AxisFlow& flow) {
+  const std::vector<int64_t> axis{
+      InferContext::normalize_axis(flow.attrs().get_int("axis", 0), flow.input_rank(0))};
+  for (size_t i = 0; i < flow.output_count(); ++i) tie_all_but(flow, 0, i, axis);
+  const AxisRef from = flow.input(0, axis[0]);
+  const auto parts = stated_parts(flow);
+  if (!parts || flow.size(from) < 0)
+    return flow.freeze(from, "the sizes of the parts of a Split are not written");
+  int64_t begin = 0;
+  for (size_t i = 0; i < parts->size(); ++i) {
+    const int64_t count = (*parts)[i];
+    KeptCount kept{from, begin, begin + count};
+    if (flow.has_output(i)) {
+      kept = {flow.output(i, axis[0])};
+      flow.tie(from, positions(begin, count), kept.axis, positions(0, count));
+    }
+    list_is(flow, "split", 1, static_cast<int64_t>(i), kept);
+    begin += count;
+  }
+}
+
 /// split: attribute -> input.
 void upgrade_to_13(Graph& graph, NodeId id) { attr_to_input(graph, id, "split", 1); }
 
@@ -128,6 +154,7 @@ const OpDef& op_Split() {
                 {"num_outputs", AttrKind::kInt, false, 18}},
       .infer = infer,
       .evaluate = evaluate,
+      .axes = axes,
       .role = QuantRole::kPassThrough,
       .upgrades = {{13, upgrade_to_13}, {18, upgrade_to_18}},
   };

@@ -1,5 +1,7 @@
 #include <algorithm>
 
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/evaluate.h"
 #include "src/ops/movement.h"
 
@@ -79,6 +81,16 @@ void evaluate_squeeze(EvalContext& ctx) {
   ctx.set_output(0, x.reshaped(*known_shape(squeezed(dims, axes))));
 }
 
+/// Axes of one are said by the shapes where the node does not name them.
+void squeeze_axes(AxisFlow& flow) {
+  const auto stated = read_list(flow, "axes", 1);
+  if (!stated || stated->empty()) return tie_reshape(flow, 0, 0);
+  std::vector<bool> dropped(static_cast<size_t>(flow.input_rank(0)));
+  for (int64_t axis : normalize_axes(*stated, flow.input_rank(0)))
+    dropped[static_cast<size_t>(axis)] = true;
+  tie_kept(flow, dropped, false);
+}
+
 // -- Unsqueeze
 
 std::vector<Dim> unsqueezed(const std::vector<Dim>& dims, std::span<const int64_t> axes) {
@@ -113,6 +125,16 @@ void evaluate_unsqueeze(EvalContext& ctx) {
   ctx.set_output(0, x.reshaped(*known_shape(unsqueezed(to_dims(x.shape()), stated_axes(ctx)))));
 }
 
+void unsqueeze_axes(AxisFlow& flow) {
+  const auto stated = read_list(flow, "axes", 1);
+  if (!stated) return tie_reshape(flow, 0, 0);
+  const auto ones = normalize_axes(*stated, flow.output_rank(0));
+  int64_t from = 0;
+  for (int64_t i = 0; i < flow.output_rank(0); ++i)
+    if (std::find(ones.begin(), ones.end(), i) == ones.end())
+      tie_or_freeze(flow, flow.input(0, from++), flow.output(0, i));
+}
+
 /// axes: attribute -> input.
 void upgrade_to_13(Graph& graph, NodeId id) { attr_to_input(graph, id, "axes", 1); }
 
@@ -127,6 +149,7 @@ const OpDef& op_Squeeze() {
       .attrs = {{"axes", AttrKind::kInts, false, 1, 12}},
       .infer = infer_squeeze,
       .evaluate = evaluate_squeeze,
+      .axes = squeeze_axes,
       .role = QuantRole::kPassThrough,
       .upgrades = {{13, upgrade_to_13}},
   };
@@ -142,6 +165,7 @@ const OpDef& op_Unsqueeze() {
       .attrs = {{"axes", AttrKind::kInts, true, 1, 12}},
       .infer = infer_unsqueeze,
       .evaluate = evaluate_unsqueeze,
+      .axes = unsqueeze_axes,
       .role = QuantRole::kPassThrough,
       .upgrades = {{13, upgrade_to_13}},
   };

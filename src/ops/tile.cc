@@ -1,4 +1,6 @@
 #include "src/base/checked.h"
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/evaluate.h"
 #include "src/ops/movement.h"
 
@@ -41,6 +43,25 @@ void evaluate(EvalContext& ctx) {
   ctx.set_output(0, take_axes(x, tables));
 }
 
+/// Copies go with their element; of the copies of a single one, any may go.
+void axes(AxisFlow& flow) {
+  const auto repeats = flow.ints(1);
+  if (!repeats) return;
+  for (int64_t i = 0; i < flow.input_rank(0); ++i) {
+    const AxisRef from = flow.input(0, i), to = flow.output(0, i);
+    const int64_t count = (*repeats)[static_cast<size_t>(i)], size = flow.size(from);
+    if (count == 1) {
+      tie_or_freeze(flow, from, to);
+    } else if (size == 1) {
+      flow.leave(to);
+      flow.input_is(1, i, {to});
+    } else if (size > 0) {
+      for (int64_t copy = 0; copy < count; ++copy)
+        flow.tie(from, positions(0, size), to, positions(copy * size, size));
+    }
+  }
+}
+
 }  // namespace
 
 const OpDef& op_Tile() {
@@ -51,6 +72,7 @@ const OpDef& op_Tile() {
       .outputs = {1, 1},
       .infer = infer,
       .evaluate = evaluate,
+      .axes = axes,
       .role = QuantRole::kPassThrough,
   };
   return def;

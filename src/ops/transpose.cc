@@ -1,5 +1,7 @@
 #include <algorithm>
 
+#include "src/ops/axis_flow.h"
+#include "src/ops/axis_rules.h"
 #include "src/ops/evaluate.h"
 #include "src/ops/movement.h"
 
@@ -36,6 +38,12 @@ void evaluate(EvalContext& ctx) {
   ctx.set_output(0, transposed(ctx.input(0), permutation(ctx.attrs(), ctx.input(0).rank())));
 }
 
+void axes(AxisFlow& flow) {
+  const std::vector<int64_t> perm = permutation(flow.attrs(), flow.input_rank(0));
+  for (size_t i = 0; i < perm.size(); ++i)
+    tie_or_freeze(flow, flow.input(0, perm[i]), flow.output(0, static_cast<int64_t>(i)));
+}
+
 }  // namespace
 
 const OpDef& op_Transpose() {
@@ -47,6 +55,7 @@ const OpDef& op_Transpose() {
       .attrs = {{"perm", AttrKind::kInts}},
       .infer = infer,
       .evaluate = evaluate,
+      .axes = axes,
       .role = QuantRole::kPassThrough,
   };
   return def;

@@ -1,5 +1,7 @@
 #include "src/ops/movement.h"
 
+#include "src/ops/axis_flow.h"
+
 namespace lapidary {
 
 namespace {
@@ -27,6 +29,12 @@ void evaluate(EvalContext& ctx) {
   ctx.set_output(0, std::move(out));
 }
 
+/// Nothing is said of rows and columns: where the triangle begins counts them.
+void axes(AxisFlow& flow) {
+  const int64_t rank = flow.input_rank(0);
+  tie_all_but(flow, 0, 0, std::array{rank - 2, rank - 1});
+}
+
 }  // namespace
 
 const OpDef& op_Trilu() {
@@ -36,7 +44,8 @@ const OpDef& op_Trilu() {
                          .outputs = {1, 1},
                          .attrs = {{"upper", AttrKind::kInt}},
                          .infer = infer,
-                         .evaluate = evaluate};
+                         .evaluate = evaluate,
+                         .axes = axes};
   return def;
 }
 

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "src/ops/axis_flow.h"
 #include "src/ops/elements.h"
 
 // Ops of one tensor that work element by element. float16 and bfloat16 are computed in float32.
@@ -66,6 +67,7 @@ OpDef activation(std::string_view name, std::vector<int> versions, std::vector<A
           .attrs = std::move(attrs),
           .infer = infer_same_float,
           .evaluate = evaluate_with<Make, FloatTypes>,
+          .axes = tie_elementwise,
           .role = QuantRole::kCompute};
 }
 template <auto F>

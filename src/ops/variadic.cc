@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "src/ops/axis_flow.h"
 #include "src/ops/elements.h"
 
 // Min, Max, Sum, Mean: any number of tensors, broadcast against each other since version 8.
@@ -62,7 +63,8 @@ OpDef variadic(std::string_view name, std::vector<int> versions, void (*evaluate
           .inputs = {1, -1},
           .outputs = {1, 1},
           .infer = infer_variadic,
-          .evaluate = evaluate};
+          .evaluate = evaluate,
+          .axes = tie_elementwise};
 }
 
 }  // namespace

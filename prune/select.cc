@@ -1,0 +1,218 @@
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "lapidary/prune.h"
+#include "src/base/fail.h"
+#include "src/base/text.h"
+
+namespace lapidary {
+
+namespace {
+
+double share_left(const PruningGraph& graph, const PruneTarget& target, const PruneCost& before,
+                  const RemovedUnits& removed) {
+  if (target.of == "units") {
+    int64_t all = 0, gone = 0;
+    for (size_t g = 0; g < removed.size(); ++g) {
+      all += graph.groups()[g].units;
+      gone += std::ssize(removed[g]);
+    }
+    return all == 0 ? 1 : 1 - static_cast<double>(gone) / static_cast<double>(all);
+  }
+  const PruneCost after = graph.cost(removed);
+  const auto share = [](int64_t a, int64_t b) {
+    return b == 0 ? 1 : static_cast<double>(a) / static_cast<double>(b);
+  };
+  if (target.of == "macs") return share(after.macs, before.macs);
+  if (target.of == "parameters") return share(after.parameters, before.parameters);
+  if (target.of == "size") return share(after.bytes, before.bytes);
+  fail_usage("a target is of units, macs, parameters or size, not of '{}'", target.of);
+}
+
+/// How many units go, as one number between nothing (0) and all that may (1), in the order of their
+/// scores: what a search runs over.
+class Ranking {
+ public:
+  Ranking(const PruningGraph& graph, const UnitScores& scores, const SelectOptions& options,
+          const PruneCost& before)
+      : graph_(graph), options_(options), before_(before) {
+    const auto& groups = graph.groups();
+    if (scores.size() != groups.size())
+      fail_usage("scores of {} groups are given, the graph has {}", scores.size(), groups.size());
+    match_patterns();
+    for (size_t g = 0; g < groups.size(); ++g) {
+      std::vector<int64_t> order(static_cast<size_t>(groups[g].units));
+      for (size_t u = 0; u < order.size(); ++u) order[u] = static_cast<int64_t>(u);
+      if (scores[g].size() != order.size())
+        fail_usage("group '{}' has {} units, {} scores are given", groups[g].name, order.size(),
+                   scores[g].size());
+      std::ranges::stable_sort(order, {},
+                               [&](int64_t u) { return scores[g][static_cast<size_t>(u)]; });
+      orders_.push_back(std::move(order));
+    }
+    for (size_t g = 0; g < groups.size(); ++g) {
+      if (ratios_[g] || !reasons_[g].empty()) continue;
+      const double per = options.per_cost ? saved_by_one(g) : 1;
+      for (int64_t i = 0; i < most(g); ++i) {
+        const int64_t unit = orders_[g][static_cast<size_t>(i)];
+        ranked_.push_back({scores[g][static_cast<size_t>(unit)] / per, g});
+      }
+    }
+    std::ranges::stable_sort(ranked_, {}, &Ranked::score);
+  }
+
+  int64_t steps() const {
+    return options_.scope == "global" ? std::ssize(ranked_) : int64_t{1000};
+  }
+
+  /// The units that go at step 0..steps().
+  RemovedUnits at(int64_t step) const {
+    std::vector<int64_t> counts(orders_.size());
+    if (options_.scope == "global") {
+      for (int64_t i = 0; i < step; ++i) ++counts[ranked_[static_cast<size_t>(i)].group];
+    } else {
+      for (size_t g = 0; g < counts.size(); ++g)
+        if (reasons_[g].empty())
+          counts[g] = std::min(most(g), share_of(g, static_cast<double>(step) / 1000.0));
+    }
+    RemovedUnits removed;
+    for (size_t g = 0; g < counts.size(); ++g) {
+      const int64_t count = ratios_[g] ? share_of(g, *ratios_[g]) : counts[g];
+      const int64_t go = rounded(g, count);
+      std::vector<int64_t> units(orders_[g].begin(), orders_[g].begin() + go);
+      std::ranges::sort(units);
+      removed.push_back(std::move(units));
+    }
+    return removed;
+  }
+
+  /// Of the target's cost, by the first unit of a group that goes.
+  double saved_by_one(size_t g) const {
+    RemovedUnits one(orders_.size());
+    one[g] = {orders_[g][0]};
+    return 1 - share_left(graph_, options_.target, before_, one);
+  }
+
+  const std::vector<std::string>& reasons() const { return reasons_; }
+
+ private:
+  struct Ranked {
+    double score;
+    size_t group;
+  };
+
+  int64_t units(size_t g) const { return graph_.groups()[g].units; }
+  int64_t share_of(size_t g, double share) const {
+    return std::llround(share * static_cast<double>(units(g)));
+  }
+  /// How many may go.
+  int64_t most(size_t g) const {
+    return std::min(units(g) - 1, static_cast<int64_t>(options_.max_ratio *
+                                                       static_cast<double>(units(g))));
+  }
+  /// What is left is a multiple of round_to, the nearest that the limits allow; a group that has
+  /// fewer units keeps all.
+  int64_t rounded(size_t g, int64_t go) const {
+    const int64_t by = options_.round_to, left = units(g) - go;
+    if (go == 0) return 0;
+    int64_t keep = (left + by / 2) / by * by;
+    const int64_t least = ratios_[g] ? 1 : units(g) - most(g);
+    while (keep < std::max<int64_t>(1, least)) keep += by;
+    return keep >= units(g) ? 0 : units(g) - keep;
+  }
+
+  void match_patterns() {
+    const auto& groups = graph_.groups();
+    reasons_.resize(groups.size());
+    ratios_.resize(groups.size());
+    const auto matches = [&](const PruneGroup& group, const std::string& pattern) {
+      return std::ranges::any_of(group.members, [&](const PruneMember& m) {
+        return m.role == UnitRole::kWeightOut &&
+               (glob_match(pattern, m.node) || glob_match(pattern, m.tensor));
+      });
+    };
+    const auto for_matching = [&](const std::string& pattern, auto&& f) {
+      bool any = false;
+      for (size_t g = 0; g < groups.size(); ++g)
+        if (matches(groups[g], pattern)) {
+          any = true;
+          f(g);
+        }
+      if (!any)
+        fail_usage("'{}' matches no node whose output channels can be removed; `lapidary prune "
+                   "--groups` lists them",
+                   pattern);
+    };
+    for (size_t g = 0; g < groups.size(); ++g) {
+      if (!options_.lossy && !groups[g].lossy.empty())
+        reasons_[g] = "lossy: " + groups[g].lossy;
+      else if (groups[g].units == 1)
+        reasons_[g] = "one unit";
+    }
+    for (const auto& [pattern, ratio] : options_.ratios) {
+      if (!(ratio >= 0 && ratio < 1))
+        fail_usage("the ratio of '{}' is {}, expected 0 or more and less than 1", pattern, ratio);
+      for_matching(pattern, [&](size_t g) {
+        if (reasons_[g].empty()) ratios_[g] = ratio;
+      });
+    }
+    for (const std::string& pattern : options_.keep)
+      for_matching(pattern, [&](size_t g) {
+        reasons_[g] = "by name: " + pattern;
+        ratios_[g].reset();
+      });
+  }
+
+  const PruningGraph& graph_;
+  const SelectOptions& options_;
+  const PruneCost before_;
+  std::vector<std::vector<int64_t>> orders_;  ///< units of each group, lowest score first
+  std::vector<Ranked> ranked_;                ///< of all groups that take part
+  std::vector<std::string> reasons_;          ///< why a group loses nothing
+  std::vector<std::optional<double>> ratios_;
+};
+
+void check(const SelectOptions& options) {
+  if (!(options.target.share > 0 && options.target.share <= 1))
+    fail_usage("the target is {} of the {}, expected more than 0, at most 1", options.target.share,
+               options.target.of);
+  if (options.scope != "global" && options.scope != "local")
+    fail_usage("the scope is '{}', expected global or local", options.scope);
+  if (options.round_to < 1) fail_usage("round_to is {}, expected 1 or more", options.round_to);
+  if (!(options.max_ratio >= 0 && options.max_ratio < 1))
+    fail_usage("max_ratio is {}, expected 0 or more and less than 1", options.max_ratio);
+}
+
+}  // namespace
+
+Selection select_units(const PruningGraph& graph, const UnitScores& scores,
+                       const SelectOptions& options) {
+  check(options);
+  Selection out;
+  out.asked = options.target.share;
+  out.before = graph.cost(RemovedUnits(graph.groups().size()));
+  const Ranking ranking(graph, scores, options, out.before);
+  const auto left = [&](int64_t step) {
+    return share_left(graph, options.target, out.before, ranking.at(step));
+  };
+  // The first step that reaches the target; the one before it may be nearer.
+  int64_t low = 0, high = ranking.steps();
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    if (left(middle) <= options.target.share)
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  if (low > 0 && std::abs(left(low - 1) - out.asked) < std::abs(left(low) - out.asked)) --low;
+  out.removed = ranking.at(low);
+  out.after = graph.cost(out.removed);
+  out.got = left(low);
+  for (size_t g = 0; g < out.removed.size(); ++g)
+    if (!ranking.reasons()[g].empty())
+      out.kept.push_back(fmt::format("{}: {}", graph.groups()[g].name, ranking.reasons()[g]));
+  return out;
+}
+
+}  // namespace lapidary
