@@ -53,6 +53,13 @@ LAPIDARY_API void init_parameters(Graph& graph, uint64_t seed);
 /// `trained` lacks one of its parameters or has it in another shape.
 LAPIDARY_API Graph without_loss(const Graph& trained, const Graph& original);
 
+/// What is left of Trainer::state once constants lose elements: the state of a trainer of
+/// `pruned`, with the memory, averages and statistics of the elements that stay. Constants that
+/// `pruned` has not are left out. Throws Error{kInvalid} where a constant of `pruned` has another
+/// shape than what is left of it.
+LAPIDARY_API Trainer::Values cut_state(const Trainer::Values& state, const KeptElements& kept,
+                                       const Graph& pruned);
+
 // -- schedules
 
 /// The learning rate of step 0..total - 1.
@@ -157,8 +164,7 @@ struct FitOptions {
   /// Asked before every step: true ends the run after a checkpoint. Set on one of several ranks it
   /// must be on all; they then end together, where one is asked to.
   std::function<bool()> stop;
-  /// Called before each step; may change constants, depending on nothing but them and the step.
-  std::function<void(Trainer&, int64_t step, int64_t total)> before_step;
+  TrainHook before_step;
   /// Adds graph inputs that are computed from others: what a teacher says of the batch.
   std::function<void(Trainer::Values& inputs)> complete;
   LogSink log;
