@@ -165,7 +165,8 @@ Groups find_groups(const AxisSystem& system) {
       }
       f.group.members.push_back(std::move(member));
     }
-    if (!weights) continue;
+    // The last unit of a group stays.
+    if (!weights || units.size() == 1) continue;
     add_reads(system, signature, index, f.group);
     if (f.group.name.empty()) f.group.name = f.group.members.front().node;
     for (Element root : f.roots)

@@ -2,6 +2,7 @@
 
 #include "lapidary/passes.h"
 #include "src/ops/inline_functions.h"
+#include "src/ops/input_constants.h"
 #include "src/ops/opdef.h"
 #include "src/passes/edit.h"
 
@@ -72,6 +73,7 @@ bool learn_from_readers(Graph& graph) {
 
 InferredElements prepare(Graph& graph) {
   inline_functions(graph);
+  unlist_constants(graph);
   infer_types(graph);
   list_split_sizes(graph);
   for (int round = 0; round < 16 && learn_from_readers(graph); ++round) infer_types(graph);

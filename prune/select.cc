@@ -62,9 +62,7 @@ class Ranking {
     std::ranges::stable_sort(ranked_, {}, &Ranked::score);
   }
 
-  int64_t steps() const {
-    return options_.scope == "global" ? std::ssize(ranked_) : int64_t{1000};
-  }
+  int64_t steps() const { return options_.scope == "global" ? std::ssize(ranked_) : int64_t{1000}; }
 
   /// The units that go at step 0..steps().
   RemovedUnits at(int64_t step) const {
@@ -108,8 +106,8 @@ class Ranking {
   }
   /// How many may go.
   int64_t most(size_t g) const {
-    return std::min(units(g) - 1, static_cast<int64_t>(options_.max_ratio *
-                                                       static_cast<double>(units(g))));
+    return std::min(units(g) - 1,
+                    static_cast<int64_t>(options_.max_ratio * static_cast<double>(units(g))));
   }
   /// What is left is a multiple of round_to, the nearest that the limits allow; a group that has
   /// fewer units keeps all.
@@ -140,9 +138,10 @@ class Ranking {
           f(g);
         }
       if (!any)
-        fail_usage("'{}' matches no node whose output channels can be removed; `lapidary prune "
-                   "--groups` lists them",
-                   pattern);
+        fail_usage(
+            "'{}' matches no node whose output channels can be removed; `lapidary prune "
+            "--groups` lists them",
+            pattern);
     };
     for (size_t g = 0; g < groups.size(); ++g) {
       if (!options_.lossy && !groups[g].lossy.empty())
@@ -209,9 +208,7 @@ Selection select_units(const PruningGraph& graph, const UnitScores& scores,
   out.removed = ranking.at(low);
   out.after = graph.cost(out.removed);
   out.got = left(low);
-  for (size_t g = 0; g < out.removed.size(); ++g)
-    if (!ranking.reasons()[g].empty())
-      out.kept.push_back(fmt::format("{}: {}", graph.groups()[g].name, ranking.reasons()[g]));
+  out.reasons = ranking.reasons();
   return out;
 }
 

@@ -12,7 +12,7 @@ namespace lapidary {
 struct OpSupport {
   std::string domain, name;
   std::vector<int> versions;
-  bool shape = false, reference = false, quantize = false;
+  bool shape = false, reference = false, quantize = false, prune = false;
 };
 LAPIDARY_API std::vector<OpSupport> list_ops();
 

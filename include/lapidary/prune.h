@@ -36,7 +36,8 @@ struct PruneMember {
 };
 
 /// Units (channels, heads, features) of which each can be removed alone, with its elements in all
-/// members; they are alike: each has as many elements of the same axes.
+/// members; they are alike: each has as many elements of the same axes. Two at least: one unit must
+/// stay.
 struct PruneGroup {
   std::string name;  ///< node_key of the first node that computes them
   int64_t units = 0;
@@ -144,8 +145,9 @@ struct SelectOptions {
 struct Selection {
   RemovedUnits removed;
   PruneCost before, after;
-  double asked = 0, got = 0;      ///< share left of what the target counts
-  std::vector<std::string> kept;  ///< groups that lost nothing, with the reason: "conv1: by name"
+  double asked = 0, got = 0;  ///< share left of what the target counts
+  std::vector<std::string>
+      reasons;  ///< per group: why it may lose nothing, "by name: conv1"; or empty
 };
 /// The units of lowest score, as many as come closest to the target. Throws Error{kUsage} for
 /// patterns that match no group and targets out of range.

@@ -12,6 +12,7 @@
 #include "lapidary/exec.h"
 #include "lapidary/export.h"
 #include "lapidary/passes.h"
+#include "lapidary/prune.h"
 #include "lapidary/train.h"
 
 namespace lapidary {
@@ -100,6 +101,24 @@ struct TrainingRecord {
   bool stopped_early = false;
 };
 
+/// What one step removed.
+struct PruneRecord {
+  struct Group {
+    std::string name;
+    int64_t units = 0, left = 0;
+    std::string note;  ///< why it lost nothing, or what is lossy in it
+  };
+  std::string step, criterion;
+  std::string target;         ///< "macs"
+  double asked = 0, got = 0;  ///< share left of what the target counts
+  PruneCost before, after;
+  std::vector<Group> groups;
+  /// Of the outputs, pruned beside masked (compare_with_masked); absent where `not_checked` says
+  /// why.
+  std::optional<double> difference;
+  std::string not_checked;
+};
+
 /// What a run was expected to take (all that --dry-run says), beside what it took.
 struct Estimate {
   double seconds = 0;
@@ -134,7 +153,9 @@ struct Report {
   /// Whose kernels the quantized file is for; empty: ONNX Runtime's, and Lapidary's.
   std::string engine;
   std::vector<KeptFloat> kept_float;
-  std::vector<LayerBits> layer_bits;  ///< of the last step that quantized
+  std::vector<PruneRecord> prunings;
+  std::vector<FrozenAxis> frozen_axes;  ///< of weights, before the last step that pruned
+  std::vector<LayerBits> layer_bits;    ///< of the last step that quantized
   std::vector<TensorQuant> tensors;
   std::vector<HistogramRecord> histograms;
   std::vector<PassRecord> passes;

@@ -97,7 +97,8 @@ std::vector<OpSupport> list_ops() {
                    .versions = def->versions,
                    .shape = def->infer != nullptr,
                    .reference = def->evaluate != nullptr || holds_graphs(*def),
-                   .quantize = def->role != QuantRole::kNone && def->role != QuantRole::kInteger});
+                   .quantize = def->role != QuantRole::kNone && def->role != QuantRole::kInteger,
+                   .prune = def->axes != nullptr});
   return out;
 }
 

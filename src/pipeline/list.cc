@@ -42,6 +42,7 @@ std::vector<ListedItem> ops() {
     if (op.shape) can.emplace_back("shape");
     if (op.reference) can.emplace_back("reference");
     if (op.quantize) can.emplace_back("quantize");
+    if (op.prune) can.emplace_back("prune");
     out.push_back({full_name(op), fmt::format("{} (since {})", fmt::join(can, ", "),
                                               fmt::join(op.versions, ", "))});
   }
@@ -87,16 +88,18 @@ std::string ops_markdown() {
       "they do not take, and all\n  other ops, run on the reference.\n"
       "- quantization: it *computes* with scales of its own, *moves values*, whose scale input and "
       "output share, or *reads\n  shapes*; other ops stay float.\n"
-      "- integers: between DequantizeLinear and QuantizeLinear it runs on integers.\n\n"
-      "| op | since | shapes | reference | fast | quantization | integers |\n"
-      "| --- | --- | --- | --- | --- | --- | --- |\n";
+      "- integers: between DequantizeLinear and QuantizeLinear it runs on integers.\n"
+      "- pruning: it is known how elements of its axes depend on each other; ops without it keep "
+      "theirs.\n\n"
+      "| op | since | shapes | reference | fast | quantization | integers | pruning |\n"
+      "| --- | --- | --- | --- | --- | --- | --- | --- |\n";
   for (const OpSupport& op : list_ops()) {
     const OpDef& def = *find_op(op.domain, op.name);
     const bool fast = exec::find_step_rule(op.domain, op.name) != nullptr;
     const bool integers = op.domain.empty() && find_lowering(op.name) != nullptr;
-    out += fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", full_name(op),
+    out += fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} |\n", full_name(op),
                        fmt::join(op.versions, ", "), mark(op.shape), mark(op.reference), mark(fast),
-                       role_text(def.role), mark(integers));
+                       role_text(def.role), mark(integers), mark(op.prune));
   }
   return out;
 }

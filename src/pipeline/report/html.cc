@@ -194,6 +194,8 @@ std::string report_html(const Report& r) {
   out += layer_plot(r);
   out += roofline_plot(r);
   add_table(planned_table(r), out);
+  add_table(pruned_table(r), out);
+  add_table(frozen_table(r), out);
   add_table(kept_float_table(r), out);
   out += histograms(r);
   for (const ReportTable& t : {saturation_table(r), layer_table(r), execution_layer_table(r),

@@ -4,6 +4,7 @@
 #include "lapidary/report.h"
 #include "quantize/qdq_graph.h"
 #include "src/base/text.h"
+#include "src/pipeline/report/prune_json.h"
 #include "src/pipeline/report/rows.h"
 #include "src/pipeline/report/to_json.h"
 
@@ -88,6 +89,24 @@ ordered_json training_json(const TrainingRecord& t) {
              out["seconds"] = e.seconds;
              return out;
            })}};
+}
+
+ordered_json pruning_json(const PruneRecord& p) {
+  return {{"step", p.step},
+          {"criterion", p.criterion},
+          {"target", p.target},
+          {"asked", number(p.asked)},
+          {"got", number(p.got)},
+          {"before", cost_json(p.before)},
+          {"after", cost_json(p.after)},
+          {"groups",
+           list(p.groups,
+                [](const PruneRecord::Group& g) {
+                  return ordered_json{
+                      {"name", g.name}, {"units", g.units}, {"left", g.left}, {"note", g.note}};
+                })},
+          {"difference", number(p.difference)},
+          {"not_checked", p.not_checked}};
 }
 
 ordered_json cpu_class_json(const CpuClassRecord& c) {
@@ -177,7 +196,8 @@ std::string report_json(const Report& r) {
   out["kept_float"] = list(r.kept_float, [](const KeptFloat& k) {
     return ordered_json{{"node", k.node}, {"op", k.op}, {"reason", k.reason}};
   });
-  out["frozen_axes"] = ordered_json::array();
+  out["prunings"] = list(r.prunings, pruning_json);
+  out["frozen_axes"] = list(r.frozen_axes, frozen_axis_json);
   out["layer_bits"] = list(r.layer_bits, [](const LayerBits& l) {
     return ordered_json{
         {"node", l.node}, {"op", l.op}, {"weights", l.weights}, {"activations", l.activations}};

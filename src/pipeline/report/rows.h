@@ -31,6 +31,9 @@ ReportTable execution_layer_table(const Report& report);
 /// Of a dry run: the nodes that would be quantized.
 ReportTable planned_table(const Report& report);
 ReportTable kept_float_table(const Report& report);
+/// Groups of Report::prunings, and what each step came to.
+ReportTable pruned_table(const Report& report);
+ReportTable frozen_table(const Report& report);
 /// Report::layer_bits.
 ReportTable bits_table(const Report& report);
 ReportTable tensor_table(const Report& report);

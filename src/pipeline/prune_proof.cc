@@ -1,0 +1,53 @@
+#include "src/pipeline/prune_proof.h"
+
+#include "calibrate/feeder.h"
+#include "src/base/fail.h"
+#include "src/pipeline/bench.h"
+
+namespace lapidary {
+
+namespace {
+
+constexpr int64_t kSamples = 8;
+
+Executor::Values inputs_of(const StepContext& context, const Graph& graph) {
+  for (const std::string_view role : {"calib", "train", "eval"})
+    if (const Dataset* data = context.data(role)) {
+      const Feeder feeder(graph, *data);
+      const int64_t batch = feeder.fixed_batch() > 0 ? feeder.fixed_batch() : kSamples;
+      return feeder.inputs(data->batch(0, batch));
+    }
+  return bench_inputs(graph, {.seed = context.seed});
+}
+
+/// A group that lost units and in which what is left changes.
+const PruneGroup* lossy_group(const PruningGraph& graph, const RemovedUnits& removed) {
+  for (size_t g = 0; g < removed.size(); ++g)
+    if (!removed[g].empty() && !graph.groups()[g].lossy.empty()) return &graph.groups()[g];
+  return nullptr;
+}
+
+}  // namespace
+
+void prove_pruned(StepContext& context, const PruningGraph& graph, const RemovedUnits& removed,
+                  const Graph& pruned, PruneRecord& record) {
+  if (const PruneGroup* group = lossy_group(graph, removed)) {
+    record.not_checked = fmt::format("group '{}' is lossy: {}", group->name, group->lossy);
+    return;
+  }
+  try {
+    record.difference = compare_with_masked(graph, removed, pruned,
+                                            inputs_of(context, graph.graph()), context.threads);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kInternal) throw;
+    record.not_checked = error.what();
+    return;
+  }
+  if (*record.difference > kMaskedTolerance)
+    fail(ErrorCode::kInternal,
+         "the pruned model's outputs are {:.3g} from those of the masked one, as a share of the "
+         "largest; expected {} at most. Please report this model",
+         *record.difference, kMaskedTolerance);
+}
+
+}  // namespace lapidary
