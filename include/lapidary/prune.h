@@ -58,8 +58,6 @@ struct FrozenAxis {
 
 /// Per group, ascending.
 using RemovedUnits = std::vector<std::vector<int64_t>>;
-/// By constant and axis, for axes that lose elements: those kept, ascending.
-using KeptElements = std::map<std::string, std::map<int64_t, std::vector<int64_t>>>;
 
 struct PruneCost {
   int64_t macs = 0;        ///< of one sample; sizes that are not known count as 1
@@ -172,5 +170,26 @@ LAPIDARY_API double compare_with_masked(const PruningGraph& graph, const Removed
                                         int threads = 0);
 /// What `compare_with_masked` may give of a pruned graph that is right.
 inline constexpr double kMaskedTolerance = 1e-3;
+
+// -- sparse learning
+
+/// What a step of training does to units beside the loss: pulls them towards 0, apart from the
+/// optimizer and its memory, by lr (the step's learning rate) times `strength`.
+struct RegularizerSpec {
+  std::string kind = "group_lasso";  ///< see list_regularizers
+  double strength = 1e-3;
+  Numbers params = {};  ///< see list_regularizers
+};
+/// What FitOptions::before_step does for a graph made of `graph.graph()` (its loss added): names of
+/// constants are the same. Of the constants of a unit it changes those that training changes.
+/// `units`: those it acts on; empty: all of groups that are not lossy. Throws Error{kUsage} for
+/// unknown names, values out of range, units that the graph lacks or the kind must be given, and
+/// graphs with nothing to act on.
+LAPIDARY_API TrainHook make_regularizer(const PruningGraph& graph, const RegularizerSpec& spec,
+                                        std::function<double(int64_t step, int64_t total)> lr,
+                                        const RemovedUnits& units = {});
+/// Whether it must be given units: those that are to go.
+LAPIDARY_API bool needs_units(const RegularizerSpec& spec);
+LAPIDARY_API std::vector<NamedHelp> list_regularizers();
 
 }  // namespace lapidary

@@ -53,6 +53,13 @@ LAPIDARY_API void init_parameters(Graph& graph, uint64_t seed);
 /// `trained` lacks one of its parameters or has it in another shape.
 LAPIDARY_API Graph without_loss(const Graph& trained, const Graph& original);
 
+/// What is left of Trainer::state once constants lose elements: the state of a trainer of
+/// `pruned`, with the memory, averages and statistics of the elements that stay. Constants that
+/// `pruned` has not are left out. Throws Error{kInvalid} where a constant of `pruned` has another
+/// shape than what is left of it.
+LAPIDARY_API Trainer::Values cut_state(const Trainer::Values& state, const KeptElements& kept,
+                                       const Graph& pruned);
+
 // -- schedules
 
 /// The learning rate of step 0..total - 1.
@@ -86,6 +93,23 @@ struct LossSpec {
 LAPIDARY_API std::string add_loss(Graph& graph, const std::vector<LossSpec>& losses,
                                   bool mixup = false);
 LAPIDARY_API std::vector<NamedHelp> list_losses();
+
+// -- gradients
+
+struct GradientOptions {
+  int64_t samples = 1024;  ///< drawn by `seed`; all of them where the data have no more
+  int64_t batch = 32;      ///< samples of one pass; what does not fill a last one is left out
+  uint64_t seed = 0;       ///< of the samples, their augmentation and Dropout
+  std::string device = "cpu";
+  int threads = 0;  ///< 0: thread_count()
+};
+/// The gradients of the mean loss over samples of training data (none: cross_entropy) for every
+/// constant of `trainable_parameters`, at the constants' values: BatchNormalization normalizes by
+/// its running statistics, nothing is changed. Samples are augmented as in epoch 0. Throws as
+/// `open_trainer`, `add_loss` and `fit` do, Error{kInvalid} where a gradient is not finite.
+LAPIDARY_API Gradients mean_gradients(const Graph& model, const Dataset& data,
+                                      std::vector<LossSpec> losses = {},
+                                      const GradientOptions& options = {});
 
 // -- the loop
 
@@ -140,8 +164,7 @@ struct FitOptions {
   /// Asked before every step: true ends the run after a checkpoint. Set on one of several ranks it
   /// must be on all; they then end together, where one is asked to.
   std::function<bool()> stop;
-  /// Called before each step; may change constants, depending on nothing but them and the step.
-  std::function<void(Trainer&, int64_t step, int64_t total)> before_step;
+  TrainHook before_step;
   /// Adds graph inputs that are computed from others: what a teacher says of the batch.
   std::function<void(Trainer::Values& inputs)> complete;
   LogSink log;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -22,6 +23,8 @@ inline constexpr std::string_view kShareInput = "lapidary.share";
 
 /// d loss / d constant, by the constant's name, each of the constant's shape.
 using Gradients = std::map<std::string, Tensor>;
+/// By constant and axis, for axes that lose elements: those kept, ascending.
+using KeptElements = std::map<std::string, std::map<int64_t, std::vector<int64_t>>>;
 
 /// A float32 constant of the graph that training changes.
 struct TrainedParameter {
@@ -108,11 +111,15 @@ class LAPIDARY_API Trainer {
   virtual Tensor constant(const std::string& name) const = 0;
   virtual void set_constant(const std::string& name, const Tensor& value) = 0;
 
-  /// All that the next steps depend on, by name: parameters, running statistics, the optimizer's
-  /// memory, the EMA, the number of steps. `restore` of another trainer of the same graph and
-  /// options continues bit for bit.
+  /// All that the next steps depend on: "steps" (int64, so far), and "KIND:CONSTANT" of the
+  /// constant's shape: parameter, average (EMA) and the optimizer's memory by its name of those
+  /// that are trained, statistic of running ones. `restore` of another trainer of the same graph
+  /// and options continues bit for bit.
   virtual Values state() const = 0;
   virtual void restore(const Values& state) = 0;
 };
+
+/// Called before each step; may change constants, depending on nothing but them and the step.
+using TrainHook = std::function<void(Trainer&, int64_t step, int64_t total)>;
 
 }  // namespace lapidary

@@ -22,6 +22,12 @@ void check_labels(const Batch& batch) {
 
 }  // namespace
 
+bool mixes(const DatasetSpec& spec) {
+  return std::any_of(spec.augment.begin(), spec.augment.end(),
+                     [](const Augment& a) { return a.kind == "mixup"; }) ||
+         std::any_of(spec.inputs.begin(), spec.inputs.end(), mixes);
+}
+
 void check_batch(const Graph& graph, int64_t batch) {
   for (const ValueId id : graph.inputs()) {
     const Value& input = graph.value(id);

@@ -24,6 +24,9 @@ class BatchFeed {
   bool label_ = false, second_ = false, share_ = false;
 };
 
+/// Training batches of these data are mixed: their loss reads two labels (add_loss).
+bool mixes(const DatasetSpec& spec);
+
 /// Throws Error{kUsage} where an input of the data has a fixed size of batches that is not `batch`,
 /// the samples of one process in a step.
 void check_batch(const Graph& graph, int64_t batch);

@@ -9,6 +9,7 @@
 #include "lapidary/model_io.h"
 #include "src/base/text.h"
 #include "src/fit/check.h"
+#include "src/fit/feed_batch.h"
 #include "src/fit/memory.h"
 #include "src/pipeline/estimate.h"
 #include "src/pipeline/metric.h"
@@ -21,12 +22,6 @@ namespace {
 /// What libtorch takes for itself in a first step, whatever the model: the measured peak of steps
 /// of one sample less what is counted of them (libtorch 1.13, two threads).
 constexpr int64_t kFirstStepBytes = 26'000'000;
-
-bool mixes(const DatasetSpec& spec) {
-  return std::any_of(spec.augment.begin(), spec.augment.end(),
-                     [](const Augment& a) { return a.kind == "mixup"; }) ||
-         std::any_of(spec.inputs.begin(), spec.inputs.end(), mixes);
-}
 
 /// Of an If, Loop or Scan.
 bool has_body(const Node& node) {
