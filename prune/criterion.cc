@@ -25,8 +25,8 @@ const Criterion& find_criterion(std::string_view name) {
     if (criterion->name == name) return *criterion;
     names.emplace_back(criterion->name);
   }
-  fail_usage("no criterion is called '{}'; there are {}{}", printable(name),
-             fmt::join(names, ", "), did_you_mean(name, names));
+  fail_usage("no criterion is called '{}'; there are {}{}", printable(name), fmt::join(names, ", "),
+             did_you_mean(name, names));
 }
 
 std::vector<const MemberView*> GroupView::of(UnitRole role) const {
@@ -47,9 +47,7 @@ bool needs_gradients(const CriterionSpec& spec) {
   return prune::find_criterion(spec.kind).needs == prune::ScoreNeeds::kGradients;
 }
 
-bool needs_data(const CriterionSpec& spec) {
-  return prune::find_criterion(spec.kind).needs_data();
-}
+bool needs_data(const CriterionSpec& spec) { return prune::find_criterion(spec.kind).needs_data(); }
 
 std::vector<NamedHelp> list_criteria() {
   std::vector<NamedHelp> out;

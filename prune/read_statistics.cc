@@ -61,8 +61,8 @@ void add_ranks(const Block& block, int64_t begin, int64_t end, std::vector<doubl
         std::copy_n(block.at(n, o, p), block.inner, map.data() + o * block.inner);
       if (!std::ranges::all_of(map, [](float x) { return std::isfinite(x); }))
         fail_invalid("element {} is not finite", p);
-      ranks[static_cast<size_t>(p)] += static_cast<double>(
-          map_rank(map, std::ssize(map) / block.columns, block.columns));
+      ranks[static_cast<size_t>(p)] +=
+          static_cast<double>(map_rank(map, std::ssize(map) / block.columns, block.columns));
     }
 }
 
@@ -112,14 +112,14 @@ class Collector {
     if (!is_float(tensor.dtype) || view.channels_last)
       fail_unsupported("its elements are {}: scores by data want a float graph",
                        dtype_name(tensor.dtype));
-    return to_float_type(Tensor::borrow(tensor.dtype, Shape(tensor.shape.begin(), tensor.shape.end()),
-                                        tensor.data, nullptr),
-                         DType::kF32);
+    return to_float_type(
+        Tensor::borrow(tensor.dtype, Shape(tensor.shape.begin(), tensor.shape.end()), tensor.data,
+                       nullptr),
+        DType::kF32);
   }
 
   void see(const float* x, std::span<const int64_t> shape, int64_t axis, ReadStatistics& out) {
-    const auto samples =
-        axis > 0 ? counted_rows(shape[0], rows_.ran, rows_.counted) : std::nullopt;
+    const auto samples = axis > 0 ? counted_rows(shape[0], rows_.ran, rows_.counted) : std::nullopt;
     if (!samples) fail_unsupported("its samples cannot be told apart on its first axis");
     const Block block = block_of(x, shape, axis, *samples);
     std::vector<double>& sums = wanted_ == ScoreNeeds::kRanks ? out.rank : out.squares;

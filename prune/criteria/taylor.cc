@@ -14,8 +14,7 @@ struct Taylor {
 
   static const FieldTable& fields() {
     static const FieldTable kTable{
-        "taylor",
-        {field("p", &Taylor::p, "1: the change of the loss, 2: its square").range(1, 2)}};
+        "taylor", {field("p", &Taylor::p, "1: the change of the loss, 2: its square").range(1, 2)}};
     return kTable;
   }
   MemberScores operator()(const GroupView& group) const {

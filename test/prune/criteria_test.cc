@@ -10,9 +10,9 @@
 #include "src/ir/builder.h"
 #include "src/ops/infer.h"
 
-// Stored values are those that test/prune/criteria_reference.py prints: the formulas in numpy, on the
-// same net. Its members per unit are written out there by hand; groups that it calls "conv3 inner"
-// and "conv3 groups" are the second and the third here.
+// Stored values are those that test/prune/criteria_reference.py prints: the formulas in numpy, on
+// the same net. Its members per unit are written out there by hand; groups that it calls "conv3
+// inner" and "conv3 groups" are the second and the third here.
 
 namespace lapidary {
 namespace {
@@ -74,15 +74,15 @@ Dataset samples(const std::vector<int64_t>& listed = {0, 1, 2, 3}) {
 
 /// Of every constant that training changes.
 Gradients gradients() {
-  const std::vector<std::string> names = {"conv1.w",   "conv1.b", "bn.gain", "bn.shift", "",
-                                          "squeeze.w", "squeeze.b", "depth.w", "expand.w",
-                                          "conv3.w",   "grouped.w", "fc.w", "fc.b"};
+  const std::vector<std::string> names = {
+      "conv1.w", "conv1.b",  "bn.gain", "bn.shift",  "",     "squeeze.w", "squeeze.b",
+      "depth.w", "expand.w", "conv3.w", "grouped.w", "fc.w", "fc.b"};
   const Graph graph = net();
   Gradients out;
   for (size_t k = 0; k < names.size(); ++k)
     if (!names[k].empty())
-      out[names[k]] = drawn(static_cast<int64_t>(k) + 41,
-                            graph.constant(graph.find_value(names[k]))->shape());
+      out[names[k]] =
+          drawn(static_cast<int64_t>(k) + 41, graph.constant(graph.find_value(names[k]))->shape());
   return out;
 }
 
@@ -108,7 +108,8 @@ TEST(Criteria, GroupsOfTheNet) {
   std::vector<std::string> names;
   for (const PruneGroup& group : graph.groups())
     names.push_back(group.name + " " + std::to_string(group.units));
-  EXPECT_THAT(names, testing::ElementsAre("conv1 6", "squeeze 4", "conv3 4", "conv3 2", "grouped 3"));
+  EXPECT_THAT(names,
+              testing::ElementsAre("conv1 6", "squeeze 4", "conv3 4", "conv3 2", "grouped 3"));
 }
 
 TEST(Criteria, Magnitude) {
@@ -167,17 +168,13 @@ TEST(Criteria, Fpgm) {
                 kStored);
 }
 
-const UnitScores kRanks = {{3, 3, 3, 3, 1.75, 3},
-                           {3, 3, 0, 0},
-                           {2.875, 1.375, 1.5, 0.5},
-                           {1.25, 1.3125},
-                           {1, 1, 1}};
-const UnitScores kWanda = {
-    {11.8299329, 10.2594981, 26.1549593, 7.51984868, 4.43687885, 2.56648174},
-    {19.9760896, 14.1424124, 0, 0},
-    {10.7239236, 1.52891741, 9.9112748, 0.353571603},
-    {32.336314, 50.6855215},
-    {26.6074426, 11.87231, 44.5420829}};
+const UnitScores kRanks = {
+    {3, 3, 3, 3, 1.75, 3}, {3, 3, 0, 0}, {2.875, 1.375, 1.5, 0.5}, {1.25, 1.3125}, {1, 1, 1}};
+const UnitScores kWanda = {{11.8299329, 10.2594981, 26.1549593, 7.51984868, 4.43687885, 2.56648174},
+                           {19.9760896, 14.1424124, 0, 0},
+                           {10.7239236, 1.52891741, 9.9112748, 0.353571603},
+                           {32.336314, 50.6855215},
+                           {26.6074426, 11.87231, 44.5420829}};
 
 TEST(Criteria, ActivationRank) {
   const Dataset data = samples();
@@ -201,14 +198,13 @@ TEST(Criteria, WhatFillsUpABatchDoesNotCount) {
 TEST(Criteria, SamplesAreSpreadOverTheData) {
   const Dataset data = samples();
   // Of four in batches of one: the first and the third.
-  expect_scores(
-      score_units(PruningGraph(net(1)), plain("wanda"), {.data = &data, .samples = 2}),
-      {{8.52437217, 7.43781235, 17.9868044, 5.37573568, 2.89707278, 1.78892708},
-       {13.7893996, 9.94299664, 0, 0},
-       {7.4542308, 1.1958143, 6.74690179, 0.289955248},
-       {21.9642615, 34.8610122},
-       {18.1166544, 8.1615131, 30.5471062}},
-      kComputed);
+  expect_scores(score_units(PruningGraph(net(1)), plain("wanda"), {.data = &data, .samples = 2}),
+                {{8.52437217, 7.43781235, 17.9868044, 5.37573568, 2.89707278, 1.78892708},
+                 {13.7893996, 9.94299664, 0, 0},
+                 {7.4542308, 1.1958143, 6.74690179, 0.289955248},
+                 {21.9642615, 34.8610122},
+                 {18.1166544, 8.1615131, 30.5471062}},
+                kComputed);
 }
 
 TEST(Criteria, ThreadsMakeNoDifference) {
@@ -343,8 +339,8 @@ TEST(Scores, RefuseWhatIsNotFinite) {
   const Refusal by_weights = refusal(plain("magnitude"), {}, graph);
   EXPECT_EQ(by_weights.code, ErrorCode::kInvalid);
   EXPECT_THAT(by_weights.text, testing::AllOf(HasSubstr("conv1"), HasSubstr("unit 2")));
-  const Dataset data = dataset_of(
-      {{"x", Tensor::of<float>({1, 2, 3, 4}, std::vector<float>(24, 3e38f))}});
+  const Dataset data =
+      dataset_of({{"x", Tensor::of<float>({1, 2, 3, 4}, std::vector<float>(24, 3e38f))}});
   EXPECT_EQ(refusal(plain("activation_rank"), {.data = &data}).code, ErrorCode::kInvalid);
 }
 
