@@ -10,33 +10,48 @@ namespace lapidary {
 
 namespace {
 
-double share_left(const PruningGraph& graph, const PruneTarget& target, const PruneCost& before,
-                  const RemovedUnits& removed) {
-  if (target.of == "units") {
-    int64_t all = 0, gone = 0;
-    for (size_t g = 0; g < removed.size(); ++g) {
-      all += graph.groups()[g].units;
-      gone += std::ssize(removed[g]);
-    }
-    return all == 0 ? 1 : 1 - static_cast<double>(gone) / static_cast<double>(all);
+/// What a target counts, of a graph without some units.
+class Measure {
+ public:
+  Measure(const PruningGraph& graph, const SelectOptions& options)
+      : graph_(graph), options_(options), before_(amount(RemovedUnits(graph.groups().size()))) {}
+
+  double share_left(const RemovedUnits& removed) const {
+    return before_ > 0 ? amount(removed) / before_ : 1;
   }
-  const PruneCost after = graph.cost(removed);
-  const auto share = [](int64_t a, int64_t b) {
-    return b == 0 ? 1 : static_cast<double>(a) / static_cast<double>(b);
-  };
-  if (target.of == "macs") return share(after.macs, before.macs);
-  if (target.of == "parameters") return share(after.parameters, before.parameters);
-  if (target.of == "size") return share(after.bytes, before.bytes);
-  fail_usage("a target is of units, macs, parameters or size, not of '{}'", target.of);
-}
+
+ private:
+  double amount(const RemovedUnits& removed) const {
+    const std::string& of = options_.target.of;
+    if (of == "units") {
+      int64_t left = 0;
+      for (size_t g = 0; g < removed.size(); ++g)
+        left += graph_.groups()[g].units - std::ssize(removed[g]);
+      return static_cast<double>(left);
+    }
+    if (of == "latency") {
+      if (!options_.latency) fail_usage("a target of latency needs SelectOptions::latency");
+      return options_.latency(removed);
+    }
+    const PruneCost cost = graph_.cost(removed);
+    if (of == "macs") return static_cast<double>(cost.macs);
+    if (of == "parameters") return static_cast<double>(cost.parameters);
+    if (of == "size") return static_cast<double>(cost.bytes);
+    fail_usage("a target is of units, macs, parameters, size or latency, not of '{}'", of);
+  }
+
+  const PruningGraph& graph_;
+  const SelectOptions& options_;
+  const double before_;
+};
 
 /// How many units go, as one number between nothing (0) and all that may (1), in the order of their
 /// scores: what a search runs over.
 class Ranking {
  public:
   Ranking(const PruningGraph& graph, const UnitScores& scores, const SelectOptions& options,
-          const PruneCost& before)
-      : graph_(graph), options_(options), before_(before) {
+          const Measure& measure)
+      : graph_(graph), options_(options), measure_(measure) {
     const auto& groups = graph.groups();
     if (scores.size() != groups.size())
       fail_usage("scores of {} groups are given, the graph has {}", scores.size(), groups.size());
@@ -85,11 +100,15 @@ class Ranking {
     return removed;
   }
 
-  /// Of the target's cost, by the first unit of a group that goes.
+  /// Of the target's cost, by the first unit of a group that goes; latency changes in steps, so
+  /// that a quarter of the group stands for it there.
   double saved_by_one(size_t g) const {
+    const int64_t count =
+        options_.target.of == "latency" ? std::max<int64_t>(1, units(g) / 4) : int64_t{1};
     RemovedUnits one(orders_.size());
-    one[g] = {orders_[g][0]};
-    return 1 - share_left(graph_, options_.target, before_, one);
+    one[g] = {orders_[g].begin(), orders_[g].begin() + count};
+    std::ranges::sort(one[g]);
+    return std::max(1e-12, 1 - measure_.share_left(one)) / static_cast<double>(count);
   }
 
   const std::vector<std::string>& reasons() const { return reasons_; }
@@ -165,7 +184,7 @@ class Ranking {
 
   const PruningGraph& graph_;
   const SelectOptions& options_;
-  const PruneCost before_;
+  const Measure& measure_;
   std::vector<std::vector<int64_t>> orders_;  ///< units of each group, lowest score first
   std::vector<Ranked> ranked_;                ///< of all groups that take part
   std::vector<std::string> reasons_;          ///< why a group loses nothing
@@ -191,10 +210,9 @@ Selection select_units(const PruningGraph& graph, const UnitScores& scores,
   Selection out;
   out.asked = options.target.share;
   out.before = graph.cost(RemovedUnits(graph.groups().size()));
-  const Ranking ranking(graph, scores, options, out.before);
-  const auto left = [&](int64_t step) {
-    return share_left(graph, options.target, out.before, ranking.at(step));
-  };
+  const Measure measure(graph, options);
+  const Ranking ranking(graph, scores, options, measure);
+  const auto left = [&](int64_t step) { return measure.share_left(ranking.at(step)); };
   // The first step that reaches the target; the one before it may be nearer.
   int64_t low = 0, high = ranking.steps();
   while (low < high) {

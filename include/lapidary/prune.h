@@ -113,8 +113,11 @@ struct ScoreInputs {
   int64_t samples = 128;          ///< of `data`, spread over it
   int threads = 0;
 };
-/// Per group and unit, not negative; a low score may go. Throws Error{kUsage} for unknown names and
-/// for inputs that the criterion lacks.
+/// Per group and unit, not negative; a low score may go. A group of which the criterion sees
+/// nothing (norm_scale: no normalization; of data: no value that is read, or not by a weight) is
+/// scored by the root mean square of a unit's weights: normalize, then, before groups are compared.
+/// Throws Error{kUsage} for unknown names and for inputs that the criterion lacks, Error{kInvalid}
+/// for scores that are not finite.
 using UnitScores = std::vector<std::vector<double>>;
 LAPIDARY_API UnitScores score_units(const PruningGraph& graph, const CriterionSpec& spec,
                                     const ScoreInputs& inputs = {});
@@ -125,9 +128,9 @@ LAPIDARY_API std::vector<NamedHelp> list_criteria();
 // -- selection
 
 /// What is to be left, as a share of what was there: of units, multiply-accumulates, parameters,
-/// bytes of constants. One of them.
+/// bytes of constants, or of what SelectOptions::latency says. One of them.
 struct PruneTarget {
-  std::string of = "units";  ///< units | macs | parameters | size
+  std::string of = "units";  ///< units | macs | parameters | size | latency
   double share = 0.5;
 };
 struct SelectOptions {
@@ -137,9 +140,11 @@ struct SelectOptions {
   int64_t round_to = 1;  ///< units left in a group are a multiple of it where it has as many
   /// global: rank by score over what one unit alone saves of the target's cost.
   bool per_cost = false;
-  double max_ratio = 0.9;                     ///< no group loses a larger share of its units
-  bool lossy = false;                         ///< groups that are lossy too
-  std::vector<std::string> keep = {};         ///< globs of nodes whose groups lose nothing
+  double max_ratio = 0.9;              ///< no group loses a larger share of its units
+  bool lossy = false;                  ///< groups that are lossy too
+  std::vector<std::string> keep = {};  ///< globs of nodes whose groups lose nothing
+  /// Of the target latency: milliseconds (or any other cost) of the graph without these units.
+  std::function<double(const RemovedUnits&)> latency = {};
   std::map<std::string, double> ratios = {};  ///< glob of nodes -> share of units that go, exactly
 };
 struct Selection {

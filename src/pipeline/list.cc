@@ -5,6 +5,7 @@
 #include "lapidary/ops.h"
 #include "lapidary/passes.h"
 #include "lapidary/recipe.h"
+#include "prune/criterion.h"
 #include "src/base/fail.h"
 #include "src/base/text.h"
 #include "src/exec/steps/steps.h"
@@ -28,6 +29,18 @@ std::vector<ListedItem> steps() {
   std::vector<ListedItem> out;
   for (const StepDef* def : all_steps())
     out.push_back({std::string(def->name), std::string(def->help)});
+  return out;
+}
+
+std::vector<ListedItem> criteria() {
+  std::vector<ListedItem> out;
+  for (const prune::Criterion* criterion : prune::all_criteria()) {
+    ListedItem item{std::string(criterion->name), std::string(criterion->help)};
+    const Setting defaults = criterion->defaults();
+    for (const Field& f : criterion->fields().fields)
+      item.parameters.push_back(parameter_info(f, defaults.find(f.name)));
+    out.push_back(std::move(item));
+  }
   return out;
 }
 
@@ -134,6 +147,7 @@ constexpr std::array kKinds = {
          [] { return variants_markdown("regularizer"); }},
     Kind{"augmentations", [] { return variants("augmentation"); },
          [] { return variants_markdown("augmentation"); }},
+    Kind{"criteria", criteria},
     Kind{"metrics", [] { return from_infos(list_metrics()); }},
 };
 

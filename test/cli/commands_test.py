@@ -73,7 +73,7 @@ class CommandLine(Fixture):
 
     def test_every_list(self):
         for kind in ("steps", "ops", "passes", "calibrators", "targets", "kernels", "losses", "schedules",
-                     "augmentations", "metrics"):
+                     "augmentations", "criteria", "metrics"):
             done = run("list", kind, "--json")
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertTrue(json.loads(done.stdout)[kind], kind)

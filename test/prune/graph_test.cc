@@ -54,8 +54,8 @@ void expect_exact(const PruningGraph& graph) {
     const PruneCost before = graph.cost(RemovedUnits(removed.size())), after = graph.cost(removed);
     EXPECT_LT(after.parameters, before.parameters);
     // What is counted is what is there.
-    const PruneCost counted = PruningGraph(pruned).cost(
-        RemovedUnits(PruningGraph(pruned).groups().size()));
+    const PruneCost counted =
+        PruningGraph(pruned).cost(RemovedUnits(PruningGraph(pruned).groups().size()));
     EXPECT_EQ(after.macs, counted.macs);
     EXPECT_EQ(after.parameters, counted.parameters);
   }
@@ -99,9 +99,10 @@ TEST(PruningGraph, ShortcutThroughSliceAndPad) {
   const ValueId half = net.op("Slice", {stem, net.ints("starts", {0, 0}), net.ints("ends", {8, 8}),
                                         net.ints("axes", {2, 3}), net.ints("steps", {2, 2})});
   const ValueId padded = net.op("Pad", {half, net.ints("pads", {0, 2, 0, 0, 0, 2, 0, 0})});
-  const ValueId down = net.op(
-      "Conv", {stem, net.weight("down.w", {8, 4, 3, 3}), net.weight("down.b", {8})},
-      {{"strides", std::vector<int64_t>{2, 2}}, {"pads", std::vector<int64_t>{1, 1, 1, 1}}}, "down");
+  const ValueId down =
+      net.op("Conv", {stem, net.weight("down.w", {8, 4, 3, 3}), net.weight("down.b", {8})},
+             {{"strides", std::vector<int64_t>{2, 2}}, {"pads", std::vector<int64_t>{1, 1, 1, 1}}},
+             "down");
   const ValueId sum = net.op("Add", {down, padded});
   const PruningGraph graph(net.take({net.conv("last", sum, 8, 4)}));
   // Channels 2 to 5 of `down` go with the stem's, the other four alone.
@@ -110,7 +111,8 @@ TEST(PruningGraph, ShortcutThroughSliceAndPad) {
   EXPECT_THAT(members(group_of(graph, "stem")), testing::IsSupersetOf({"stem.w/0", "down.w/0"}));
   const auto& groups = graph.groups();
   RemovedUnits removed(groups.size());
-  for (size_t g = 0; g < groups.size(); ++g) removed[g] = groups[g].name == "down" ? std::vector<int64_t>{0} : std::vector<int64_t>{1, 2};
+  for (size_t g = 0; g < groups.size(); ++g)
+    removed[g] = groups[g].name == "down" ? std::vector<int64_t>{0} : std::vector<int64_t>{1, 2};
   const Graph pruned = graph.prune(removed);
   const auto pads = pruned.constant(pruned.find_value("pads"))->data<int64_t>();
   EXPECT_THAT(std::vector<int64_t>(pads.begin(), pads.end()), ElementsAre(0, 1, 0, 0, 0, 2, 0, 0));
@@ -125,11 +127,10 @@ TEST(PruningGraph, ConcatSplitAndSliceShiftIndices) {
   const ValueId joined = net.relu(net.op("Concat", {a, b}, {{"axis", int64_t{1}}}));
   const auto parts = net.builder().ops("Split", 2, {joined, net.ints("sizes", {9, 7})},
                                        {{"axis", int64_t{1}}}, "split");
-  const ValueId middle = net.op("Slice", {joined, net.ints("from", {4}), net.ints("to", {12}),
-                                          net.ints("at", {1})});
+  const ValueId middle =
+      net.op("Slice", {joined, net.ints("from", {4}), net.ints("to", {12}), net.ints("at", {1})});
   const ValueId sum = net.op("Add", {net.conv("c", parts[0], 9, 4), net.conv("d", parts[1], 7, 4)});
-  const PruningGraph graph(
-      net.take({net.conv("last", sum, 4, 2), net.conv("side", middle, 8, 2)}));
+  const PruningGraph graph(net.take({net.conv("last", sum, 4, 2), net.conv("side", middle, 8, 2)}));
   expect_exact(graph);
 }
 
@@ -177,8 +178,8 @@ TEST(PruningGraph, GroupedConvolutionLosesInEveryGroupOrWholeGroups) {
 TEST(PruningGraph, ChannelShuffle) {
   Net net;
   const ValueId x = net.image();
-  const ValueId joined = net.op(
-      "Concat", {net.conv("a", x, 3, 6), net.conv("b", x, 3, 6)}, {{"axis", int64_t{1}}});
+  const ValueId joined =
+      net.op("Concat", {net.conv("a", x, 3, 6), net.conv("b", x, 3, 6)}, {{"axis", int64_t{1}}});
   ValueId y = net.op("Reshape", {joined, net.ints("apart", {1, 2, 6, 8, 8})});
   y = net.op("Transpose", {y}, {{"perm", std::vector<int64_t>{0, 2, 1, 3, 4}}});
   y = net.op("Reshape", {y, net.ints("together", {1, 12, 8, 8})});
@@ -190,13 +191,13 @@ TEST(PruningGraph, ChannelShuffle) {
 TEST(PruningGraph, FlattenAndReshapeToGemm) {
   for (const bool reshape : {false, true}) {
     Net net;
-    const ValueId x = net.op("MaxPool", {net.conv("a", net.image(), 3, 6)},
-                             {{"kernel_shape", std::vector<int64_t>{2, 2}},
-                              {"strides", std::vector<int64_t>{2, 2}}});
+    const ValueId x = net.op(
+        "MaxPool", {net.conv("a", net.image(), 3, 6)},
+        {{"kernel_shape", std::vector<int64_t>{2, 2}}, {"strides", std::vector<int64_t>{2, 2}}});
     const ValueId flat = reshape ? net.op("Reshape", {x, net.ints("flat", {1, 96})})
                                  : net.op("Flatten", {x}, {{"axis", int64_t{1}}});
-    const PruningGraph graph(net.take(
-        {net.gemm("last", net.relu(net.gemm("hidden", flat, 96, 10)), 10, 3)}));
+    const PruningGraph graph(
+        net.take({net.gemm("last", net.relu(net.gemm("hidden", flat, 96, 10)), 10, 3)}));
     EXPECT_THAT(sizes(graph), ElementsAre(std::pair("a", 6), std::pair("hidden", 10)));
     for (const PruneMember& m : group_of(graph, "a").members)
       if (m.tensor == "hidden.w") {
@@ -209,20 +210,22 @@ TEST(PruningGraph, FlattenAndReshapeToGemm) {
 TEST(PruningGraph, TransposedConvolutionDepthToSpaceResize) {
   Net net;
   const ValueId x = net.relu(net.conv("a", net.image(), 3, 8));
-  const ValueId down = net.op("MaxPool", {x}, {{"kernel_shape", std::vector<int64_t>{2, 2}},
-                                               {"strides", std::vector<int64_t>{2, 2}}});
+  const ValueId down = net.op(
+      "MaxPool", {x},
+      {{"kernel_shape", std::vector<int64_t>{2, 2}}, {"strides", std::vector<int64_t>{2, 2}}});
   const ValueId low = net.relu(net.conv("low", down, 8, 6));
-  const ValueId up = net.op(
-      "ConvTranspose", {low, net.weight("up.w", {6, 8, 2, 2}), net.weight("up.b", {8})},
-      {{"strides", std::vector<int64_t>{2, 2}}}, "up");
+  const ValueId up =
+      net.op("ConvTranspose", {low, net.weight("up.w", {6, 8, 2, 2}), net.weight("up.b", {8})},
+             {{"strides", std::vector<int64_t>{2, 2}}}, "up");
   const ValueId skip = net.op("Concat", {x, up}, {{"axis", int64_t{1}}});
   const ValueId wide = net.conv("wide", skip, 16, 16);
   const ValueId pixels =
       net.op("DepthToSpace", {wide}, {{"blocksize", int64_t{2}}, {"mode", std::string("CRD")}});
-  const ValueId resized = net.op(
-      "Resize", {net.conv("b", pixels, 4, 5), ValueId{},
-                 net.builder().constant("scales", Tensor::of<float>({4}, {1, 1, 2, 2}))},
-      {{"mode", std::string("nearest")}});
+  const ValueId resized =
+      net.op("Resize",
+             {net.conv("b", pixels, 4, 5), ValueId{},
+              net.builder().constant("scales", Tensor::of<float>({4}, {1, 1, 2, 2}))},
+             {{"mode", std::string("nearest")}});
   const PruningGraph graph(net.take({net.conv("last", resized, 5, 2)}));
   EXPECT_EQ(group_of(graph, "wide").units, 4);
   expect_exact(graph);
@@ -243,20 +246,20 @@ Graph attention(bool fused) {
     const ValueId turned =
         net.op("Transpose", {all}, {{"perm", std::vector<int64_t>{2, 0, 3, 1, 4}}});
     for (int64_t i = 0; i < 3; ++i)
-      qkv.push_back(net.op("Gather", {turned, net.builder().constant(
-                                                  "at" + std::to_string(i),
-                                                  Tensor::scalar<int64_t>(i))}));
+      qkv.push_back(net.op("Gather", {turned, net.builder().constant("at" + std::to_string(i),
+                                                                     Tensor::scalar<int64_t>(i))}));
   } else {
     for (const char* name : {"q", "k", "v"})
-      qkv.push_back(net.op("Transpose",
-                           {net.op("Reshape", {project(name, 12),
-                                               net.ints(std::string("heads_") + name, {1, 5, 3, 4})})},
-                           {{"perm", std::vector<int64_t>{0, 2, 1, 3}}}));
+      qkv.push_back(net.op(
+          "Transpose",
+          {net.op("Reshape",
+                  {project(name, 12), net.ints(std::string("heads_") + name, {1, 5, 3, 4})})},
+          {{"perm", std::vector<int64_t>{0, 2, 1, 3}}}));
   }
   const ValueId turned_k =
       net.op("Transpose", {qkv[1]}, {{"perm", std::vector<int64_t>{0, 1, 3, 2}}});
-  const ValueId weights = net.op("Softmax", {net.op("MatMul", {qkv[0], turned_k})},
-                                 {{"axis", int64_t{-1}}});
+  const ValueId weights =
+      net.op("Softmax", {net.op("MatMul", {qkv[0], turned_k})}, {{"axis", int64_t{-1}}});
   const ValueId mixed = net.op("Transpose", {net.op("MatMul", {weights, qkv[2]})},
                                {{"perm", std::vector<int64_t>{0, 2, 1, 3}}});
   const ValueId flat = net.op("Reshape", {mixed, net.ints("flat", {0, 0, 12})});
@@ -282,9 +285,9 @@ TEST(PruningGraph, HeadsOfAttention) {
 TEST(PruningGraph, NormalizationOverTheAxisIsLossy) {
   Net net;
   const ValueId x = net.op("MatMul", {net.image({1, 5, 6}), net.weight("a.w", {6, 8})}, {}, "a");
-  const ValueId y = net.op("LayerNormalization",
-                           {x, net.weight("gain", {8}), net.weight("shift", {8})},
-                           {{"axis", int64_t{-1}}}, "ln");
+  const ValueId y =
+      net.op("LayerNormalization", {x, net.weight("gain", {8}), net.weight("shift", {8})},
+             {{"axis", int64_t{-1}}}, "ln");
   const PruningGraph graph(net.take({net.op("MatMul", {y, net.weight("b.w", {8, 3})}, {}, "b")}));
   ASSERT_THAT(sizes(graph), ElementsAre(std::pair("a", 8)));
   EXPECT_THAT(graph.groups()[0].lossy, HasSubstr("'ln'"));
@@ -332,16 +335,16 @@ TEST(PruningGraph, SeveralInputsAndOutputs) {
 // The batch is open; a shape is computed from Shape, as exporters write x.view(x.size(0), -1).
 TEST(PruningGraph, ComputedShapes) {
   Net net;
-  const ValueId x = net.builder().input(
-      "x", DType::kF32, {Dim::named("N"), Dim(3), Dim(8), Dim(8)});
+  const ValueId x =
+      net.builder().input("x", DType::kF32, {Dim::named("N"), Dim(3), Dim(8), Dim(8)});
   const ValueId y = net.relu(net.conv("a", x, 3, 6));
   const ValueId sizes_of = net.op("Shape", {y});
   const ValueId batch = net.op("Gather", {sizes_of, net.ints("zero", {0})});
   const ValueId target = net.op("Concat", {batch, net.ints("rest", {384})}, {{"axis", int64_t{0}}});
   const ValueId flat = net.op("Reshape", {y, target});
   // A factor computed from a size stays what it was.
-  const ValueId channels = net.op(
-      "Cast", {net.op("Gather", {sizes_of, net.ints("one", {1})})}, {{"to", int64_t{1}}});
+  const ValueId channels =
+      net.op("Cast", {net.op("Gather", {sizes_of, net.ints("one", {1})})}, {{"to", int64_t{1}}});
   const ValueId scaled = net.op("Div", {flat, channels});
   const PruningGraph graph(net.take({net.gemm("last", scaled, 384, 3)}));
   EXPECT_THAT(sizes(graph), ElementsAre(std::pair("a", 6)));
@@ -350,8 +353,7 @@ TEST(PruningGraph, ComputedShapes) {
 
 TEST(PruningGraph, RefusesWhatWouldEmptyAGroup) {
   Net net;
-  const PruningGraph graph(
-      net.take({net.conv("b", net.conv("a", net.image(), 3, 4), 4, 2)}));
+  const PruningGraph graph(net.take({net.conv("b", net.conv("a", net.image(), 3, 4), 4, 2)}));
   EXPECT_THROW((void)graph.prune({{0, 1, 2, 3}}), Error);
   EXPECT_THROW((void)graph.prune({{4}}), Error);
   EXPECT_THROW((void)graph.prune({}), Error);

@@ -9,7 +9,7 @@ namespace lapidary {
 
 namespace {
 
-constexpr std::array kTargets = {"units", "macs", "parameters", "size"};
+constexpr std::array kTargets = {"units", "macs", "parameters", "size", "latency"};
 
 std::vector<std::string> criterion_names() {
   std::vector<std::string> names;
@@ -31,8 +31,8 @@ const FieldTable& PruneParams::fields() {
        field("normalize", &P::normalize, "What scores of a group are divided by")
            .one_of({"mean", "none", "max", "sum", "norm"}),
        field("target", &P::target,
-             "What is to be left, as a share: {macs: 0.5}; of units, macs, parameters or size "
-             "(bytes of constants)"),
+             "What is to be left, as a share: {macs: 0.5}; of units, macs, parameters, size "
+             "(bytes of constants) or latency (of the steps it runs in here, each shape timed)"),
        field("scope", &P::scope,
              "All units in one ranking, or the same share of units from every group")
            .one_of({"global", "local"}),
@@ -56,7 +56,10 @@ const FieldTable& PruneParams::fields() {
        field("reestimate", &P::reestimate,
              "BatchNormalization's statistics afterwards by so many samples of calib, where "
              "there are some; 0: not")
-           .range(0, 1e12)}};
+           .range(0, 1e12),
+       field("latency_threads", &P::latency_threads, "Of the target latency").range(1, 1024),
+       field("latency_table", &P::latency_table,
+             "Of the target latency: a file of times, read where it is there, and written")}};
   return kTable;
 }
 

@@ -24,6 +24,8 @@ struct PruneParams {
   bool lossy = false;
   int64_t samples = 128;
   int64_t reestimate = 1024;
+  int latency_threads = 1;
+  std::string latency_table;
 
   static const FieldTable& fields();
 

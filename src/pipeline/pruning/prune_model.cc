@@ -3,6 +3,7 @@
 #include "calibrate/feeder.h"
 #include "lapidary/train.h"
 #include "src/base/fail.h"
+#include "src/pipeline/latency_table.h"
 #include "src/pipeline/prune_proof.h"
 
 namespace lapidary {
@@ -49,13 +50,22 @@ void require_groups(const PruningGraph& graph) {
       graph.frozen().empty() ? "the lack of weights" : graph.frozen()[0].reason);
 }
 
-UnitScores scores_of(const StepContext& context, const PruningGraph& graph,
-                     const PruneParams& params) {
+Selection select_of(const StepContext& context, const PruningGraph& graph,
+                    const PruneParams& params, SelectOptions options) {
   const CriterionSpec spec = params.spec(context.seed);
   ScoreInputs inputs{.samples = params.samples, .threads = context.threads};
   if (needs_data(spec)) inputs.data = context.data("calib");
   if (needs_gradients(spec)) inputs.gradients = gradients_of(context, graph.graph(), params);
-  return score_units(graph, spec, inputs);
+  const UnitScores scores = score_units(graph, spec, inputs);
+  if (options.target.of != "latency") return select_units(graph, scores, options);
+  LatencyTable table(params.latency_threads, params.latency_table);
+  options.latency = [&](const RemovedUnits& removed) {
+    return table.milliseconds(graph.prune(removed));
+  };
+  Selection out = select_units(graph, scores, options);
+  table.save();
+  context.log.info(fmt::format("{} shapes timed", table.shapes()));
+  return out;
 }
 
 Graph cut_units(StepContext& context, const std::string& step, const PruningGraph& graph,

@@ -8,9 +8,10 @@ namespace lapidary {
 /// Throws Error{kUnsupported} where nothing can be removed.
 void require_groups(const PruningGraph& graph);
 
-/// Scores of the graph's units by the criterion, with the recipe's data where it looks at some.
-UnitScores scores_of(const StepContext& context, const PruningGraph& graph,
-                     const PruneParams& params);
+/// The units of least score by the criterion, with the recipe's data where it looks at some;
+/// `options`: as PruneParams::select_options has them, or another share.
+Selection select_of(const StepContext& context, const PruningGraph& graph,
+                    const PruneParams& params, SelectOptions options);
 
 /// The graph without the units that were selected, proven, and the record of the report, under the
 /// name of `step`.

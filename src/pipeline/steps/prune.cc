@@ -33,8 +33,7 @@ class PruneStep : public Step {
   void run(StepContext& context) const override {
     const PruningGraph graph(context.graph);
     require_groups(graph);
-    const Selection selection =
-        select_units(graph, scores_of(context, graph, params_), params_.select_options());
+    const Selection selection = select_of(context, graph, params_, params_.select_options());
     Graph pruned = cut_units(context, context.name, graph, params_, selection);
     const Dataset* calib = context.data("calib");
     if (params_.reestimate > 0 && calib != nullptr)

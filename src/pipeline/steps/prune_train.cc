@@ -109,13 +109,13 @@ class Loop {
     options.target.share =
         std::min(1.0, std::pow(options.target.share, static_cast<double>(cut) / all) / left_);
     options.max_ratio = 1 - std::pow(1 - options.max_ratio, 1 / all);
-    return select_units(graph, scores_of(context_, graph, params_.prune), options);
+    return select_of(context_, graph, params_.prune, options);
   }
 
   /// Units of groups that may lose some.
   RemovedUnits candidates(const PruningGraph& graph) const {
     SelectOptions options = params_.prune.select_options();
-    options.target.share = 1;
+    options.target = {"units", 1};
     UnitScores equal;
     for (const PruneGroup& group : graph.groups())
       equal.emplace_back(static_cast<size_t>(group.units), 1.0);
