@@ -169,6 +169,47 @@ std::vector<NamedHelp> list_regularizers() {
   return out;
 }
 
+const FieldTable& regularizer_fields() {
+  using S = RegularizerSpec;
+  static const FieldTable kTable{
+      "regularizer",
+      {field("strength", &S::strength, "What its pull is multiplied by, with the learning rate")
+           .range(0, 1e9)}};
+  return kTable;
+}
+
+RegularizerSpec parse_regularizer(const Setting& setting) {
+  RegularizerSpec out;
+  Setting own = Setting::map({});
+  if (setting.kind == Setting::Kind::kMap && setting.entries.size() == 1) {
+    out.kind = setting.entries[0].first;
+    own = setting.entries[0].second;
+  } else if (setting.kind == Setting::Kind::kScalar) {
+    out.kind = setting.text;
+  } else {
+    fail_setting(setting, "a regularizer is a name, or {{NAME: {{...}}}} with its parameters");
+  }
+  const prune::Regularizer& kind = with_context(
+      [&] { return setting.where(); },
+      [&]() -> const prune::Regularizer& { return prune::find_regularizer(out.kind); });
+  const Field& strength = regularizer_fields().fields[0];
+  std::erase_if(own.entries, [&](const auto& entry) {
+    if (entry.first != strength.name) return false;
+    strength.set(&out, entry.second, strength);
+    return true;
+  });
+  kind.make(out.strength, own);  // checks names, types and ranges
+  for (const auto& [name, value] : own.entries)
+    out.params[name] = FieldCodec<std::vector<double>>::parse(value, {.name = name});
+  return out;
+}
+
+Setting FieldCodec<RegularizerSpec>::format(const RegularizerSpec& v) {
+  Setting params = to_setting(v.params);
+  params.entries.emplace_back("strength", FieldCodec<double>::format(v.strength));
+  return Setting::map({{v.kind, std::move(params)}});
+}
+
 bool needs_units(const RegularizerSpec& spec) {
   return prune::find_regularizer(spec.kind).needs_units;
 }

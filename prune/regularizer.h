@@ -52,3 +52,20 @@ Regularizer regularizer_row(std::string_view name, std::string_view help, bool g
 }
 
 }  // namespace lapidary::prune
+
+namespace lapidary {
+
+/// The keys that every regularizer has beside its own, rows for a RegularizerSpec.
+const FieldTable& regularizer_fields();
+
+/// `slimming`, or `{growing: {strength: 0.001, every: 10}}`.
+RegularizerSpec parse_regularizer(const Setting& setting);
+
+template <>
+struct FieldCodec<RegularizerSpec> {
+  static std::string type() { return "regularizer"; }
+  static RegularizerSpec parse(const Setting& s, const Field&) { return parse_regularizer(s); }
+  static Setting format(const RegularizerSpec& v);
+};
+
+}  // namespace lapidary

@@ -143,6 +143,8 @@ constexpr std::array kKinds = {
     Kind{"losses", [] { return variants("loss"); }, [] { return variants_markdown("loss"); }},
     Kind{"schedules", [] { return variants("schedule"); },
          [] { return variants_markdown("schedule"); }},
+    Kind{"regularizers", [] { return variants("regularizer"); },
+         [] { return variants_markdown("regularizer"); }},
     Kind{"augmentations", [] { return variants("augmentation"); },
          [] { return variants_markdown("augmentation"); }},
     Kind{"criteria", criteria},

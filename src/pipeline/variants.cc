@@ -6,6 +6,7 @@
 
 #include "distill/distill_spec.h"
 #include "distill/loss.h"
+#include "prune/regularizer.h"
 #include "src/data/augment.h"
 #include "src/fit/loss.h"
 #include "src/fit/schedule.h"
@@ -43,6 +44,14 @@ std::vector<Variant> losses() {
   return out;
 }
 
+std::vector<Variant> regularizers() {
+  std::vector<Variant> out;
+  const RegularizerSpec usual;
+  for (const prune::Regularizer* row : prune::all_regularizers())
+    out.push_back(variant_of(*row, regularizer_fields(), unbind(regularizer_fields(), &usual)));
+  return out;
+}
+
 std::vector<Variant> augmentations() {
   std::vector<Variant> out;
   for (const AugmentKind& kind : augment_kinds())
@@ -53,11 +62,13 @@ std::vector<Variant> augmentations() {
   return out;
 }
 
-constexpr std::array<VariantType, 3> kTypes = {
+constexpr std::array<VariantType, 4> kTypes = {
     {{"schedule", "Schedules", "schedules",
       "`schedule: NAME`, or `schedule: {NAME: {KEY: VALUE}}`.", false, schedules},
      {"loss", "Losses", "losses", "Each of `losses` is `NAME`, or `{NAME: {KEY: VALUE}}`.", false,
       losses},
+     {"regularizer", "Regularizers", "regularizers",
+      "`regularizer: NAME`, or `regularizer: {NAME: {KEY: VALUE}}`.", false, regularizers},
      {"augmentation", "Augmentations", "augmentations", "Each of `augment` is `{NAME: AMOUNT}`.",
       true, augmentations}}};
 

@@ -506,5 +506,77 @@ TEST_F(TrainingRecipe, ReestimatedStatisticsAreThoseOfTheData) {
   }
 }
 
+// -- prune_train
+
+/// Two cuts to a third of the units, each behind an epoch of group lasso, taught by what came in.
+constexpr const char* kPruneTrain =
+    "  - prune_train: {target: {units: 0.34}, cuts: 2, epochs_between: 2, epochs: 3, batch: 32, "
+    "lr: "
+    "0.05, ema: 0.8, regularizer: {group_lasso: {strength: 0.1}}, teacher: original, losses: [kd, "
+    "{hint: {layers: [relu2]}}]}\n";
+
+TEST_F(TrainingRecipe, PrunesLittleByLittleAndKeepsItsAccuracy) {
+  const Report report = run(std::string(kTrain20) + kPruneTrain);
+  ASSERT_EQ(report.stages.size(), 3u);
+  EXPECT_GT(report.stages[2].metrics.at("top1"), 0.9);
+  EXPECT_LT(report.stages[2].macs, report.stages[1].macs / 2);
+  // 12 units: 7 are left of the first cut (0.34^(1/2) = 0.58 of 12), 4 of the second.
+  ASSERT_EQ(report.prunings.size(), 2u);
+  const auto left = [](const PruneRecord& record) {
+    int64_t units = 0;
+    for (const PruneRecord::Group& group : record.groups) units += group.left;
+    return units;
+  };
+  EXPECT_EQ(left(report.prunings[0]), 7);
+  EXPECT_EQ(left(report.prunings[1]), 4);
+  for (const PruneRecord& record : report.prunings) EXPECT_TRUE(record.difference.has_value());
+  ASSERT_EQ(report.trainings.size(), 4u);
+  EXPECT_EQ(report.trainings[1].step, "prune_train, cut 1");
+  EXPECT_EQ(report.trainings[3].step, "prune_train");
+  EXPECT_EQ(report.trainings[3].log.epochs.size(), 3u);
+}
+
+TEST_F(TrainingRecipe, StoppedInAnyPartOfPruningItResumesToTheSameModel) {
+  const std::string steps = std::string(kTrain20) + kPruneTrain;
+  run(steps);
+  const std::string whole = bytes("out/model.onnx");
+  // The first step has 36 steps, each part of the second 12, what follows its cuts 18.
+  for (const int64_t limit : {40, 55, 66}) {
+    fs::remove_all(at("out"));
+    int64_t asked = 0;
+    const Report report = run(steps, {.stop = [&] { return asked++ >= limit; }});
+    EXPECT_EQ(report.interrupted, "prune_train") << limit;
+    EXPECT_EQ(run(steps, {.resume = true}).interrupted, "");
+    EXPECT_EQ(bytes("out/model.onnx"), whole) << limit;
+  }
+}
+
+TEST_F(TrainingRecipe, UnitsOfGrowingDecayAreThoseThatGo) {
+  const Report report = run(std::string(kTrain20) +
+                            "  - prune_train: {criterion: taylor, target: {units: 0.5}, cuts: 1, "
+                            "epochs_between: 8, epochs: 1, lr: 0.05, batch: 32, regularizer: "
+                            "{growing: {strength: 2, every: 6, limit: 20}}}\n");
+  ASSERT_EQ(report.trainings.size(), 3u);
+  // Units that decayed to nothing are not missed: what came before the cut goes on behind it.
+  EXPECT_NEAR(report.trainings[2].log.epochs[0].loss, report.trainings[1].log.epochs.back().loss,
+              0.1);
+  EXPECT_GT(report.stages[2].metrics.at("top1"), 0.9);
+}
+
+TEST_F(TrainingRecipe, PruneTrainRefusesAndPlans) {
+  EXPECT_THAT(refusal("  - prune_train: {target: {macs: 0.5, size: 0.5}}\n"),
+              HasSubstr("expected one"));
+  EXPECT_THAT(refusal("  - prune_train: {regularizer: lasso}\n"), HasSubstr("group_lasso"));
+  EXPECT_THAT(refusal("  - prune_train: {regularizer: {slimming: {every: 3}}}\n"),
+              HasSubstr("every"));
+  EXPECT_THAT(refusal("  - prune_train: {regularizer: slimming, epochs_between: 0}\n"),
+              HasSubstr("epochs_between"));
+  const std::string steps = "  - prune_train: {batch: 32, regularizer: slimming}\n";
+  const Report report = run(steps, {.dry_run = true});
+  EXPECT_FALSE(fs::exists(at("out")));
+  const std::string once = Recipe::parse(recipe(steps)).effective_yaml();
+  EXPECT_EQ(Recipe::parse(once).effective_yaml(), once);
+}
+
 }  // namespace
 }  // namespace lapidary

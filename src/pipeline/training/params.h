@@ -61,13 +61,10 @@ struct TrainingParams {
 template <class P>
 std::vector<Field> training_fields(TrainingParams P::*at);
 
-/// The rows for TrainingParams itself, as the parameters of the step of that name.
-FieldTable training_table(std::string step);
-
-template <class P>
-std::vector<Field> training_fields(TrainingParams P::*at) {
-  std::vector<Field> out = training_table({}).fields;
-  for (Field& f : out) {
+/// Rows of a table of `T` for one of `P`, in which the T is the member `at`.
+template <class P, class T>
+std::vector<Field> member_fields(std::vector<Field> rows, T P::*at) {
+  for (Field& f : rows) {
     f.set = [at, set = f.set](void* object, const Setting& s, const Field& self) {
       set(&(static_cast<P*>(object)->*at), s, self);
     };
@@ -75,7 +72,15 @@ std::vector<Field> training_fields(TrainingParams P::*at) {
       return get(&(static_cast<const P*>(object)->*at));
     };
   }
-  return out;
+  return rows;
+}
+
+/// The rows for TrainingParams itself, as the parameters of the step of that name.
+FieldTable training_table(std::string step);
+
+template <class P>
+std::vector<Field> training_fields(TrainingParams P::*at) {
+  return member_fields(training_table({}).fields, at);
 }
 
 }  // namespace lapidary

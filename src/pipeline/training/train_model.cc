@@ -39,6 +39,9 @@ class Training {
         lower_(std::move(task.lower)),
         observed_(task.observed),
         anew_(task.anew),
+        before_step_(std::move(task.before_step)),
+        part_(std::move(task.part)),
+        state_(task.state),
         data_(*context.data("train")),
         valid_(context.data("valid") ? context.data("valid") : context.data("eval")) {
     require_parameters(task.parameters);
@@ -65,8 +68,10 @@ class Training {
     check_fit(options, data_.size(), graph_);
     count_memory();
     const std::unique_ptr<Trainer> trainer = open_trainer(graph_, trainer_options_);
+    if (state_) trainer->restore(begun_from(*state_, trainer->state()));
     identify(options);
     FitResult result = fit(*trainer, data_, options);
+    if (state_) *state_ = trainer->state();
     record(result);
     if (result.interrupted) {
       context_.interrupted = true;
@@ -89,6 +94,15 @@ class Training {
     if (bodies.empty()) fail_usage("the model has no float32 weights that could be trained");
     fail_unsupported("cannot be trained{}: {}: the model's weights lie in its branches or body",
                      lower_ ? " with quantization" : "", fmt::join(bodies, "; "));
+  }
+
+  /// `state`, and of what that lacks or has in another shape what the trainer has.
+  static Trainer::Values begun_from(const Trainer::Values& state, Trainer::Values trainer) {
+    for (auto& [key, tensor] : trainer)
+      if (const auto at = state.find(key);
+          at != state.end() && at->second.shape() == tensor.shape())
+        tensor = at->second;
+    return trainer;
   }
 
   /// The data bring all that the model asks for, as it asks for it.
@@ -197,10 +211,11 @@ class Training {
     o.log_every = params_.log_every;
     o.averaged = params_.ema > 0;
     set_evaluation(o);
-    o.checkpoint = context_.checkpoint.string();
+    o.checkpoint = checkpoint_of(context_, part_).string();
     o.checkpoint_every = o.checkpoint.empty() ? 0 : params_.checkpoint_every;
     o.resume = context_.resume;
     o.stop = context_.stop;
+    o.before_step = before_step_;
     if (teacher_) o.complete = std::ref(*teacher_);
     o.log = context_.log;
     return o;
@@ -260,7 +275,7 @@ class Training {
 
   void record(const FitResult& result) const {
     TrainingRecord out;
-    out.step = context_.name;
+    out.step = part_.empty() ? context_.name : fmt::format("{}, {}", context_.name, part_);
     out.steps = result.steps;
     out.batch = params_.batch;
     out.parameters = std::ssize(trainer_options_.parameters);
@@ -280,6 +295,9 @@ class Training {
   const std::function<Graph(const Graph&)> lower_;
   const Dataset* observed_;  ///< null: no ranges were found
   const bool anew_;
+  const TrainHook before_step_;
+  const std::string part_;
+  Trainer::Values* const state_;
   const Dataset& data_;
   const Dataset* valid_;
   Graph graph_;  ///< base_ and the loss
@@ -289,6 +307,15 @@ class Training {
 };
 
 }  // namespace
+
+std::filesystem::path checkpoint_of(const StepContext& context, const std::string& part) {
+  const std::filesystem::path& whole = context.checkpoint;
+  if (part.empty() || whole.empty()) return whole;
+  std::string word = part;
+  std::replace(word.begin(), word.end(), ' ', '-');
+  return whole.parent_path() /
+         fmt::format("{}.{}{}", whole.stem().string(), word, whole.extension().string());
+}
 
 void plan_training(StepContext& context, const TrainingParams& params, TrainingTask task) {
   Training(context, params, std::move(task)).plan();

@@ -16,7 +16,17 @@ struct TrainingTask {
   std::function<Graph(const Graph&)> lower = {};
   const Dataset* observed = nullptr;  ///< that ranges were found on; null: none were
   bool anew = false;  ///< its weights are made anew: there is nothing to hold it against
+  TrainHook before_step = {};
+  /// One of several trainings of a step, empty: the only one. It has a checkpoint of its own and
+  /// ", PART" in its record.
+  std::string part = {};
+  /// Trainer::state to begin from, where it is not empty, and afterwards the one it ended in; what
+  /// the trainer has beside it begins as it does. Null: none.
+  Trainer::Values* state = nullptr;
 };
+
+/// Where training keeps how far it is; empty: nowhere.
+std::filesystem::path checkpoint_of(const StepContext& context, const std::string& part);
 
 /// Trains on the recipe's `train` data: the graph, its best epoch (StepContext::beside), and the
 /// record of the report. Where it was asked to stop, StepContext::interrupted is set and the

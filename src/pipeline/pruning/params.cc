@@ -1,0 +1,109 @@
+#include "src/pipeline/pruning/params.h"
+
+#include <algorithm>
+#include <array>
+
+#include "src/base/fail.h"
+
+namespace lapidary {
+
+namespace {
+
+constexpr std::array kTargets = {"units", "macs", "parameters", "size", "latency"};
+
+std::vector<std::string> criterion_names() {
+  std::vector<std::string> names;
+  for (const NamedHelp& c : list_criteria()) names.push_back(c.name);
+  return names;
+}
+
+}  // namespace
+
+const FieldTable& PruneParams::fields() {
+  using P = PruneParams;
+  static const FieldTable kTable{
+      "prune",
+      {field("criterion", &P::criterion, "How much a unit matters; the least go")
+           .one_of(criterion_names()),
+       field("p", &P::p, "Of the criterion magnitude: the norm, 1 or 2").range(1, 2),
+       field("reduce", &P::reduce, "A unit's score over the tensors that lose elements with it")
+           .one_of({"mean", "sum", "max"}),
+       field("normalize", &P::normalize, "What scores of a group are divided by")
+           .one_of({"mean", "none", "max", "sum", "norm"}),
+       field("target", &P::target,
+             "What is to be left, as a share: {macs: 0.5}; of units, macs, parameters, size "
+             "(bytes of constants) or latency (of the steps it runs in here, each shape timed)"),
+       field("scope", &P::scope,
+             "All units in one ranking, or the same share of units from every group")
+           .one_of({"global", "local"}),
+       field("per_cost", &P::per_cost,
+             "Of the scope global: rank by score over what one unit saves of the target"),
+       field("round_to", &P::round_to,
+             "Units left in a group are a multiple of it; groups with fewer keep all")
+           .range(1, 4096),
+       field("max_ratio", &P::max_ratio, "The largest share of a group's units that may go")
+           .range(0, 0.999),
+       field("keep", &P::keep,
+             "Patterns of nodes whose output channels all stay (and what goes with them)"),
+       field("ratios", &P::ratios,
+             "Patterns of nodes: the share of their output channels that goes, whatever the "
+             "target says"),
+       field("lossy", &P::lossy,
+             "Also prune where a norm or Softmax over the axis changes what stays"),
+       field("samples", &P::samples,
+             "Of criteria that look at activations or gradients: so many samples")
+           .range(1, 1e9),
+       field("reestimate", &P::reestimate,
+             "BatchNormalization's statistics afterwards by so many samples of calib, where "
+             "there are some; 0: not")
+           .range(0, 1e12),
+       field("latency_threads", &P::latency_threads, "Of the target latency").range(1, 1024),
+       field("latency_table", &P::latency_table,
+             "Of the target latency: a file of times, read where it is there, and written")}};
+  return kTable;
+}
+
+void PruneParams::check(const Setting& at) const {
+  if (target.size() != 1)
+    fail_setting(at, "'target' has {} entries, expected one: {{macs: 0.5}}", target.size());
+  const auto& [of, share] = *target.begin();
+  if (std::ranges::count(kTargets, of) == 0)
+    fail_setting(at, "'target' is of {}, expected {}", of, fmt::join(kTargets, ", "));
+  if (!(share > 0 && share <= 1))
+    fail_setting(at, "'target' is {} of the {}, expected more than 0, at most 1", share, of);
+}
+
+CriterionSpec PruneParams::spec(uint64_t seed) const {
+  CriterionSpec out{.kind = criterion, .reduce = reduce, .normalize = normalize, .seed = seed};
+  if (criterion == "magnitude") out.params["p"] = {p};
+  return out;
+}
+
+SelectOptions PruneParams::select_options() const {
+  const auto& [of, share] = *target.begin();
+  return {.target = {of, share},
+          .scope = scope,
+          .round_to = round_to,
+          .per_cost = per_cost,
+          .max_ratio = max_ratio,
+          .lossy = lossy,
+          .keep = keep,
+          .ratios = ratios};
+}
+
+std::vector<std::string_view> PruneParams::needs() const {
+  if (needs_gradients(spec(0))) return {"train"};
+  if (needs_data(spec(0))) return {"calib"};
+  return {};
+}
+
+std::string PruneParams::describe() const {
+  const auto& [of, share] = *target.begin();
+  return fmt::format(
+      "the units (channels, heads, features) of the least {} score, {}, until {:.1f} % of the {} "
+      "are left",
+      criterion, scope == "global" ? "all in one ranking" : "the same share of every group",
+      100 * share, of);
+}
+
+}  // namespace lapidary

@@ -1,0 +1,81 @@
+#include "src/pipeline/pruning/prune_model.h"
+
+#include "calibrate/feeder.h"
+#include "lapidary/train.h"
+#include "src/base/fail.h"
+#include "src/pipeline/latency_table.h"
+#include "src/pipeline/prune_proof.h"
+
+namespace lapidary {
+
+namespace {
+
+/// d loss / d constant over `train` data.
+Gradients gradients_of(const StepContext& context, const Graph& graph, const PruneParams& params) {
+  const Dataset& data = *context.data("train");
+  GradientOptions options{
+      .samples = params.samples, .seed = context.seed, .threads = context.threads};
+  const int64_t fixed = Feeder(graph, data).fixed_batch();
+  if (fixed > 0) options.batch = fixed;
+  return mean_gradients(graph, data, {}, options);
+}
+
+PruneRecord record_of(const std::string& step, const PruningGraph& graph, const PruneParams& params,
+                      const Selection& selection) {
+  PruneRecord out{.step = step,
+                  .criterion = params.criterion,
+                  .target = params.target.begin()->first,
+                  .asked = selection.asked,
+                  .got = selection.got,
+                  .before = selection.before,
+                  .after = selection.after};
+  for (size_t g = 0; g < graph.groups().size(); ++g) {
+    const PruneGroup& group = graph.groups()[g];
+    out.groups.push_back({.name = group.name,
+                          .units = group.units,
+                          .left = group.units - std::ssize(selection.removed[g]),
+                          .note = selection.reasons[g]});
+  }
+  return out;
+}
+
+}  // namespace
+
+void require_groups(const PruningGraph& graph) {
+  if (!graph.groups().empty()) return;
+  fail_unsupported(
+      "nothing of the model can be removed: {} axes of weights are frozen, the first one because "
+      "of {}; `lapidary prune --groups` lists them",
+      graph.frozen().size(),
+      graph.frozen().empty() ? "the lack of weights" : graph.frozen()[0].reason);
+}
+
+Selection select_of(const StepContext& context, const PruningGraph& graph,
+                    const PruneParams& params, SelectOptions options) {
+  const CriterionSpec spec = params.spec(context.seed);
+  ScoreInputs inputs{.samples = params.samples, .threads = context.threads};
+  if (needs_data(spec)) inputs.data = context.data("calib");
+  if (needs_gradients(spec)) inputs.gradients = gradients_of(context, graph.graph(), params);
+  const UnitScores scores = score_units(graph, spec, inputs);
+  if (options.target.of != "latency") return select_units(graph, scores, options);
+  LatencyTable table(params.latency_threads, params.latency_table);
+  options.latency = [&](const RemovedUnits& removed) {
+    return table.milliseconds(graph.prune(removed));
+  };
+  Selection out = select_units(graph, scores, options);
+  table.save();
+  context.log.info(fmt::format("{} shapes timed", table.shapes()));
+  return out;
+}
+
+Graph cut_units(StepContext& context, const std::string& step, const PruningGraph& graph,
+                const PruneParams& params, const Selection& selection, KeptElements* kept) {
+  Graph pruned = graph.prune(selection.removed, kept);
+  PruneRecord record = record_of(step, graph, params, selection);
+  prove_pruned(context, graph, selection.removed, pruned, record);
+  context.report.prunings.push_back(std::move(record));
+  context.report.frozen_axes = graph.frozen();
+  return pruned;
+}
+
+}  // namespace lapidary
