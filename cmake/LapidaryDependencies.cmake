@@ -20,6 +20,7 @@ find_package(PNG REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(CLI11 REQUIRED)
+find_package(Eigen3 REQUIRED NO_MODULE)  # headers alone: Cholesky factors of Hessians
 
 # ONNX message classes: Debian's libonnx_proto, never a second descriptor set of our own.
 # libtorch_cpu links the same library, and protobuf aborts on a file registered twice.
