@@ -12,6 +12,7 @@
 #include "lapidary/exec.h"
 #include "lapidary/export.h"
 #include "lapidary/passes.h"
+#include "lapidary/sparsify.h"
 #include "lapidary/train.h"
 
 namespace lapidary {
@@ -77,6 +78,14 @@ struct LimitRecord {
   bool met = false;
 };
 
+/// Weights of the last stage that are masked: zeros that are stored and computed like all others.
+struct MaskedRecord {
+  std::string stage, before;  ///< the last one's name, and that of what it is held against
+  Sparsity sparsity;          ///< of the last
+  /// All constants of a stage's graph as one zlib stream (deflate, level 9).
+  int64_t compressed_bytes = 0, compressed_before = 0;
+};
+
 /// A histogram of a quantized tensor and where its range was cut.
 struct HistogramRecord {
   std::string tensor;
@@ -139,6 +148,7 @@ struct Report {
   std::vector<HistogramRecord> histograms;
   std::vector<PassRecord> passes;
   std::vector<LimitRecord> limits;
+  std::optional<MaskedRecord> masked;  ///< absent: no step masked weights
   std::optional<Estimate> estimate;
   std::vector<std::string> warnings;
   /// The step that was asked to stop and kept a checkpoint, or "evaluation" behind all of them;

@@ -12,7 +12,6 @@
 #include "lapidary/export.h"
 #include "lapidary/graph.h"
 #include "lapidary/log.h"
-#include "lapidary/named.h"
 #include "lapidary/trainer.h"
 
 namespace lapidary {
@@ -49,7 +48,8 @@ struct SparsifyOptions {
   /// global: one threshold for all weights; local: each weight tensor gives the same share. Null:
   /// global; of sparsegpt and n:m local, which alone it may be.
   std::optional<std::string> scope = {};
-  std::vector<std::string> include = {};  ///< node patterns: name, glob, re:REGEX, op:TYPE; empty: all
+  std::vector<std::string> include =
+      {};  ///< node patterns: name, glob, re:REGEX, op:TYPE; empty: all
   std::vector<std::string> exclude = {};  ///< node patterns that stay as they are
   uint64_t seed = 0;                      ///< of random
   /// Movement scores by constant, float32 of its shape (Trainer::movement).
@@ -57,9 +57,9 @@ struct SparsifyOptions {
   /// Elements masked already: they stay so and count. Null: none.
   const Masks* masked = nullptr;
   // Of sparsegpt.
-  int64_t samples = 128;    ///< of the data, the first so many; 0: all
-  double damping = 0.01;    ///< added to the Hessian's diagonal, in means of it
-  int64_t block = 128;      ///< columns whose mask is chosen together, a multiple of m
+  int64_t samples = 128;  ///< of the data, the first so many; 0: all
+  double damping = 0.01;  ///< added to the Hessian's diagonal, in means of it
+  int64_t block = 128;    ///< columns whose mask is chosen together, a multiple of m
   int threads = 0;
   LogSink log = {};
 };
@@ -97,25 +97,31 @@ LAPIDARY_API Masks masks_of(const Graph& graph, double least = kLeastMasked);
 /// integer operators. No masks.
 LAPIDARY_API Sparsity measure_sparsity(const Graph& graph);
 
+struct SparsityMethodInfo {
+  std::string name, help;
+  bool one_shot = true;        ///< `sparsify` takes it without movement scores
+  bool while_training = true;  ///< `gradual_sparsity` takes it
+  bool reads_samples = false;
+};
 /// magnitude, movement, random, sparsegpt.
-LAPIDARY_API std::vector<NamedHelp> list_sparsity_methods();
+LAPIDARY_API std::vector<SparsityMethodInfo> list_sparsity_methods();
 
 // -- while training
 
 struct GradualOptions {
   SparsifyOptions sparsify = {};
-  double initial = 0;              ///< share of zeros at the beginning; of n:m as far as it goes
-  double begin = 0, end = 0.75;    ///< shares of the run
-  int64_t every = 100;             ///< steps between two masks
+  double initial = 0;            ///< share of zeros at the beginning; of n:m as far as it goes
+  double begin = 0, end = 0.75;  ///< shares of the run
+  int64_t every = 100;           ///< steps between two masks
 };
 /// s(t) = final + (initial - final) (1 - (t - first) / (last - first))^3 for first <= t <= last
 /// (Zhu, Gupta 2017); initial before, final behind.
 LAPIDARY_API double cubic_sparsity(double initial, double final, int64_t first, int64_t last,
                                    int64_t t);
-/// For FitOptions::before_step: masks that grow to options.sparsify's ratio, made anew every `every`
-/// steps from round(begin total) to round(end total) from the trainer's weights, movement scores and
-/// masks. `graph` is the one that is trained. Throws Error{kUsage} as `sparsify` does, for sparsegpt
-/// and shares that contradict each other.
+/// For FitOptions::before_step: masks that grow to options.sparsify's ratio, made anew every
+/// `every` steps from round(begin total) to round(end total) from the trainer's weights, movement
+/// scores and masks. `graph` is the one that is trained, or what its loss was added to. Throws
+/// Error{kUsage} as `sparsify` does, for sparsegpt and shares that contradict each other.
 LAPIDARY_API std::function<void(Trainer&, int64_t step, int64_t total)> gradual_sparsity(
     const Graph& graph, const GradualOptions& options);
 /// The constants that `sparsify` with these options would change. Throws as it does.

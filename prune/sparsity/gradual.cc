@@ -43,9 +43,9 @@ std::function<void(Trainer&, int64_t, int64_t)> gradual_sparsity(const Graph& gr
     if (now.method == "movement")
       for (const std::string& name : plan.names) movement[name] = trainer.movement(name);
     now.movement = &movement;
-    const Masks masks =
-        choose_masks(plan, now, ratio, [&](const std::string& name) { return trainer.constant(name); },
-                     [&](const std::string& name) { return trainer.mask(name); });
+    const Masks masks = choose_masks(
+        plan, now, ratio, [&](const std::string& name) { return trainer.constant(name); },
+        [&](const std::string& name) { return trainer.mask(name); });
     for (const auto& [name, mask] : masks) trainer.set_mask(name, mask);
   };
 }

@@ -81,8 +81,8 @@ void add_rows(std::span<const float> x, int64_t columns, std::vector<double>& h)
   using Rows = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   const int64_t rows = std::ssize(x) / columns;
   for (int64_t begin = 0; begin < rows; begin += kChunk) {
-    const Columns part = Eigen::Map<const Rows>(x.data() + begin * columns,
-                                                std::min(kChunk, rows - begin), columns);
+    const Columns part =
+        Eigen::Map<const Rows>(x.data() + begin * columns, std::min(kChunk, rows - begin), columns);
     add_products(part, h);
   }
 }
@@ -149,8 +149,8 @@ std::vector<Hessian> hessians(const Graph& graph, std::span<const LayerWeights* 
   std::sort(values.begin(), values.end());
   values.erase(std::unique(values.begin(), values.end()), values.end());
   const Feeder feeder(graph, data);
-  const bool computed = std::any_of(values.begin(), values.end(),
-                                    [&](ValueId id) { return !graph.is_input(id); });
+  const bool computed =
+      std::any_of(values.begin(), values.end(), [&](ValueId id) { return !graph.is_input(id); });
   Executor executor(up_to(graph, values), {.threads = threads});
   std::vector<Hessian> out(layers.size());
   const int64_t end = samples > 0 ? std::min(samples, data.size()) : data.size();

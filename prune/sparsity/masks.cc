@@ -57,8 +57,7 @@ Masks masks_of(const Graph& graph, double least) {
     const Tensor& weights = *graph.constant(layer.constant);
     if (weights.dtype() != DType::kF32) continue;
     const int64_t zeros = count_of(weights, 0.0f);
-    if (zeros == 0 ||
-        static_cast<double>(zeros) < least * static_cast<double>(weights.size()))
+    if (zeros == 0 || static_cast<double>(zeros) < least * static_cast<double>(weights.size()))
       continue;
     Tensor mask(DType::kU8, weights.shape());
     std::ranges::transform(weights.data<float>(), mask.mutable_data<uint8_t>().begin(),

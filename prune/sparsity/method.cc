@@ -32,10 +32,13 @@ const SparsityMethod& find_sparsity_method(std::string_view name) {
              fmt::join(names, ", "), did_you_mean(name, names));
 }
 
-std::vector<NamedHelp> list_sparsity_methods() {
-  std::vector<NamedHelp> out;
-  for (const SparsityMethod* method : all_methods())
-    out.push_back({std::string(method->name), std::string(method->help)});
+std::vector<SparsityMethodInfo> list_sparsity_methods() {
+  std::vector<SparsityMethodInfo> out;
+  for (const SparsityMethod* method : all_methods()) {
+    const bool solves = method->solve != nullptr;
+    out.push_back(
+        {std::string(method->name), std::string(method->help), method->one_shot, !solves, solves});
+  }
   return out;
 }
 

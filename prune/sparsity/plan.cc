@@ -94,8 +94,7 @@ Masks choose_masks(const SparsityPlan& plan, const SparsifyOptions& options, dou
                    tensor_type(mask).text(), shape_text(elements.shape()));
       const auto kept = mask.data<uint8_t>();
       one.masked.resize(w.size());
-      for_each_element(matrix,
-                       [&](size_t i, size_t offset) { one.masked[i] = kept[offset] == 0; });
+      for_each_element(matrix, [&](size_t i, size_t offset) { one.masked[i] = kept[offset] == 0; });
     }
     scored.push_back(std::move(one));
     shapes.push_back(elements.shape());

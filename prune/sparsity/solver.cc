@@ -36,7 +36,9 @@ class Solver {
  public:
   Solver(std::span<float> w, Index columns, std::span<const double> hessian,
          const SolverOptions& options)
-      : out_(w.data(), std::ssize(w) / columns, columns), w_(out_.cast<double>()), options_(options) {
+      : out_(w.data(), std::ssize(w) / columns, columns),
+        w_(out_.cast<double>()),
+        options_(options) {
     Matrix h = Eigen::Map<const Matrix>(hessian.data(), columns, columns);  // symmetric
     for (Index j = 0; j < columns; ++j) {
       if (h(j, j) != 0) continue;
@@ -69,8 +71,7 @@ class Solver {
     for (Index i = 0; i < width; ++i) {
       const Index j = begin + i, left = width - i;
       if (structured() && j % options_.pattern.m == 0) drop_of_each(begin, i, dropped);
-      errors.col(i) =
-          dropped.col(i).select(w_.col(j), Matrix::Zero(w_.rows(), 1)) / u_(j, j);
+      errors.col(i) = dropped.col(i).select(w_.col(j), Matrix::Zero(w_.rows(), 1)) / u_(j, j);
       w_.middleCols(j, left).noalias() -= errors.col(i) * u_.row(j).segment(j, left);
       w_.col(j) = dropped.col(i).select(Matrix::Zero(w_.rows(), 1), w_.col(j));
     }
@@ -102,9 +103,8 @@ class Solver {
     std::vector<Index> order(static_cast<size_t>(m));
     for (Index r = 0; r < w_.rows(); ++r) {
       std::iota(order.begin(), order.end(), i);
-      std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
-        return score(r, begin + a) < score(r, begin + b);
-      });
+      std::stable_sort(order.begin(), order.end(),
+                       [&](Index a, Index b) { return score(r, begin + a) < score(r, begin + b); });
       for (Index k = 0; k < m - options_.pattern.n; ++k)
         dropped(r, order[static_cast<size_t>(k)]) = true;
     }

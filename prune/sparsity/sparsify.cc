@@ -27,8 +27,7 @@ Sparsity sparsify(Graph& graph, const SparsifyOptions& options, const Dataset* s
   if (plan.method->solve) {
     if (samples == nullptr || samples->size() == 0)
       fail_usage("{} needs samples of the layers' inputs: calibration data", plan.method->name);
-    if (options.masked)
-      fail_usage("{} makes masks anew; it takes none", plan.method->name);
+    if (options.masked) fail_usage("{} makes masks anew; it takes none", plan.method->name);
     plan.method->solve(graph, plan.layers, options, *samples);
   } else {
     const TensorOf weights = [&](const std::string& name) {

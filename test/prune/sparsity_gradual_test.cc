@@ -20,7 +20,8 @@ TEST(SparsityGradual, TheScheduleIsCubic) {
 }
 
 /// Zeros of "w", [3, 40], after each step; weights grow so that order changes.
-std::vector<int64_t> zeros_over(FakeTrainer& trainer, const GradualOptions& options, int64_t total) {
+std::vector<int64_t> zeros_over(FakeTrainer& trainer, const GradualOptions& options,
+                                int64_t total) {
   Tensor w = ramp({3, 40}, 3);
   trainer.set_constant("w", w);
   const auto before_step = gradual_sparsity(trainer.graph(), options);
@@ -36,8 +37,8 @@ std::vector<int64_t> zeros_over(FakeTrainer& trainer, const GradualOptions& opti
 
 TEST(SparsityGradual, MasksGrowEveryFewStepsAndEndAtTheRatio) {
   FakeTrainer trainer(40);
-  const auto zeros = zeros_over(
-      trainer, {.sparsify = {.ratio = 0.8}, .begin = 0.2, .end = 0.8, .every = 4}, 20);
+  const auto zeros =
+      zeros_over(trainer, {.sparsify = {.ratio = 0.8}, .begin = 0.2, .end = 0.8, .every = 4}, 20);
   // Steps 4, 8, 12, 16: 0.8 (1 - (1 - (t - 4) / 12)^3) of 120; ramp has its one 0 twice.
   const std::vector<int64_t> made = {2, 68, 92, 96};
   for (size_t step = 0; step < zeros.size(); ++step)
@@ -67,8 +68,8 @@ TEST(SparsityGradual, OfNMAsFarAsItGoes) {
       trainer,
       {.sparsify = {.pattern = SparsePattern::parse("1:4")}, .begin = 0, .end = 1, .every = 1}, 5);
   // 0.75 (1 - (1 - t / 4)^3) = 0, 0.434, 0.656, 0.738, 0.75: of four 0, 1, 2, 2, 3
-  EXPECT_THAT(zeros, testing::ElementsAre(2, testing::AllOf(testing::Ge(30), testing::Le(32)), 60,
-                                          60, 90));
+  EXPECT_THAT(
+      zeros, testing::ElementsAre(2, testing::AllOf(testing::Ge(30), testing::Le(32)), 60, 60, 90));
 }
 
 TEST(SparsityGradual, RefusesWhatCannotBe) {

@@ -29,8 +29,7 @@ ScoredWeights scored(int64_t rows, int64_t channels, std::vector<float> scores) 
 TEST(SparsityPattern, IsReadAndWritten) {
   using Kind = SparsePattern::Kind;
   EXPECT_EQ(SparsePattern::parse("unstructured").kind, Kind::kUnstructured);
-  EXPECT_EQ(SparsePattern::parse("4:8"),
-            (SparsePattern{.kind = Kind::kNM, .n = 4, .m = 8}));
+  EXPECT_EQ(SparsePattern::parse("4:8"), (SparsePattern{.kind = Kind::kNM, .n = 4, .m = 8}));
   EXPECT_EQ(SparsePattern::parse("2x16"),
             (SparsePattern{.kind = Kind::kBlock, .rows = 2, .columns = 16}));
   for (const char* text : {"unstructured", "2:4", "4x1"})
@@ -116,8 +115,7 @@ TEST(SparsityWeights, InputChannelsAreInnermost) {
   EXPECT_THAT(of(one_layer("Gemm", {1, 2}, {2, 3})), ElementsAre(0, 3, 1, 4, 2, 5));
   EXPECT_THAT(of(one_layer("Gemm", {1, 3}, {2, 3}, {{"transB", int64_t{1}}})),
               ElementsAre(0, 1, 2, 3, 4, 5));
-  EXPECT_THAT(of(one_layer("MatMul", {2, 1, 2}, {2, 2, 2})),
-              ElementsAre(0, 2, 1, 3, 4, 6, 5, 7));
+  EXPECT_THAT(of(one_layer("MatMul", {2, 1, 2}, {2, 2, 2})), ElementsAre(0, 2, 1, 3, 4, 6, 5, 7));
 }
 
 }  // namespace

@@ -109,8 +109,7 @@ TEST(Sparsity, MovementDropsWhatMovesToZero) {
   for (const size_t i : {3u, 7u}) movement["w3"].mutable_data<float>()[i] = -1;
   sparsify(graph, {.method = "movement", .ratio = 2.0 / 120, .movement = &movement});
   const auto before = floats(tiny_net(), "w3"), now = floats(graph, "w3");
-  for (size_t i = 0; i < now.size(); ++i)
-    EXPECT_EQ(now[i], i == 3 || i == 7 ? 0 : before[i]) << i;
+  for (size_t i = 0; i < now.size(); ++i) EXPECT_EQ(now[i], i == 3 || i == 7 ? 0 : before[i]) << i;
 }
 
 TEST(Sparsity, RefusesWhatContradictsItself) {

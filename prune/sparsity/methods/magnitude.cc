@@ -8,9 +8,7 @@ namespace lapidary {
 
 const SparsityMethod& sparsity_magnitude() {
   static const SparsityMethod kMethod{
-      .name = "magnitude",
-      .help = "the smallest |w|",
-      .scores = [](const ScoreContext& context) {
+      .name = "magnitude", .help = "the smallest |w|", .scores = [](const ScoreContext& context) {
         std::vector<float> out(context.weights.size());
         for_each_element(context.matrix, [&](size_t i, size_t offset) {
           out[i] = std::fabs(context.weights[offset]);

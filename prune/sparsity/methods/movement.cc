@@ -10,6 +10,7 @@ const SparsityMethod& sparsity_movement() {
   static const SparsityMethod kMethod{
       .name = "movement",
       .help = "what training moves towards 0, the least sum of -gradient * w; while training only",
+      .one_shot = false,
       .scores = [](const ScoreContext& context) {
         const auto* all = context.options.movement;
         if (all == nullptr)

@@ -72,8 +72,9 @@ void solve(Graph& graph, std::span<const LayerWeights> layers, const SparsifyOpt
 const SparsityMethod& sparsity_sparsegpt() {
   static const SparsityMethod kMethod{
       .name = "sparsegpt",
-      .help = "layer by layer what its outputs on calibration samples miss least, the other weights "
-              "changed to make up for it",
+      .help =
+          "layer by layer what its outputs on calibration samples miss least, the other weights "
+          "changed to make up for it",
       .solve = solve,
       .refuses = hessian_refusal};
   return kMethod;

@@ -77,8 +77,8 @@ std::string report_console(const Report& r, bool color, bool terminal) {
     out += console.paint("warning: " + printable(w), "33") + "\n";
   for (const ReportTable& t :
        {stage_table(r), training_table(r), cpu_class_table(r), latency_table(r), limit_table(r),
-        estimate_table(r), planned_table(r), planned ? bits_table(r) : ReportTable{},
-        kept_float_table(r), saturation_table(r)})
+        estimate_table(r), masked_table(r), planned_table(r),
+        planned ? bits_table(r) : ReportTable{}, kept_float_table(r), saturation_table(r)})
     console.add(t, out);
   return out;
 }
