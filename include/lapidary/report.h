@@ -13,6 +13,7 @@
 #include "lapidary/export.h"
 #include "lapidary/passes.h"
 #include "lapidary/prune.h"
+#include "lapidary/sparsify.h"
 #include "lapidary/train.h"
 
 namespace lapidary {
@@ -76,6 +77,14 @@ struct LimitRecord {
   std::string limit;
   double asked = 0, got = 0;
   bool met = false;
+};
+
+/// Weights of the last stage that are masked: zeros that are stored and computed like all others.
+struct MaskedRecord {
+  std::string stage, before;  ///< the last one's name, and that of what it is held against
+  Sparsity sparsity;          ///< of the last
+  /// All constants of a stage's graph as one zlib stream (deflate, level 9).
+  int64_t compressed_bytes = 0, compressed_before = 0;
 };
 
 /// A histogram of a quantized tensor and where its range was cut.
@@ -160,6 +169,7 @@ struct Report {
   std::vector<HistogramRecord> histograms;
   std::vector<PassRecord> passes;
   std::vector<LimitRecord> limits;
+  std::optional<MaskedRecord> masked;  ///< absent: no step masked weights
   std::optional<Estimate> estimate;
   std::vector<std::string> warnings;
   /// The step that was asked to stop and kept a checkpoint, or "evaluation" behind all of them;

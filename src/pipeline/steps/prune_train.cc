@@ -96,6 +96,7 @@ class Loop {
   TrainingTask task(const Graph& model, TrainHook before_step, std::string part) {
     return {.graph = model,
             .parameters = trainable_parameters(model),
+            .masks = kept_zeros(context_, params_.training, model),
             .before_step = std::move(before_step),
             .part = std::move(part),
             .state = &state_};
