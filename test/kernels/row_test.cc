@@ -31,7 +31,7 @@ TEST_F(RowTest, EveryFamilyEndsWithItsScalarRow) {
     EXPECT_EQ(row.tolerance, 0) << row.family;
   }
   EXPECT_THAT(families, testing::ElementsAre(
-                            "batch_norm_f32", "conv_bf16", "conv_f16w", "conv_f32",
+                            "batch_norm_f32", "conv_b1", "conv_bf16", "conv_f16w", "conv_f32",
                             "conv_f32_im2col", "conv_f32_winograd2", "conv_f32_winograd4",
                             "conv_s8", "conv_sat_s8", "dw_f32", "dw_s8", "eltwise_f32",
                             "eltwise_s8", "exp_f32", "fake_quant_f32", "gemm_f32", "norm_f32",
@@ -48,7 +48,7 @@ TEST_F(RowTest, NamesSayFamilyAndIsaAndAreUnique) {
 
 TEST_F(RowTest, IntegerRowsPromiseTheScalarBits) {
   for (const RowInfo& row : all_rows())
-    if (row.family.ends_with("_s8")) {
+    if (row.family.ends_with("_s8") || row.family.ends_with("_b1")) {
       EXPECT_EQ(row.tolerance, 0) << row.name;
     }
 }
