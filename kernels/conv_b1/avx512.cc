@@ -10,8 +10,8 @@ struct Policy : PolicyB1<Avx512> {
   static constexpr int kPart = NV == 4 ? 4 : 7;
 
   LAPIDARY_INLINE Vec add_counts(Vec bytes, Vec v) {
-    const Vec counts = _mm512_broadcast_i32x4(
-        _mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+    const Vec counts =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
     const Vec half = _mm512_set1_epi8(15);
     const Vec low = _mm512_and_si512(v, half);
     const Vec high = _mm512_and_si512(_mm512_srli_epi16(v, 4), half);

@@ -2,7 +2,8 @@
 
 #include "kernels/conv_b1/generic.h"
 
-// Tiles of instruction sets that count bits by bytes. Beside what igemm/run.h asks for a policy P has
+// Tiles of instruction sets that count bits by bytes. Beside what igemm/run.h asks for a policy P
+// has
 //   add_counts(bytes, v)       bytes + the set bits of each byte of v
 //   add_widened(acc, bytes)    acc + the four bytes of each lane
 //   kPart<NV>                  pixels counted at a time: their accumulators leave registers for

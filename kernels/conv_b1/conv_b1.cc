@@ -15,13 +15,10 @@ namespace {
 
 constexpr int64_t kBlock = 32;  // output channels: a word of results
 
-int64_t filter_words(const ConvShape& s) {
-  return b1_words(s.in_c) * s.kernel_h * s.kernel_w;
-}
+int64_t filter_words(const ConvShape& s) { return b1_words(s.in_c) * s.kernel_h * s.kernel_w; }
 
 size_t packed_bytes(const ConvShape& s) {
-  return packed_b1_head_bytes(s) +
-         static_cast<size_t>(round_up(s.out_c * filter_words(s) * 4, 64));
+  return packed_b1_head_bytes(s) + static_cast<size_t>(round_up(s.out_c * filter_words(s) * 4, 64));
 }
 size_t no_scratch(const ConvShape&) { return 0; }
 int64_t blocks(const ConvShape& s) { return ceil_div(s.out_c, kBlock); }

@@ -34,7 +34,7 @@ struct ConvB1Weights {
 struct ConvB1Args {
   ConvShape shape;  ///< in_c and out_c count channels, not words
   WorkRange range;
-  const uint32_t* x = nullptr;   ///< [batch, in_h, in_w, b1_words(in_c)], 64 readable bytes after it
+  const uint32_t* x = nullptr;  ///< [batch, in_h, in_w, b1_words(in_c)], 64 readable bytes after it
   const void* packed = nullptr;  ///< by pack and (kF32, kBits) set_affine
   void* y = nullptr;             ///< int32, float, or words of bits
   int64_t y_stride = 0;          ///< elements or words between pixels of y; 0: no gaps

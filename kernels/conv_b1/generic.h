@@ -15,7 +15,8 @@ class TapsB1 {
     if (!counted_) return;
     ox_ = pixel % s_.out_w;
     oy_ = pixel / s_.out_w % s_.out_h;
-    find();
+    find_y();
+    find_x();
   }
   /// True where some product of the pixel does not count.
   bool outside() const { return outside_; }
@@ -34,73 +35,93 @@ class TapsB1 {
     if (++ox_ == s_.out_w) {
       ox_ = 0;
       if (++oy_ == s_.out_h) oy_ = 0;
+      find_y();
     }
-    find();
+    find_x();
   }
 
  private:
-  void find() {
+  void find_y() {
     y_ = taps_inside(oy_, s_.stride_h, s_.pad_top, s_.dilation_h, s_.in_h, s_.kernel_h);
+    row_outside_ = y_.begin > 0 || y_.end < s_.kernel_h;
+  }
+  void find_x() {
     x_ = taps_inside(ox_, s_.stride_w, s_.pad_left, s_.dilation_w, s_.in_w, s_.kernel_w);
-    outside_ = y_.begin > 0 || y_.end < s_.kernel_h || x_.begin > 0 || x_.end < s_.kernel_w;
+    outside_ = row_outside_ || x_.begin > 0 || x_.end < s_.kernel_w;
   }
 
   const ConvShape& s_;
   const PackedB1View& packed_;
-  bool counted_ = false, outside_ = false;
+  bool counted_ = false, row_outside_ = false, outside_ = false;
   int64_t ox_ = 0, oy_ = 0;
   TapRange y_ = {0, 0}, x_ = {0, 0};
 };
 
-/// The bits of channels t.channel.. of a pixel whose words start at `words`. Tiles start at whole
+/// The bits of channels `channel`.. of a pixel whose words start at `words`. Tiles start at whole
 /// bytes, and only the last one of a pixel ends elsewhere: it fills the pixel's last word up.
 template <int kBits>
-LAPIDARY_INLINE void store_bits(const IgemmTile& t, int64_t out_c, uint64_t bits, uint32_t* words) {
-  char* to = reinterpret_cast<char*>(words) + t.channel / 8;
-  if (kBits % 8 == 0 && t.channels == kBits && (t.channel + kBits) % 32 == 0) {
+LAPIDARY_INLINE void store_bits(int64_t channel, int64_t channels, int64_t out_c, uint64_t bits,
+                                uint32_t* words) {
+  char* to = reinterpret_cast<char*>(words) + channel / 8;
+  if (kBits % 8 == 0 && channels == kBits && (channel + kBits) % 32 == 0) {
     memcpy(to, &bits, kBits / 8);
     return;
   }
-  const bool last = t.channel + t.channels == out_c;
-  if (last && t.channels < 64) bits |= ~uint64_t{0} << t.channels;
-  const int64_t end = last ? b1_words(out_c) * 4 : (t.channel + t.channels) / 8;
-  memcpy(to, &bits, static_cast<size_t>(end - t.channel / 8));
+  const bool last = channel + channels == out_c;
+  if (last && channels < 64) bits |= ~uint64_t{0} << channels;
+  const int64_t end = last ? b1_words(out_c) * 4 : (channel + channels) / 8;
+  memcpy(to, &bits, static_cast<size_t>(end - channel / 8));
 }
 
 /// What becomes of the counts of different signs, [pixels][NV * lanes].
 template <class V, int NV, ConvB1Output kOutput>
 LAPIDARY_INLINE void store_counts(const IgemmTile& t, int64_t pixels, const int32_t* counts) {
+  using I = typename V::I;
   const auto& p = *static_cast<const ConvB1Args*>(t.args);
   const PackedB1View packed = view_packed_b1(p.packed);
   constexpr bool kBits = kOutput == ConvB1Output::kBits;
-  const int64_t out_c = p.shape.out_c;
+  const int64_t out_c = p.shape.out_c, at = t.at, channel = t.channel, channels = t.channels;
   const int64_t stride = p.y_stride > 0 ? p.y_stride : (kBits ? b1_words(out_c) : out_c);
-  const auto products = V::set(static_cast<int32_t>(packed.head->products));
+  const I products = V::set(static_cast<int32_t>(packed.head->products));
+  I thresholds[NV], flips[NV];
+#pragma GCC unroll 4
+  for (int v = 0; v < NV; ++v) {
+    thresholds[v] = V::load(packed.thresholds + at + v * V::kLanes);
+    flips[v] = V::load(packed.flips + at + v * V::kLanes);
+  }
   TapsB1 taps(p, packed, t.pixel);
-  for (int64_t m = 0; m < pixels; ++m, taps.next()) {
-    const int64_t row = (t.pixel + m) * stride;
-    uint64_t bits = 0;
+  int64_t row = t.pixel * stride;
+  for (int64_t m = 0; m < pixels; ++m, row += stride, taps.next()) {
+    I acc[NV];
 #pragma GCC unroll 4
     for (int v = 0; v < NV; ++v, counts += V::kLanes) {
-      const int64_t first = v * V::kLanes, at = t.at + first;
-      const auto count = V::load(counts);
-      auto acc = V::sub(products, V::add(count, count));
-      if (taps.outside()) acc = V::sub(acc, taps.template sum<V>(at));
-      if constexpr (kBits) {
-        const auto flipped = V::bit_xor(acc, V::load(packed.flips + at));
-        bits |= uint64_t{V::at_least_bits(flipped, V::load(packed.thresholds + at))} << first;
-        continue;
-      }
-      const int64_t y_at = row + t.channel + first;
+      const I count = V::load(counts);
+      acc[v] = V::sub(products, V::add(count, count));
+    }
+    if (taps.outside())
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v)
+        acc[v] = V::sub(acc[v], taps.template sum<V>(at + v * V::kLanes));
+    if constexpr (kBits) {
+      uint64_t bits = 0;
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v)
+        bits |= uint64_t{V::at_least_bits(V::bit_xor(acc[v], flips[v]), thresholds[v])}
+                << (v * V::kLanes);
+      store_bits<NV * V::kLanes>(channel, channels, out_c, bits, static_cast<uint32_t*>(p.y) + row);
+      continue;
+    }
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) {
+      const int64_t first = v * V::kLanes, y_at = row + channel + first;
       if constexpr (kOutput == ConvB1Output::kI32)
-        V::store(static_cast<int32_t*>(p.y) + y_at, acc, t.channels - first);
+        V::store(static_cast<int32_t*>(p.y) + y_at, acc[v], channels - first);
       if constexpr (kOutput == ConvB1Output::kF32)
         V::store(static_cast<float*>(p.y) + y_at,
-                 V::fma(V::to_float(acc), V::load(packed.scale + at), V::load(packed.shift + at)),
-                 t.channels - first);
+                 V::fma(V::to_float(acc[v]), V::load(packed.scale + at + first),
+                        V::load(packed.shift + at + first)),
+                 channels - first);
     }
-    if constexpr (kBits)
-      store_bits<NV * V::kLanes>(t, out_c, bits, static_cast<uint32_t*>(p.y) + row);
   }
 }
 

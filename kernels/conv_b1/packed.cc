@@ -71,8 +71,7 @@ size_t packed_b1_igemm_bytes(const ConvShape& s, const IgemmTraits& t) {
   return packed_b1_head_bytes(s) + static_cast<size_t>(p.group_blocks * p.block_bytes);
 }
 
-void pack_b1_igemm(const ConvShape& s, const ConvB1Weights& w, const IgemmTraits& t,
-                   void* packed) {
+void pack_b1_igemm(const ConvShape& s, const ConvB1Weights& w, const IgemmTraits& t, void* packed) {
   const IgemmPlan p = igemm_plan(in_words(s), t);
   pack_b1_head(s, w, packed);
   uint32_t* to = view_packed_b1(packed).weights;

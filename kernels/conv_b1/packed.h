@@ -79,8 +79,9 @@ struct TapRange {
 [[maybe_unused]] inline TapRange taps_inside(int64_t o, int64_t stride, int64_t pad,
                                              int64_t dilation, int64_t in, int64_t kernel) {
   const int64_t outside = pad - o * stride;  // input coordinates before the image
-  const auto first = [&](int64_t at) {  // tap at or behind `at`
-    return at <= 0 ? 0 : at_most(up_to(at, dilation), kernel);
+  const auto first = [&](int64_t at) __attribute__((always_inline)) {  // tap at or behind `at`
+    if (at <= 0) return int64_t{0};
+    return at > (kernel - 1) * dilation ? kernel : up_to(at, dilation);
   };
   return {first(outside), first(outside + in)};
 }

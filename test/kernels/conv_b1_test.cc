@@ -10,7 +10,7 @@ namespace {
 /// One convolution, its values as floats and as bits.
 struct Problem {
   ConvShape shape;
-  Array<float> w;  ///< OIHW
+  Array<float> w;   ///< OIHW
   Array<int8_t> x;  ///< +1 and -1, NHWC
   Array<uint32_t> bits;
   Array<float> scale, shift;
@@ -36,7 +36,8 @@ ConvShape draw_b1_shape(Draw& draw) {
   if (draw.one_in(8)) s.in_c = draw.in(900, 1300), s.out_c = draw.in(1, 5);
   if (draw.one_in(4)) s.out_c = 32 * draw.in(1, 5);
   if (draw.one_in(8)) s.out_c = 1;
-  if (s.in_w >= 300) s.in_c = std::min<int64_t>(s.in_c, 70), s.out_c = std::min<int64_t>(s.out_c, 4);
+  if (s.in_w >= 300)
+    s.in_c = std::min<int64_t>(s.in_c, 70), s.out_c = std::min<int64_t>(s.out_c, 4);
   return s;
 }
 
