@@ -8,7 +8,7 @@ extern const ConvS8Functions conv_s8_avxvnni;
 using Rows = ConvT2<BytesT2<conv_s8_avxvnni>>;
 extern const ConvT2Functions conv_t2_avxvnni;
 const ConvT2Functions conv_t2_avxvnni = {Rows::packed_bytes, Rows::scratch_bytes, Rows::blocks,
-                                    Rows::pack, Rows::run};
+                                         Rows::pack, Rows::run};
 
 }  // namespace lapidary::kernels
 #endif

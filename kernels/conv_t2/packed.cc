@@ -43,9 +43,8 @@ size_t packed_t2_bytes(const ConvShape& s, const BaseT2& base) {
 }
 
 void pack_t2(const ConvShape& s, const ConvS8Weights& w, const BaseT2& base, void* packed) {
-  const PackedT2 head = {.out_c = s.out_c,
-                         .block_c = block_channels(s),
-                         .record_bytes = record_bytes_of(s, base)};
+  const PackedT2 head = {
+      .out_c = s.out_c, .block_c = block_channels(s), .record_bytes = record_bytes_of(s, base)};
   std::memset(packed, 0, packed_t2_bytes(s, base));
   std::memcpy(packed, &head, sizeof head);
   const size_t most = base.call->packed_bytes(block_shape(s, 0));

@@ -47,9 +47,9 @@ struct ConvT2 {
       if (p.residual.stride == 0) own.residual.stride = s.out_c;
       if (p.float_bias != nullptr) own.float_bias += first;
       own.scratch = weights + weights_scratch(s);
-      expand_block(static_cast<const char*>(p.packed) + sizeof(PackedT2) +
-                       block * head->record_bytes,
-                   own.shape, weights);
+      expand_block(
+          static_cast<const char*>(p.packed) + sizeof(PackedT2) + block * head->record_bytes,
+          own.shape, weights);
       Base::kCall.run(own);
     }
   }
