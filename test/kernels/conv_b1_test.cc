@@ -37,7 +37,7 @@ ConvShape draw_b1_shape(Draw& draw) {
   if (draw.one_in(4)) s.out_c = 32 * draw.in(1, 5);
   if (draw.one_in(8)) s.out_c = 1;
   if (s.in_w >= 300)
-    s.in_c = std::min<int64_t>(s.in_c, 70), s.out_c = std::min<int64_t>(s.out_c, 4);
+    s.in_c = std::min<int64_t>(s.in_c, 40), s.out_c = std::min<int64_t>(s.out_c, 2);
   return s;
 }
 
@@ -134,7 +134,7 @@ class ConvB1Row : public testing::TestWithParam<ConvB1Kernel> {};
 TEST_P(ConvB1Row, EqualsSumsOfSingleProducts) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
   Draw draw(71);
-  for (int i = 0; i < problems(150) && !HasFailure(); ++i) {
+  for (int i = 0; i < problems(80) && !HasFailure(); ++i) {
     const Problem p = draw_problem(draw, draw_b1_shape(draw));
     const ConvShape& s = p.shape;
     const Array<int32_t> acc = naive_all(p);
