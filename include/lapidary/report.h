@@ -128,6 +128,33 @@ struct PruneRecord {
   std::string not_checked;
 };
 
+/// What the model's metric becomes where one group alone loses units.
+struct SensitivityRecord {
+  struct Group {
+    std::string name;
+    std::vector<std::pair<double, double>> points;  ///< share of its units removed, metric
+  };
+  std::string step, metric;
+  int64_t samples = 0;
+  double whole = 0;  ///< metric of the model as it was
+  std::vector<Group> groups;
+};
+
+/// The way to the smallest model within an accuracy budget.
+struct SearchRecord {
+  struct Point {
+    double share = 0;   ///< of the target that was asked for
+    double got = 0;     ///< left
+    double metric = 0;  ///< measured
+    bool met = false;   ///< within the budget
+  };
+  std::string step, target, metric;
+  int64_t samples = 0;
+  double whole = 0, budget = 0;  ///< metric of the model as it was; how much may be lost
+  std::vector<Point> points;     ///< in the order they were tried
+  double kept = 1;               ///< share of the model that was kept
+};
+
 /// What a run was expected to take (all that --dry-run says), beside what it took.
 struct Estimate {
   double seconds = 0;
@@ -163,6 +190,8 @@ struct Report {
   std::string engine;
   std::vector<KeptFloat> kept_float;
   std::vector<PruneRecord> prunings;
+  std::vector<SensitivityRecord> sensitivities;
+  std::vector<SearchRecord> searches;
   std::vector<FrozenAxis> frozen_axes;  ///< of weights, before the last step that pruned
   std::vector<LayerBits> layer_bits;    ///< of the last step that quantized
   std::vector<TensorQuant> tensors;
