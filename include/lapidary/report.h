@@ -126,6 +126,7 @@ struct PruneRecord {
   /// why.
   std::optional<double> difference;
   std::string not_checked;
+  std::optional<RepairRecord> repaired;  ///< absent: nothing was tried
 };
 
 /// What the model's metric becomes where one group alone loses units.

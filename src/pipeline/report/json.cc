@@ -106,7 +106,8 @@ ordered_json pruning_json(const PruneRecord& p) {
                       {"name", g.name}, {"units", g.units}, {"left", g.left}, {"note", g.note}};
                 })},
           {"difference", number(p.difference)},
-          {"not_checked", p.not_checked}};
+          {"not_checked", p.not_checked},
+          {"repaired", p.repaired ? repair_json(*p.repaired) : ordered_json(nullptr)}};
 }
 
 ordered_json cpu_class_json(const CpuClassRecord& c) {

@@ -41,8 +41,8 @@ struct PruneTrainParams {
               "regularizers` names them")};
     std::vector<Field> prune = PruneParams::fields().fields;
     // Of one cut, and what training does itself.
-    std::erase_if(prune,
-                  [](const Field& f) { return f.name == "ratios" || f.name == "reestimate"; });
+    std::erase_if(
+        prune, [](const Field& f) { return f.name == "ratios" || f.name.starts_with("repair"); });
     for (Field& f : member_fields(std::move(prune), &P::prune)) {
       if (f.name == "keep") f.name = "keep_nodes";  // training has a `keep` of its own
       all.push_back(std::move(f));
