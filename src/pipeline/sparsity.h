@@ -44,8 +44,8 @@ struct SparsityParams {
   std::string describe() const;
 };
 
-/// Rows for a table of `P`, which is a SparsityParams; methods that work `while_training`, or in one
-/// shot.
+/// Rows for a table of `P`, which is a SparsityParams; methods that work `while_training`, or in
+/// one shot.
 template <class P>
 std::vector<Field> sparsity_fields(bool while_training) {
   std::vector<std::string> methods;

@@ -21,9 +21,9 @@ const FieldTable& SparsifyParams::fields() {
   static const FieldTable kTable = [] {
     using P = SparsifyParams;
     std::vector<Field> all = sparsity_fields<P>(false);
-    all.push_back(field("samples", &P::samples,
-                        "Of sparsegpt: the first so many calibration samples; 0: all")
-                      .range(0, 1e12));
+    all.push_back(
+        field("samples", &P::samples, "Of sparsegpt: the first so many calibration samples; 0: all")
+            .range(0, 1e12));
     all.push_back(field("damping", &P::damping,
                         "Of sparsegpt: what is added to the Hessian's diagonal, in means of it")
                       .range(1e-9, 1e3));
