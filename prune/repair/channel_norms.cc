@@ -78,8 +78,7 @@ std::vector<ChannelNorm> add_channel_norms(Graph& graph, const Dataset& data,
   const int64_t batch = suitable_batch(part, data);
   Executor executor(std::move(part), {.threads = options.threads});
   std::vector<Moments> moments(layers.size());
-  const int64_t end =
-      options.samples > 0 ? std::min(options.samples, data.size()) : data.size();
+  const int64_t end = options.samples > 0 ? std::min(options.samples, data.size()) : data.size();
   for_batches(data, 0, end, batch, [&](const Batch& some, int64_t) {
     const auto made = executor.run(feeder.inputs(some));
     for (size_t i = 0; i < layers.size(); ++i)
@@ -96,11 +95,11 @@ std::vector<ChannelNorm> add_channel_norms(Graph& graph, const Dataset& data,
     const std::string name = graph.unique_node_name(key + "_channels");
     GraphBuilder b(graph, graph.next(layers[i]));
     const std::vector<Use> uses = graph.value(values[i]).uses;
-    const ValueId out = b.op("BatchNormalization",
-                             {values[i], b.constant(name + "_gain", gain),
-                              b.constant(name + "_shift", mean), b.constant(name + "_mean", mean),
-                              b.constant(name + "_variance", variance)},
-                             {{"epsilon", kEpsilon}}, name);
+    const ValueId out =
+        b.op("BatchNormalization",
+             {values[i], b.constant(name + "_gain", gain), b.constant(name + "_shift", mean),
+              b.constant(name + "_mean", mean), b.constant(name + "_variance", variance)},
+             {{"epsilon", kEpsilon}}, name);
     graph.mutable_value(out).type = graph.value(values[i]).type;
     for (const Use& use : uses)
       if (!use.capture) graph.set_input(use.node, use.slot, out);
@@ -113,9 +112,7 @@ int64_t fold_channel_norms(Graph& graph, const std::vector<ChannelNorm>& norms) 
   for (const ChannelNorm& norm : norms) {
     const NodeId layer = find_node(graph, norm.layer), id = find_node(graph, norm.norm);
     const Node& node = graph.node(id);
-    const auto numbers = [&](size_t slot) {
-      return *constant_floats(graph, node.inputs[slot]);
-    };
+    const auto numbers = [&](size_t slot) { return *constant_floats(graph, node.inputs[slot]); };
     const std::vector<float> gain = numbers(1), shift = numbers(2), mean = numbers(3),
                              variance = numbers(4);
     // y' = s y + t
@@ -125,7 +122,8 @@ int64_t fold_channel_norms(Graph& graph, const std::vector<ChannelNorm>& norms) 
       t[c] = shift[c] - s[c] * mean[c];
     }
     each_weight(graph, layer, [&](float& w, size_t channel) { w *= s[channel]; });
-    const auto bias = graph.mutable_value(graph.node(layer).inputs[2]).constant->mutable_data<float>();
+    const auto bias =
+        graph.mutable_value(graph.node(layer).inputs[2]).constant->mutable_data<float>();
     for (size_t c = 0; c < s.size(); ++c) bias[c] = s[c] * bias[c] + t[c];
     bypass(graph, id, graph.node(layer).outputs[0]);
   }

@@ -117,8 +117,7 @@ void write(Graph& pruned, const std::string& name, const Matrix& w) {
 }  // namespace
 
 void reconstruct_weights(const Graph& whole, const KeptElements& kept, Graph& pruned,
-                         const Dataset& data, const RepairOptions& options,
-                         RepairRecord& record) {
+                         const Dataset& data, const RepairOptions& options, RepairRecord& record) {
   const std::vector<LayerWeights> layers = float_weights(whole, {}, {});
   std::vector<Reader> readers;
   for (const LayerWeights& layer : layers)

@@ -20,7 +20,8 @@ Graph pruned_alike(const Graph& source, const PruningGraph& graph, const Removed
   for (ValueId v : out.values()) {
     if (!out.value(v).constant) continue;
     const ValueId same = like.find_value(out.value(v).name);
-    if (same && like.value(same).constant) out.mutable_value(v).constant = like.value(same).constant;
+    if (same && like.value(same).constant)
+      out.mutable_value(v).constant = like.value(same).constant;
   }
   return out;
 }

@@ -1,5 +1,7 @@
 #include "src/pipeline/pruning/prune_model.h"
 
+#include <algorithm>
+
 #include "calibrate/feeder.h"
 #include "lapidary/train.h"
 #include "src/base/fail.h"
