@@ -1,0 +1,140 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "lapidary/error.h"
+#include "test/prune/net.h"
+
+namespace lapidary {
+namespace {
+
+constexpr int64_t kSamples = 24;
+
+Dataset pictures() {
+  Tensor x(DType::kF32, {kSamples, 3, 8, 8});
+  Rng rng(3);
+  for (float& v : x.mutable_data<float>()) v = static_cast<float>(rng.normal());
+  return dataset_of({{"x0", x}});
+}
+
+/// a (8 units), b (6 units), last; `normed`: BatchNormalization behind a.
+Graph net(bool normed) {
+  Net net;
+  const ValueId image = net.builder().input("x0", DType::kF32, {Dim::named("N"), 3, 8, 8});
+  ValueId x = net.conv("a", image, 3, 8);
+  if (normed) x = net.norm("bn", x, 8);
+  x = net.relu(net.conv("b", net.relu(x), 8, 6));
+  return net.take({net.conv("last", x, 6, 4)});
+}
+
+/// Makes output channel `to` of the constant what `from` is.
+void copy_channel(Graph& graph, const std::string& name, int64_t from, int64_t to) {
+  Tensor& t = *graph.mutable_value(graph.find_value(name)).constant;
+  const int64_t each = t.size() / t.dim(0);
+  const auto data = t.mutable_data<float>();
+  std::copy_n(data.begin() + from * each, each, data.begin() + to * each);
+}
+
+Executor::Values run(const Graph& graph, const std::vector<std::string>& values) {
+  Graph tapped = graph;
+  std::vector<ValueId> outputs;
+  for (const std::string& name : values) outputs.push_back(tapped.find_value(name));
+  tapped.set_outputs(outputs);
+  const Batch batch = pictures().batch(0, kSamples);
+  return Executor(tapped, {.executor = ExecutorKind::kReference}).run(batch.inputs);
+}
+
+double difference(const Tensor& a, const Tensor& b) {
+  double worst = 0;
+  for (size_t i = 0; i < a.data<float>().size(); ++i)
+    worst = std::max<double>(worst, std::abs(a.data<float>()[i] - b.data<float>()[i]));
+  return worst;
+}
+
+// A channel that another one repeats is no loss: its reader's weights can be added to the other's.
+TEST(Repair, WeightsMakeUpForARepeatedChannel) {
+  Graph whole = net(false);
+  copy_channel(whole, "a.w", 1, 5);
+  copy_channel(whole, "a.b", 1, 5);
+  const PruningGraph graph(whole);
+  const RemovedUnits removed = {{5}, {}};
+  Graph pruned = graph.prune(removed);
+  const Tensor expected = run(whole, {"last"}).at("last");
+  EXPECT_GT(difference(run(pruned, {"last"}).at("last"), expected), 0.01);
+  const RepairRecord record = repair(graph, removed, pruned, pictures(),
+                                     {.samples = 0, .damping = 1e-9, .statistics = false});
+  EXPECT_EQ(record.weights, 1);
+  EXPECT_LT(difference(run(pruned, {"last"}).at("last"), expected), 1e-3);
+}
+
+TEST(Repair, WeightsLowerTheError) {
+  const Graph whole = net(true);
+  const PruningGraph graph(whole);
+  const RemovedUnits removed = {{0, 3, 6}, {2, 4}};
+  const Tensor expected = run(whole, {"last"}).at("last");
+  const auto error = [&](const Graph& pruned) {
+    const Tensor got = run(pruned, {"last"}).at("last");
+    double sum = 0;
+    for (size_t i = 0; i < got.data<float>().size(); ++i)
+      sum += std::pow(got.data<float>()[i] - expected.data<float>()[i], 2);
+    return sum;
+  };
+  Graph pruned = graph.prune(removed);
+  const double before = error(pruned);
+  EXPECT_EQ(repair(graph, removed, pruned, pictures(), {.statistics = false}).weights, 2);
+  EXPECT_LT(error(pruned), 0.5 * before);
+}
+
+struct Channel {
+  double mean, deviation;
+};
+
+std::vector<Channel> channels(const Tensor& x) {
+  std::vector<Channel> out;
+  const int64_t area = x.dim(2) * x.dim(3);
+  for (int64_t c = 0; c < x.dim(1); ++c) {
+    double sum = 0, squares = 0;
+    for (int64_t n = 0; n < x.dim(0); ++n)
+      for (int64_t i = 0; i < area; ++i) {
+        const double v = x.data<float>()[static_cast<size_t>((n * x.dim(1) + c) * area + i)];
+        sum += v;
+        squares += v * v;
+      }
+    const auto count = static_cast<double>(x.dim(0) * area);
+    out.push_back({sum / count, std::sqrt(squares / count - sum * sum / count / count)});
+  }
+  return out;
+}
+
+// With or without BatchNormalization: what comes before the first activation, behind it, and in
+// the layer after has the mean and variance that it had.
+TEST(Repair, StatisticsAreThoseOfTheWholeModel) {
+  for (const bool normed : {false, true}) {
+    const Graph whole = net(normed);
+    const PruningGraph graph(whole);
+    const RemovedUnits removed = {{0, 3, 6}, {2, 4}};
+    Graph pruned = graph.prune(removed);
+    const RepairRecord record =
+        repair(graph, removed, pruned, pictures(), {.samples = 0, .weights = false});
+    EXPECT_EQ(record.norms, normed ? 1 : 0);
+    EXPECT_EQ(record.scaled, normed ? 1 : 2);
+    EXPECT_EQ(pruned.node_count(), whole.node_count());
+    const auto before = channels(run(whole, {"b"}).at("b")), after = channels(run(pruned, {"b"}).at("b"));
+    const std::vector<size_t> left = {0, 1, 3, 5};
+    ASSERT_EQ(after.size(), left.size());
+    for (size_t c = 0; c < left.size(); ++c) {
+      EXPECT_NEAR(after[c].mean, before[left[c]].mean, 1e-4);
+      EXPECT_NEAR(after[c].deviation, before[left[c]].deviation, 1e-3);
+    }
+  }
+}
+
+TEST(Repair, RefusesEmptyData) {
+  const PruningGraph graph(net(false));
+  Graph pruned = graph.prune({{1}, {}});
+  const Dataset none = dataset_of({{"x0", Tensor(DType::kF32, {0, 3, 8, 8})}});
+  EXPECT_THROW((void)repair(graph, {{1}, {}}, pruned, none), Error);
+}
+
+}  // namespace
+}  // namespace lapidary
