@@ -194,7 +194,7 @@ struct RepairRecord {
   std::vector<std::string> notes = {};  ///< layers that were left as they are, with the reason
 };
 /// Brings `pruned`, that `graph.prune(removed)` gave, nearer to what `graph` computes. Throws
-/// Error{kUsage} for empty data, Error{kInvalid} where values are not finite.
+/// Error{kInvalid} where values are not finite.
 LAPIDARY_API RepairRecord repair(const PruningGraph& graph, const RemovedUnits& removed,
                                  Graph& pruned, const Dataset& data,
                                  const RepairOptions& options = {});

@@ -30,7 +30,6 @@ Graph pruned_alike(const Graph& source, const PruningGraph& graph, const Removed
 
 RepairRecord repair(const PruningGraph& graph, const RemovedUnits& removed, Graph& pruned,
                     const Dataset& data, const RepairOptions& options) {
-  if (data.size() == 0) fail_usage("no samples to repair the pruned model with");
   RepairRecord record;
   if (options.weights) {
     KeptElements kept;

@@ -29,6 +29,9 @@ class Held : public Trainer {
     graph_.mutable_value(graph_.find_value(name)).constant = value;
     set.push_back(name);
   }
+  Tensor mask(const std::string&) const override { return {}; }
+  void set_mask(const std::string&, const Tensor&) override {}
+  Tensor movement(const std::string&) const override { return {}; }
   Values state() const override { return {}; }
   void restore(const Values&) override {}
 

@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "lapidary/error.h"
 #include "test/prune/net.h"
 
 namespace lapidary {
@@ -127,13 +126,6 @@ TEST(Repair, StatisticsAreThoseOfTheWholeModel) {
       EXPECT_NEAR(after[c].deviation, before[left[c]].deviation, 1e-3);
     }
   }
-}
-
-TEST(Repair, RefusesEmptyData) {
-  const PruningGraph graph(net(false));
-  Graph pruned = graph.prune({{1}, {}});
-  const Dataset none = dataset_of({{"x0", Tensor(DType::kF32, {0, 3, 8, 8})}});
-  EXPECT_THROW((void)repair(graph, {{1}, {}}, pruned, none), Error);
 }
 
 }  // namespace
