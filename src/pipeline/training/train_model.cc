@@ -7,6 +7,7 @@
 #include "lapidary/distill.h"
 #include "lapidary/evaluate.h"
 #include "lapidary/model_io.h"
+#include "src/base/rng.h"
 #include "src/base/text.h"
 #include "src/fit/check.h"
 #include "src/fit/feed_batch.h"
@@ -41,6 +42,7 @@ class Training {
         anew_(task.anew),
         before_step_(std::move(task.before_step)),
         part_(std::move(task.part)),
+        turn_(task.turn),
         state_(task.state),
         data_(*context.data("train")),
         valid_(context.data("valid") ? context.data("valid") : context.data("eval")) {
@@ -203,7 +205,7 @@ class Training {
     o.epochs = params_.epochs;
     o.steps = params_.steps;
     o.batch = params_.batch;
-    o.seed = context_.seed;
+    o.seed = turn_ == 0 ? context_.seed : Rng::of(context_.seed, {turn_}).next();
     o.rank = context_.rank;
     o.lr = make_schedule(params_.schedule, params_.learning_rate(base_));
     o.freeze_statistics = params_.freeze_statistics;
@@ -297,6 +299,7 @@ class Training {
   const bool anew_;
   const TrainHook before_step_;
   const std::string part_;
+  const uint64_t turn_;
   Trainer::Values* const state_;
   const Dataset& data_;
   const Dataset* valid_;
