@@ -3,12 +3,11 @@
 #include <map>
 
 #include "calibrate/feeder.h"
-#include "calibrate/windows.h"
+#include "calibrate/moments.h"
 #include "lapidary/calibrate.h"
 #include "lapidary/exec.h"
 #include "lapidary/passes.h"
 #include "src/base/fail.h"
-#include "src/base/parallel.h"
 #include "src/base/text.h"
 #include "src/data/batches.h"
 #include "src/passes/edit.h"
@@ -19,63 +18,6 @@ namespace lapidary {
 namespace {
 
 constexpr size_t kMean = 3, kVariance = 4;
-
-/// Sums over samples and positions of one channel's values less its first one, x0.
-struct ChannelSums {
-  double first = 0, sum = 0, squares = 0;
-  int64_t count = 0;
-
-  void add(const float* x, int64_t size) {
-    if (count == 0 && size > 0) first = x[0];
-    for (int64_t i = 0; i < size; ++i) {
-      const double d = x[i] - first;
-      sum += d;
-      squares += d * d;
-    }
-    count += size;
-  }
-  double mean() const { return first + sum / static_cast<double>(count); }
-  /// E[(x - x0)^2] - E[x - x0]^2
-  double variance() const {
-    const double shift = sum / static_cast<double>(count);
-    return std::max(0.0, squares / static_cast<double>(count) - shift * shift);
-  }
-};
-
-/// The sums of a [N, C, ...] value's channels.
-class Moments {
- public:
-  void see(const Tensor& x, const BatchRows& batch, int threads) {
-    if (x.dtype() != DType::kF32) fail_unsupported("its input is {}", tensor_type(x).text());
-    const int64_t channels = x.rank() > 1 ? x.dim(1) : 1;
-    const auto rows = counted_rows(x.dim(0), batch.ran, batch.counted);
-    if (!rows) fail_unsupported("samples that fill up a batch cannot be told apart here");
-    sums_.resize(static_cast<size_t>(channels));
-    const int64_t area = x.size() / std::max<int64_t>(1, x.dim(0) * channels);
-    parallel_for(
-        channels, 1,
-        [&](int64_t begin, int64_t end, int) {
-          for (int64_t c = begin; c < end; ++c)
-            for (int64_t n = 0; n < *rows; ++n)
-              sums_[static_cast<size_t>(c)].add(x.data<float>().data() + (n * channels + c) * area,
-                                                area);
-        },
-        threads);
-  }
-  Tensor take(double (ChannelSums::*what)() const, const Shape& shape) const {
-    Tensor out(DType::kF32, shape);
-    const auto to = out.mutable_data<float>();
-    LAPIDARY_CHECK(to.size() == sums_.size());
-    for (size_t c = 0; c < to.size(); ++c) {
-      to[c] = static_cast<float>((sums_[c].*what)());
-      if (!std::isfinite(to[c])) fail_invalid("channel {} is not finite over the samples", c);
-    }
-    return out;
-  }
-
- private:
-  std::vector<ChannelSums> sums_;
-};
 
 void check(const Graph& graph, NodeId id) {
   if (int_attr(graph, id, "training_mode", 0) != 0)
@@ -165,8 +107,8 @@ int64_t reestimate_batchnorm(Graph& graph, const Dataset& data, const Reestimate
                    [&] {
                      const Moments& found = moments[graph.node(id).inputs[0]];
                      const Shape shape = graph.constant(graph.node(id).inputs[kMean])->shape();
-                     set_statistic(graph, id, kMean, found.take(&ChannelSums::mean, shape));
-                     set_statistic(graph, id, kVariance, found.take(&ChannelSums::variance, shape));
+                     set_statistic(graph, id, kMean, found.mean(shape));
+                     set_statistic(graph, id, kVariance, found.variance(shape));
                      ++count;
                    });
     options.log.advance("statistics", ++done, std::ssize(waves));

@@ -28,6 +28,9 @@ foreach(file ${isa_files})
   elseif(isa STREQUAL avx512bf16)
     set(flags -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mfma -mf16c
               -mprefer-vector-width=512)
+  elseif(isa STREQUAL avx512vpopcntdq)
+    set(flags -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vpopcntdq -mfma -mf16c
+              -mprefer-vector-width=512)
   elseif(isa STREQUAL neon)
     set(flags ${arm_flags})
   elseif(isa STREQUAL neondot)

@@ -99,6 +99,20 @@ struct Avx2 {
   LAPIDARY_INLINE I add(I a, I b) { return _mm256_add_epi32(a, b); }
   LAPIDARY_INLINE I sub(I a, I b) { return _mm256_sub_epi32(a, b); }
   LAPIDARY_INLINE I mul(I a, I b) { return _mm256_mullo_epi32(a, b); }
+  LAPIDARY_INLINE I bit_xor(I a, I b) { return _mm256_xor_si256(a, b); }
+  /// Bit l: lane l of a >= that of b; 0 where either is NaN.
+  LAPIDARY_INLINE uint32_t at_least_bits(I a, I b) {
+    const I less = _mm256_cmpgt_epi32(b, a);
+    return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(less))) ^ 0xFFu;
+  }
+  LAPIDARY_INLINE uint32_t at_least_bits(F a, F b) {
+    return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GE_OQ)));
+  }
+  /// a >= b ? v | bits : v
+  LAPIDARY_INLINE I or_at_least(I v, F a, F b, I bits) {
+    const I set = _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_GE_OQ));
+    return _mm256_or_si256(v, _mm256_and_si256(set, bits));
+  }
   LAPIDARY_INLINE F to_float(I v) { return _mm256_cvtepi32_ps(v); }
   LAPIDARY_INLINE I to_int(F v) { return _mm256_cvtps_epi32(v); }  // half to even
   /// The 32 lanes of a, b, c, d as bytes in that order, each v + zero, saturated to 0..255;
@@ -212,6 +226,12 @@ struct Avx512 {
   LAPIDARY_INLINE I add(I a, I b) { return _mm512_add_epi32(a, b); }
   LAPIDARY_INLINE I sub(I a, I b) { return _mm512_sub_epi32(a, b); }
   LAPIDARY_INLINE I mul(I a, I b) { return _mm512_mullo_epi32(a, b); }
+  LAPIDARY_INLINE I bit_xor(I a, I b) { return _mm512_xor_si512(a, b); }
+  LAPIDARY_INLINE uint32_t at_least_bits(I a, I b) { return _mm512_cmpge_epi32_mask(a, b); }
+  LAPIDARY_INLINE uint32_t at_least_bits(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
+  LAPIDARY_INLINE I or_at_least(I v, F a, F b, I bits) {
+    return _mm512_mask_or_epi32(v, _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ), v, bits);
+  }
   LAPIDARY_INLINE F to_float(I v) { return _mm512_cvtepi32_ps(v); }
   LAPIDARY_INLINE I to_int(F v) { return _mm512_cvtps_epi32(v); }
   LAPIDARY_INLINE I pack(I a, I b, I c, I d, I zero) {

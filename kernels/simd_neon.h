@@ -68,6 +68,12 @@ struct Neon {
   LAPIDARY_INLINE I add(I a, I b) { return vaddq_s32(a, b); }
   LAPIDARY_INLINE I sub(I a, I b) { return vsubq_s32(a, b); }
   LAPIDARY_INLINE I mul(I a, I b) { return vmulq_s32(a, b); }
+  LAPIDARY_INLINE I bit_xor(I a, I b) { return veorq_s32(a, b); }
+  LAPIDARY_INLINE uint32_t at_least_bits(I a, I b) { return lane_bits(vcgeq_s32(a, b)); }
+  LAPIDARY_INLINE uint32_t at_least_bits(F a, F b) { return lane_bits(vcgeq_f32(a, b)); }
+  LAPIDARY_INLINE I or_at_least(I v, F a, F b, I bits) {
+    return vorrq_s32(v, vandq_s32(vreinterpretq_s32_u32(vcgeq_f32(a, b)), bits));
+  }
   LAPIDARY_INLINE F to_float(I v) { return vcvtq_f32_s32(v); }
   LAPIDARY_INLINE I to_int(F v) { return vcvtnq_s32_f32(v); }  // half to even
   LAPIDARY_INLINE I pack(I a, I b, I c, I d, I zero) {
@@ -116,6 +122,10 @@ struct Neon {
   }
 
  private:
+  LAPIDARY_INLINE uint32_t lane_bits(uint32x4_t mask) {
+    const uint32_t bits[] = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(mask, vld1q_u32(bits)));
+  }
   LAPIDARY_INLINE void store_word(uint8_t* p, uint8x8_t v) {
     const uint32_t word = vget_lane_u32(vreinterpret_u32_u8(v), 0);
     __builtin_memcpy(p, &word, 4);

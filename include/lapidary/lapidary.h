@@ -22,6 +22,7 @@
 #include "lapidary/recipe.h"
 #include "lapidary/report.h"
 #include "lapidary/runtime.h"
+#include "lapidary/sparsify.h"
 #include "lapidary/tensor.h"
 #include "lapidary/train.h"
 #include "lapidary/trainer.h"

@@ -11,6 +11,7 @@
 #include "lapidary/exec.h"
 #include "lapidary/export.h"
 #include "lapidary/graph.h"
+#include "lapidary/log.h"
 #include "lapidary/named.h"
 #include "lapidary/trainer.h"
 
@@ -170,6 +171,33 @@ LAPIDARY_API double compare_with_masked(const PruningGraph& graph, const Removed
                                         int threads = 0);
 /// What `compare_with_masked` may give of a pruned graph that is right.
 inline constexpr double kMaskedTolerance = 1e-3;
+
+// -- repair without labels
+
+struct RepairOptions {
+  int64_t samples = 1024;  ///< of the data, the first ones; 0: all
+  /// Layers that read what was removed get weights that bring their outputs nearest to what they
+  /// were: W' = W H[:, S] (H[S, S] + damping mean(diag H) I)^-1, H = X X^T of the layer's inputs in
+  /// the whole model, S the inputs that are left (He et al. 2017, with all of S at once).
+  bool weights = true;
+  double damping = 0.01;
+  /// Mean and variance of every channel: those of BatchNormalization are estimated anew; layers
+  /// that none follows are scaled and shifted so that their outputs have those of the whole model.
+  bool statistics = true;
+  int threads = 0;
+  LogSink log = {};
+};
+struct RepairRecord {
+  int64_t weights = 0;                  ///< layers with new weights
+  int64_t norms = 0;                    ///< BatchNormalizations with new statistics
+  int64_t scaled = 0;                   ///< layers that were scaled and shifted
+  std::vector<std::string> notes = {};  ///< layers that were left as they are, with the reason
+};
+/// Brings `pruned`, that `graph.prune(removed)` gave, nearer to what `graph` computes. Throws
+/// Error{kUsage} for empty data, Error{kInvalid} where values are not finite.
+LAPIDARY_API RepairRecord repair(const PruningGraph& graph, const RemovedUnits& removed,
+                                 Graph& pruned, const Dataset& data,
+                                 const RepairOptions& options = {});
 
 // -- sparse learning
 

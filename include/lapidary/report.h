@@ -13,6 +13,7 @@
 #include "lapidary/export.h"
 #include "lapidary/passes.h"
 #include "lapidary/prune.h"
+#include "lapidary/sparsify.h"
 #include "lapidary/train.h"
 
 namespace lapidary {
@@ -78,6 +79,14 @@ struct LimitRecord {
   bool met = false;
 };
 
+/// Weights of the last stage that are masked: zeros that are stored and computed like all others.
+struct MaskedRecord {
+  std::string stage, before;  ///< the last one's name, and that of what it is held against
+  Sparsity sparsity;          ///< of the last
+  /// All constants of a stage's graph as one zlib stream (deflate, level 9).
+  int64_t compressed_bytes = 0, compressed_before = 0;
+};
+
 /// A histogram of a quantized tensor and where its range was cut.
 struct HistogramRecord {
   std::string tensor;
@@ -117,6 +126,34 @@ struct PruneRecord {
   /// why.
   std::optional<double> difference;
   std::string not_checked;
+  std::optional<RepairRecord> repaired;  ///< absent: nothing was tried
+};
+
+/// What the model's metric becomes where one group alone loses units.
+struct SensitivityRecord {
+  struct Group {
+    std::string name;
+    std::vector<std::pair<double, double>> points;  ///< share of its units removed, metric
+  };
+  std::string step, metric;
+  int64_t samples = 0;
+  double whole = 0;  ///< metric of the model as it was
+  std::vector<Group> groups;
+};
+
+/// The way to the smallest model within an accuracy budget.
+struct SearchRecord {
+  struct Point {
+    double share = 0;   ///< of the target that was asked for
+    double got = 0;     ///< left
+    double metric = 0;  ///< measured
+    bool met = false;   ///< within the budget
+  };
+  std::string step, target, metric;
+  int64_t samples = 0;
+  double whole = 0, budget = 0;  ///< metric of the model as it was; how much may be lost
+  std::vector<Point> points;     ///< in the order they were tried
+  double kept = 1;               ///< share of the model that was kept
 };
 
 /// What a run was expected to take (all that --dry-run says), beside what it took.
@@ -154,12 +191,15 @@ struct Report {
   std::string engine;
   std::vector<KeptFloat> kept_float;
   std::vector<PruneRecord> prunings;
+  std::vector<SensitivityRecord> sensitivities;
+  std::vector<SearchRecord> searches;
   std::vector<FrozenAxis> frozen_axes;  ///< of weights, before the last step that pruned
   std::vector<LayerBits> layer_bits;    ///< of the last step that quantized
   std::vector<TensorQuant> tensors;
   std::vector<HistogramRecord> histograms;
   std::vector<PassRecord> passes;
   std::vector<LimitRecord> limits;
+  std::optional<MaskedRecord> masked;  ///< absent: no step masked weights
   std::optional<Estimate> estimate;
   std::vector<std::string> warnings;
   /// The step that was asked to stop and kept a checkpoint, or "evaluation" behind all of them;

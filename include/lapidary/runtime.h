@@ -23,6 +23,7 @@ enum class Isa {
   kAvx512,
   kAvx512Vnni,
   kAvx512Bf16,
+  kAvx512Vpopcntdq,
   kNeon,
   kNeonDot,
   kNeonI8mm,
@@ -30,8 +31,8 @@ enum class Isa {
 
 /// All of them, in the order of the enumeration.
 LAPIDARY_API std::span<const Isa> all_isas();
-/// "scalar", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "neon", "neondot",
-/// "neoni8mm".
+/// "scalar", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "avx512vpopcntdq",
+/// "neon", "neondot", "neoni8mm".
 LAPIDARY_API std::string_view isa_name(Isa isa);
 /// Throws Error{kUsage} with the closest names.
 LAPIDARY_API Isa isa_from_name(std::string_view name);

@@ -153,6 +153,9 @@ struct FitOptions {
   bool higher_is_better = true;
   int64_t patience = 0;  ///< stop after so many epochs without a better one; 0: never
   double min_delta = 0;  ///< by how much better it must be
+  /// Share of the steps before which no epoch is best or counts for `patience`: the model is not
+  /// yet what it is to be.
+  double best_from = 0;
 
   std::string checkpoint;        ///< file, written by rank 0; ".prev": the one before; empty: none
   int64_t checkpoint_every = 0;  ///< steps; 0: after each epoch only

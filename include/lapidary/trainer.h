@@ -34,6 +34,13 @@ struct TrainedParameter {
   /// After a step no element is below this share of what it began as (scales of quantization, which
   /// must stay positive); 0: elements go where they are driven.
   double least_share = 0;
+  /// u8 of the constant's shape: 0 where the element is 0 and stays so (a masked weight), 1
+  /// elsewhere; empty: none. Masked elements have no gradient, and steps, averages and set_constant
+  /// leave them 0.
+  Tensor mask = {};
+  /// Keeps movement scores, M += -g w in every step with the w before it and g after clipping:
+  /// large where training moves the element away from 0 (Sanh et al. 2020, eq. 3 without its rate).
+  bool movement = false;
 };
 
 /// How a step changes parameters. g = d loss / d w (after clipping), lr = the step's learning rate
@@ -111,10 +118,18 @@ class LAPIDARY_API Trainer {
   virtual Tensor constant(const std::string& name) const = 0;
   virtual void set_constant(const std::string& name, const Tensor& value) = 0;
 
+  /// A parameter's mask, see TrainedParameter::mask; empty: none. Setting it makes what it masks 0
+  /// at once; what an earlier mask held at 0 begins from there.
+  virtual Tensor mask(const std::string& parameter) const = 0;
+  virtual void set_mask(const std::string& parameter, const Tensor& mask) = 0;
+  /// float32 of the parameter's shape, 0 before the first step. Throws Error{kUsage} where
+  /// TrainedParameter::movement is not set.
+  virtual Tensor movement(const std::string& parameter) const = 0;
+
   /// All that the next steps depend on: "steps" (int64, so far), and "KIND:CONSTANT" of the
-  /// constant's shape: parameter, average (EMA) and the optimizer's memory by its name of those
-  /// that are trained, statistic of running ones. `restore` of another trainer of the same graph
-  /// and options continues bit for bit.
+  /// constant's shape: parameter, average (EMA), mask, movement and the optimizer's memory by its
+  /// name of those that are trained, statistic of running ones. `restore` of another trainer of the
+  /// same graph and options continues bit for bit.
   virtual Values state() const = 0;
   virtual void restore(const Values& state) = 0;
 };

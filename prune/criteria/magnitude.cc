@@ -35,7 +35,7 @@ struct Magnitude {
 
 const Criterion& criterion_magnitude() {
   static constexpr Criterion kDef = criterion_row<Magnitude>(
-      "magnitude", "sum of |w|^p over the weights that compute a unit, and those that read it");
+      "magnitude", "weights to the power p, summed, of what computes a unit and of what reads it");
   return kDef;
 }
 

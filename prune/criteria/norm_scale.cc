@@ -29,8 +29,8 @@ struct NormScale {
 }  // namespace
 
 const Criterion& criterion_norm_scale() {
-  static constexpr Criterion kDef =
-      criterion_row<NormScale>("norm_scale", "|gain| of normalizations (Liu et al. 2017)");
+  static constexpr Criterion kDef = criterion_row<NormScale>(
+      "norm_scale", "magnitude of normalizations' gains (Liu et al. 2017)");
   return kDef;
 }
 

@@ -57,7 +57,7 @@ struct Wanda {
 
 const Criterion& criterion_wanda() {
   static constexpr Criterion kDef = criterion_row<Wanda>(
-      "wanda", "|w| times the norm of what it is multiplied by (Sun et al. 2023)",
+      "wanda", "weights times the norm of what they are multiplied by (Sun et al. 2023)",
       ScoreNeeds::kSquares);
   return kDef;
 }

@@ -23,15 +23,16 @@ struct Row {
   std::vector<Isa> includes;  // what a machine of this kind also runs
 };
 
-const std::array<Row, 9>& rows() {
+const std::array<Row, 10>& rows() {
   using enum Isa;
-  static const std::array<Row, 9> kRows = {{
+  static const std::array<Row, 10> kRows = {{
       {kScalar, "scalar", {}},
       {kAvx2, "avx2", {}},
       {kAvxVnni, "avxvnni", {kAvx2}},
       {kAvx512, "avx512", {kAvx2}},
       {kAvx512Vnni, "avx512vnni", {kAvx2, kAvx512}},
       {kAvx512Bf16, "avx512bf16", {kAvx2, kAvxVnni, kAvx512, kAvx512Vnni}},
+      {kAvx512Vpopcntdq, "avx512vpopcntdq", {kAvx2, kAvxVnni, kAvx512, kAvx512Vnni, kAvx512Bf16}},
       {kNeon, "neon", {}},
       {kNeonDot, "neondot", {kNeon}},
       {kNeonI8mm, "neoni8mm", {kNeon, kNeonDot}},
@@ -104,6 +105,8 @@ bool cpu_has(Isa isa) {
       return cpu_has(Isa::kAvx512) && __builtin_cpu_supports("avx512vnni");
     case Isa::kAvx512Bf16:
       return cpu_has(Isa::kAvx512Vnni) && __builtin_cpu_supports("avx512bf16");
+    case Isa::kAvx512Vpopcntdq:
+      return cpu_has(Isa::kAvx512Vnni) && __builtin_cpu_supports("avx512vpopcntdq");
     default:
       return false;
   }

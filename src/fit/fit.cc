@@ -135,6 +135,7 @@ class Fit {
     add("higher is better", o.higher_is_better);
     add("patience", o.patience);
     add("min_delta", o.min_delta);
+    if (o.best_from > 0) add("best_from", o.best_from);
     add("training samples", data_.size());
     add("first training sample", data_.first_index());
     add("training data (SHA-256)", data_.whole_sha256());
@@ -337,6 +338,8 @@ class Fit {
       fail_usage("the evaluation gives no '{}'; it gives {}", options_.metric,
                  fmt::join(names, ", "));
     }
+    if (static_cast<double>(progress_.step) < options_.best_from * static_cast<double>(total_))
+      return false;
     const double sign = options_.higher_is_better ? 1 : -1;
     const bool better = !std::isnan(found->second) &&
                         (std::isnan(progress_.best_metric) ||

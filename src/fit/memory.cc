@@ -52,6 +52,9 @@ class Counter {
     for (const TrainedParameter& parameter : options_.parameters)
       if (const ValueId id = graph_.find_value(parameter.name)) {
         trained_ += bytes(id);
+        // Groups have one mask, a byte an element; scores as elements.
+        if (!parameter.mask.empty()) extra_ += bytes(id) / 4;
+        if (parameter.movement) extra_ += bytes(id);
         learns_.insert(id.index);
       }
     for (const NodeId id : graph_.nodes()) visit(id);
@@ -67,7 +70,7 @@ class Counter {
     const double memories = options_.optimizer.kind == "sgd" ? 1 : 2;
     const double copies = 2 + memories + (options_.ema > 0 ? 1 : 0);
     // In flight: gradients of an output and an input, and one of them in another layout.
-    return static_cast<int64_t>(trained_ * copies + held + 2 * sizes[0] + sizes[1]);
+    return static_cast<int64_t>(trained_ * copies + extra_ + held + 2 * sizes[0] + sizes[1]);
   }
 
  private:
@@ -124,7 +127,7 @@ class Counter {
   Graph graph_;
   const TrainerOptions& options_;
   int64_t batch_;
-  double trained_ = 0;
+  double trained_ = 0, extra_ = 0;
   std::unordered_set<uint32_t> learns_;  ///< values that depend on a parameter
   std::unordered_set<uint32_t> normed_;  ///< of a BatchNormalization and what goes with it
   std::map<ValueId, ValueId> views_;

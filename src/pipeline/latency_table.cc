@@ -47,8 +47,7 @@ double LatencyTable::milliseconds(const Graph& model) {
     for (const StepInfo& step : steps) ms += steps_.at(key_of(step));
     return ms;
   };
-  const std::vector<StepInfo> plan =
-      plan_execution(model, {}, {.threads = threads_}).steps;
+  const std::vector<StepInfo> plan = plan_execution(model, {}, {.threads = threads_}).steps;
   if (plan.empty()) fail_unsupported("sizes of the model are open: its latency cannot be measured");
   const auto known = [&](const StepInfo& step) { return steps_.contains(key_of(step)); };
   if (!std::ranges::all_of(plan, known)) {

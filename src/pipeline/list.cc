@@ -5,6 +5,7 @@
 #include "lapidary/ops.h"
 #include "lapidary/passes.h"
 #include "lapidary/recipe.h"
+#include "lapidary/sparsify.h"
 #include "prune/criterion.h"
 #include "src/base/fail.h"
 #include "src/base/text.h"
@@ -138,6 +139,7 @@ constexpr std::array kKinds = {
     Kind{"ops", ops, ops_markdown},
     Kind{"passes", [] { return from_infos(list_passes()); }},
     Kind{"calibrators", [] { return from_infos(list_calibrators()); }},
+    Kind{"sparsity", [] { return from_infos(list_sparsity_methods()); }},
     Kind{"targets", [] { return from_infos(list_targets()); }},
     Kind{"kernels", kernels},
     Kind{"losses", [] { return variants("loss"); }, [] { return variants_markdown("loss"); }},

@@ -18,6 +18,7 @@
 #include "src/pipeline/feed.h"
 #include "src/pipeline/given_shapes.h"
 #include "src/pipeline/limits.h"
+#include "src/pipeline/masked.h"
 #include "src/pipeline/measure_stages.h"
 #include "src/pipeline/recipe_data.h"
 #include "src/pipeline/run_files.h"
@@ -90,6 +91,11 @@ class Run {
     if (!measure()) {
       report_.interrupted = "evaluation";
       return std::move(report_);
+    }
+    if (masked_) {
+      report_.masked = measure_masked(stage_graphs_[report_.reference], stage_graphs_.back());
+      report_.masked->stage = report_.stages.back().name;
+      report_.masked->before = report_.stages[report_.reference].name;
     }
     report_.limits = check_limits(impl_.params.limits, report_);
     if (report_.estimate) {
@@ -228,6 +234,7 @@ class Run {
         return;
       }
     }
+    masked_ = step_context.masked;
     if (step_context.statistics && writes() && !files_.statistics().empty())
       step_context.statistics->save(files_.statistics());
   }
@@ -380,6 +387,7 @@ class Run {
   std::vector<Graph> stage_graphs_;
   Report report_;
   int64_t training_bytes_ = 0;  ///< of a dry run
+  bool masked_ = false;         ///< StepContext::masked behind the last step
 };
 
 }  // namespace

@@ -30,6 +30,7 @@ struct StepContext {
   /// What is exported and measured of `graph`; empty: itself. Between steps that train with
   /// quantization it keeps its float weights.
   std::function<Graph(const Graph&)> lower = {};
+  bool masked = false;  ///< a step has made weights 0 that are to stay 0
   /// Of a role (calib, train, valid, eval), opened at first use; null: the recipe names none.
   std::function<const Dataset*(std::string_view role)> data;
   std::optional<Statistics> statistics = {};  ///< the last that a step took or loaded, to be saved

@@ -26,6 +26,8 @@ namespace lapidary::train {
 
 namespace {
 
+const std::string kMaskKey = "mask:";
+
 /// Runs `body`; what libtorch throws becomes an Error.
 template <class Body>
 decltype(auto) with_errors(Body&& body) {
@@ -303,6 +305,7 @@ Engine::Backward Engine::backward(const Values& inputs, const StepOptions& optio
       }
     }
     out.loss = shared.item<double>();
+    parameters_->mask_gradients();
     out.gradient_norm = parameters_->gradient_norm();
   });
   for (size_t i = 0; i < outputs_.size(); ++i) {
@@ -316,12 +319,14 @@ Engine::Backward Engine::backward(const Values& inputs, const StepOptions& optio
 void Engine::update(double lr) {
   const OptimizerSpec& spec = options_.optimizer;
   for (ParameterGroup& group : parameters_->groups()) {
+    if (group.moves) group.movement.addcmul_(group.gradients, group.elements, -1);
     optimizer_.update(group, {.spec = spec,
                               .lr = lr * group.lr_scale,
                               .weight_decay = group.decay ? spec.weight_decay : 0,
                               .step = steps_ + 1});
     if (group.least.defined()) group.elements.clamp_min_(group.least);
     if (options_.ema > 0) group.average.mul_(options_.ema).add_(group.elements, 1 - options_.ema);
+    group.clear_masked();
   }
 }
 
@@ -394,6 +399,24 @@ void Engine::set_constant(const std::string& name, const Tensor& value) {
     fail_invalid("'{}' is set to {}, expected {}", printable(name, 200), tensor_type(value).text(),
                  expected.text());
   constants_->write(id, value);
+  if (!parameters_->find(name)) return;
+  if (const Tensor own = parameters_->mask(name); !own.empty()) set_mask(name, own);
+}
+
+Tensor Engine::mask(const std::string& parameter) const {
+  return with_errors([&] { return parameters_->mask(parameter); });
+}
+
+void Engine::set_mask(const std::string& parameter, const Tensor& mask) {
+  with_errors([&] { parameters_->set_mask(parameter, mask); });
+}
+
+Tensor Engine::movement(const std::string& parameter) const {
+  const ParameterGroup& group = parameters_->group_with(parameter);
+  if (!group.moves)
+    fail_usage("no movement scores of '{}' are kept (TrainedParameter::movement)",
+               printable(parameter, 200));
+  return to_host(parameters_->find(parameter)->view_of(group.movement));
 }
 
 template <class F>
@@ -405,6 +428,7 @@ void Engine::for_each_state(F f) const {
         f(fmt::format("{}:{}", optimizer_.memory[m], parameter.name),
           parameter.view_of(group.memory[m]));
       if (group.average.defined()) f("average:" + parameter.name, parameter.view_of(group.average));
+      if (group.moves) f("movement:" + parameter.name, parameter.view_of(group.movement));
     }
 }
 
@@ -413,12 +437,26 @@ Engine::Values Engine::state() const {
   for_each_state([&](const std::string& key, const at::Tensor& part) { out[key] = to_host(part); });
   for (const ValueId id : constants_->statistics())
     out["statistic:" + graph_.value(id).name] = constants_->read(id);
+  for (const ParameterGroup& group : parameters_->groups())
+    for (const Parameter& parameter : group.parameters)
+      if (parameter.has_mask) out[kMaskKey + parameter.name] = parameters_->mask(parameter.name);
   return out;
+}
+
+void Engine::restore_masks(const Values& saved) {
+  for (const ParameterGroup& group : parameters_->groups())
+    for (const Parameter& parameter : group.parameters) {
+      const auto found = saved.find(kMaskKey + parameter.name);
+      set_mask(parameter.name, found == saved.end() ? Tensor() : found->second);
+    }
 }
 
 void Engine::restore(const Values& saved) {
   const Values now = state();
+  // Masks may come and go in training.
+  const auto is_mask = [](const std::string& key) { return key.starts_with(kMaskKey); };
   for (const auto& [key, tensor] : now) {
+    if (is_mask(key)) continue;
     const auto found = saved.find(key);
     if (found == saved.end()) fail_invalid("the saved state lacks '{}'", printable(key, 200));
     if (tensor_type(found->second) != tensor_type(tensor))
@@ -426,9 +464,10 @@ void Engine::restore(const Values& saved) {
                    tensor_type(found->second).text(), tensor_type(tensor).text());
   }
   for (const auto& [key, tensor] : saved)
-    if (!now.contains(key))
+    if (!now.contains(key) && !(is_mask(key) && parameters_->find(key.substr(kMaskKey.size()))))
       fail_invalid("the saved state has '{}', of which this trainer has nothing",
                    printable(key, 200));
+  restore_masks(saved);
   for_each_state(
       [&](const std::string& key, const at::Tensor& part) { copy_into(part, saved.at(key)); });
   for (const ValueId id : constants_->statistics())

@@ -31,6 +31,9 @@ class Engine : public Trainer {
   Graph graph(bool averaged) const override;
   Tensor constant(const std::string& name) const override;
   void set_constant(const std::string& name, const Tensor& value) override;
+  Tensor mask(const std::string& parameter) const override;
+  void set_mask(const std::string& parameter, const Tensor& mask) override;
+  Tensor movement(const std::string& parameter) const override;
   Values state() const override;
   void restore(const Values& state) override;
 
@@ -43,6 +46,8 @@ class Engine : public Trainer {
   int threads() const;
   ValueId value_of(const std::string& name) const;
   ValueId constant_of(const std::string& name) const;
+  /// The masks of a saved state, others cleared.
+  void restore_masks(const Values& saved);
   const Program& program(const std::vector<ValueId>& wanted);
   void check_inputs(const Values& inputs) const;
   void give_inputs(const Values& inputs, const Program& program, train::Values& values) const;

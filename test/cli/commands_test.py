@@ -73,7 +73,7 @@ class CommandLine(Fixture):
 
     def test_every_list(self):
         for kind in ("steps", "ops", "passes", "calibrators", "targets", "kernels", "losses", "schedules",
-                     "augmentations", "criteria", "metrics"):
+                     "augmentations", "criteria", "metrics", "sparsity"):
             done = run("list", kind, "--json")
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertTrue(json.loads(done.stdout)[kind], kind)
@@ -385,6 +385,47 @@ class CommandLine(Fixture):
         two = run("optimize", self.model, "-o", self.tmp / "two.onnx", "--passes", "fold_constants,remove_noops",
                   "--no-bench", "--json")
         self.assertEqual([p["pass"] for p in json.loads(two.stdout)["passes"]], ["fold_constants", "remove_noops"])
+
+    def test_sparsify_masks_weights_and_claims_no_speed(self):
+        out = self.tmp / "sparse.onnx"
+        done = run("sparsify", self.model, "-o", out, "--ratio", "0.8", "--scope", "local", "--eval", self.eval,
+                   "--json", "--no-bench")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads(done.stdout)
+        before, after = report["stages"]
+        self.assertEqual((before["macs"], before["parameters"]), (after["macs"], after["parameters"]))
+        self.assertEqual(before["size_bytes"] // 1000, after["size_bytes"] // 1000)
+        self.assertLess(after["nonzero_parameters"], 0.25 * after["parameters"])
+        masked = report["masked"]
+        self.assertEqual((masked["stage"], masked["before"]), ("sparsify", "fp32"))
+        self.assertLess(masked["compressed_bytes"], 0.4 * masked["compressed_before"])
+        for tensor in masked["tensors"]:
+            self.assertAlmostEqual(tensor["zeros"], 0.8 * tensor["weights"], delta=1, msg=tensor)
+        html = Path(f"{out}.report.html").read_text()
+        self.assertIn("Nothing is removed", html)
+        again = run("inspect", out, "--json")
+        self.assertEqual(again.returncode, 0, again.stderr)
+
+    def test_sparsegpt_of_two_in_four_is_better_than_magnitude(self):
+        sqnr = {}
+        for method in ("magnitude", "sparsegpt"):
+            out = self.tmp / f"{method}.onnx"
+            done = run("sparsify", self.model, "-o", out, "--method", method, "--pattern", "2:4", "--calib", self.calib,
+                       "--eval", self.eval, "--json", "--no-bench")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            report = json.loads(done.stdout)
+            sqnr[method] = report["stages"][1]["metrics"]["sqnr_db"]
+            self.assertTrue(any("stays dense" in w for w in report["warnings"]), "a stem of one channel")
+        self.assertGreater(sqnr["sparsegpt"], sqnr["magnitude"] + 2)
+
+    def test_sparsify_refuses_what_contradicts_itself(self):
+        for options, said in ((["--pattern", "4:2"], "N:M"), (["--pattern", "2:4", "--ratio", "0.6"], "0.5"),
+                              (["--method", "sparsegpt"], "calib"), (["--method", "movement"], "magnitude"),
+                              (["--include", "op:Loop"], "op:Loop")):
+            done = run("sparsify", self.model, "-o", self.tmp / "no.onnx", "--no-bench", *options)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(said, done.stderr)
+        self.assertFalse((self.tmp / "no.onnx").exists())
 
     def test_fp16_inputs_and_outputs(self):
         for keep, dtype in (("on", "float32"), ("off", "float16")):

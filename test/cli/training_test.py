@@ -64,6 +64,58 @@ class Training(Fixture):
         self.assertRegex(done.stderr, r"end of epoch 1.*, top1 [0-9.]+ %")
         self.assertGreater(report["stages"][1]["metrics"]["top1"], 0.75)
 
+    def sparse_recipe(self, name, *steps):
+        recipe = self.tmp / f"{name}.yaml"
+        recipe.write_text(f"lapidary: 1\nmodel: {self.model}\noutput: {self.tmp}/{name}\n"
+                          f"data: {{train: {self.train}, eval: {self.eval}}}\nevaluate: {{bench: null, every_step: true}}\n"
+                          "steps:\n" + "".join(f"  - {step}\n" for step in steps))
+        done = run("run", recipe, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def test_zeros_stay_zero_through_training_and_export(self):
+        steps = ["sparsify: {ratio: 0.7}", "finetune: {epochs: 1, batch: 64, lr: 0.005}",
+                 "distill: {epochs: 1, batch: 64, lr: 0.005, teacher: original, ema: 0.9}", "qat: {epochs: 1, batch: 64}"]
+        report = self.sparse_recipe("kept", *steps)
+        masked = report["masked"]
+        self.assertGreaterEqual(masked["zeros"], 0.7 * masked["weights"] - 1)
+        self.assertLess(masked["compressed_bytes"], 0.3 * masked["compressed_before"])
+        self.assertGreater(report["integer_layers"]["ran"], 0)
+        self.assertGreater(report["stages"][-1]["metrics"]["top1"], 0.8)
+        steps[1:] = ["finetune: {epochs: 1, batch: 64, lr: 0.005, keep_zeros: false}"]
+        lost = self.sparse_recipe("lost", *steps)
+        self.assertGreater(lost["stages"][-1]["nonzero_parameters"], 0.9 * lost["stages"][-1]["parameters"])
+        self.assertNotIn("masked", lost)
+
+    def test_zeros_of_a_file_are_kept_where_that_is_asked(self):
+        sparse = self.tmp / "zeros.onnx"
+        self.assertEqual(run("sparsify", self.model, "-o", sparse, "--ratio", "0.8", "--no-bench").returncode, 0)
+        for keep in ("on", "off"):
+            done = self.verb("finetune", self.tmp / f"zeros_{keep}.onnx", "--keep-zeros", keep, "--lr", "0.001", "--json",
+                             model=sparse)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            report = json.loads(done.stdout)
+            before, after = (s["nonzero_parameters"] for s in report["stages"])
+            if keep == "on":
+                self.assertLessEqual(after, before + 0.02 * report["stages"][0]["parameters"])
+                self.assertGreater(report["masked"]["zeros"], 0.78 * report["masked"]["weights"])
+            else:
+                self.assertGreater(after, 2 * before)
+                self.assertNotIn("masked", report)
+
+    def test_masks_grow_while_it_trains(self):
+        for method in ("magnitude", "movement"):
+            done = self.verb("finetune", self.tmp / f"grown_{method}.onnx", "--lr", "0.005", "--json", "--keep", "best",
+                             "--sparsify", f"{{method: {method}, ratio: 0.75, every: 2, end: 0.7}}")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            report = json.loads(done.stdout)
+            masked = report["masked"]
+            self.assertAlmostEqual(masked["zeros"], 0.75 * masked["weights"], delta=masked["weights"] * 0.001)
+            self.assertEqual([e["best"] for e in report["trainings"][0]["epochs"]], [False, True])
+        done = self.verb("finetune", self.tmp / "no.onnx", "--sparsify", "{method: sparsegpt}")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("movement", done.stderr)
+
     def test_qat_after_train_is_held_against_the_trained_model(self):
         recipe = self.tmp / "anew.yaml"
         recipe.write_text(f"""lapidary: 1

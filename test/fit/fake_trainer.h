@@ -92,6 +92,16 @@ class FakeTrainer : public Trainer {
   void set_constant(const std::string& name, const Tensor& value) override {
     constants_[name] = value;
   }
+  Tensor mask(const std::string& name) const override {
+    return masks_.count(name) ? masks_.at(name) : Tensor();
+  }
+  void set_mask(const std::string& name, const Tensor& mask) override {
+    masks_[name] = mask;
+    const auto kept = mask.data<uint8_t>();
+    const auto w = constants_[name].mutable_data<float>();
+    for (size_t i = 0; i < w.size(); ++i) w[i] *= kept[i];
+  }
+  Tensor movement(const std::string&) const override { return {}; }
 
   Values state() const override {
     Values out = constants_;
@@ -152,6 +162,7 @@ class FakeTrainer : public Trainer {
   int64_t features_, steps_ = 0;
   bool mixup_;
   Values constants_, momentum_, average_;
+  Values masks_;  ///< as they were set; steps know nothing of them
 };
 
 }  // namespace lapidary

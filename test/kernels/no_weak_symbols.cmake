@@ -3,7 +3,7 @@
 #   cmake -DNM=nm -DOBJECTS="a.o;b.o" -P no_weak_symbols.cmake
 set(checked 0)
 foreach(object ${OBJECTS})
-  if(NOT object MATCHES "/(avx2|avxvnni|avx512|avx512vnni|avx512bf16|neon|neondot|neoni8mm)\\.cc\\.o$")
+  if(NOT object MATCHES "/(avx2|avxvnni|avx512|avx512vnni|avx512bf16|avx512vpopcntdq|neon|neondot|neoni8mm)\\.cc\\.o$")
     continue()
   endif()
   execute_process(COMMAND ${NM} --defined-only -C ${object} OUTPUT_VARIABLE symbols

@@ -30,12 +30,13 @@ TEST_F(RowTest, EveryFamilyEndsWithItsScalarRow) {
     EXPECT_EQ(row.isa, Isa::kScalar) << row.family;
     EXPECT_EQ(row.tolerance, 0) << row.family;
   }
-  EXPECT_THAT(families, testing::ElementsAre(
-                            "batch_norm_f32", "conv_bf16", "conv_f16w", "conv_f32",
-                            "conv_f32_im2col", "conv_f32_winograd2", "conv_f32_winograd4",
-                            "conv_s8", "conv_sat_s8", "dw_f32", "dw_s8", "eltwise_f32",
-                            "eltwise_s8", "exp_f32", "fake_quant_f32", "gemm_f32", "norm_f32",
-                            "pool", "probe", "quantize", "softmax_f32", "stats_f32", "transpose"));
+  EXPECT_THAT(
+      families,
+      testing::ElementsAre("batch_norm_f32", "conv_b1", "conv_bf16", "conv_f16w", "conv_f32",
+                           "conv_f32_im2col", "conv_f32_winograd2", "conv_f32_winograd4", "conv_s8",
+                           "conv_sat_s8", "conv_t2", "dw_f32", "dw_s8", "eltwise_f32", "eltwise_s8",
+                           "exp_f32", "fake_quant_f32", "gemm_f32", "norm_f32", "pool", "probe",
+                           "quantize", "sign_b1", "softmax_f32", "stats_f32", "transpose"));
 }
 
 TEST_F(RowTest, NamesSayFamilyAndIsaAndAreUnique) {
@@ -48,7 +49,7 @@ TEST_F(RowTest, NamesSayFamilyAndIsaAndAreUnique) {
 
 TEST_F(RowTest, IntegerRowsPromiseTheScalarBits) {
   for (const RowInfo& row : all_rows())
-    if (row.family.ends_with("_s8")) {
+    if (row.family.ends_with("_s8") || row.family.ends_with("_b1") || row.family == "conv_t2") {
       EXPECT_EQ(row.tolerance, 0) << row.name;
     }
 }

@@ -508,7 +508,7 @@ TEST_F(TrainingRecipe, ReestimatedStatisticsAreThoseOfTheData) {
 
 // -- prune_train
 
-/// Two cuts to half of the units, each behind an epoch of group lasso, taught by what came in.
+/// Two cuts to half of the units, each behind two epochs of group lasso, taught by what came in.
 constexpr const char* kPruneTrain =
     "  - prune_train: {target: {units: 0.5}, scope: local, cuts: 2, epochs_between: 2, epochs: 3, "
     "batch: 32, lr: 0.02, ema: 0.8, regularizer: {group_lasso: {strength: 0.1}}, teacher: "

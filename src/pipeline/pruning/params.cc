@@ -25,7 +25,8 @@ const FieldTable& PruneParams::fields() {
       "prune",
       {field("criterion", &P::criterion, "How much a unit matters; the least go")
            .one_of(criterion_names()),
-       field("p", &P::p, "Of the criterion magnitude: the norm, 1 or 2").range(1, 2),
+       field("p", &P::p, "Of the criteria magnitude and taylor: the power, 1 or 2; null: 2 and 1")
+           .range(1, 2),
        field("reduce", &P::reduce, "A unit's score over the tensors that lose elements with it")
            .one_of({"mean", "sum", "max"}),
        field("normalize", &P::normalize, "What scores of a group are divided by")
@@ -53,10 +54,11 @@ const FieldTable& PruneParams::fields() {
        field("samples", &P::samples,
              "Of criteria that look at activations or gradients: so many samples")
            .range(1, 1e9),
-       field("reestimate", &P::reestimate,
-             "BatchNormalization's statistics afterwards by so many samples of calib, where "
-             "there are some; 0: not")
-           .range(0, 1e12),
+       field("repair", &P::repair,
+             "Without labels, where there are calib data: weights of layers that read what was "
+             "removed, by least squares; mean and variance of every channel")
+           .one_of({"weights", "statistics"}),
+       field("repair_samples", &P::repair_samples, "Of calib, for that; 0: all").range(0, 1e12),
        field("latency_threads", &P::latency_threads, "Of the target latency").range(1, 1024),
        field("latency_table", &P::latency_table,
              "Of the target latency: a file of times, read where it is there, and written")}};
@@ -75,7 +77,9 @@ void PruneParams::check(const Setting& at) const {
 
 CriterionSpec PruneParams::spec(uint64_t seed) const {
   CriterionSpec out{.kind = criterion, .reduce = reduce, .normalize = normalize, .seed = seed};
-  if (criterion == "magnitude") out.params["p"] = {p};
+  if (criterion == "magnitude" || criterion == "taylor") {
+    if (p) out.params["p"] = {*p};
+  }
   return out;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,7 @@ namespace lapidary {
 /// What every step that removes units can be told.
 struct PruneParams {
   std::string criterion = "magnitude";
-  double p = 2;
+  std::optional<double> p;
   std::string reduce = "mean", normalize = "mean";
   std::map<std::string, double> target = {{"macs", 0.5}};
   std::string scope = "global";
@@ -23,12 +24,14 @@ struct PruneParams {
   std::map<std::string, double> ratios;
   bool lossy = false;
   int64_t samples = 128;
-  int64_t reestimate = 1024;
+  std::vector<std::string> repair = {"weights", "statistics"};
+  int64_t repair_samples = 1024;
   int latency_threads = 1;
   std::string latency_table;
 
   static const FieldTable& fields();
 
+  bool repairs() const { return !repair.empty(); }
   /// Throws Error{kUsage} at the setting where the target is no single share.
   void check(const Setting& at) const;
   CriterionSpec spec(uint64_t seed) const;

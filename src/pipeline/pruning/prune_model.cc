@@ -1,10 +1,12 @@
 #include "src/pipeline/pruning/prune_model.h"
 
+#include <algorithm>
+
 #include "calibrate/feeder.h"
 #include "lapidary/train.h"
 #include "src/base/fail.h"
 #include "src/pipeline/latency_table.h"
-#include "src/pipeline/prune_proof.h"
+#include "src/pipeline/pruning/proof.h"
 
 namespace lapidary {
 
@@ -76,6 +78,21 @@ Graph cut_units(StepContext& context, const std::string& step, const PruningGrap
   context.report.prunings.push_back(std::move(record));
   context.report.frozen_axes = graph.frozen();
   return pruned;
+}
+
+void repair_pruned(StepContext& context, const PruningGraph& graph, const RemovedUnits& removed,
+                   const Dataset& calib, const PruneParams& params, Graph& pruned) {
+  const auto asked = [&](std::string_view what) {
+    return std::ranges::count(params.repair, what) > 0;
+  };
+  PruneRecord& record = context.report.prunings.back();
+  record.repaired = repair(graph, removed, pruned, calib,
+                           {.samples = params.repair_samples,
+                            .weights = asked("weights"),
+                            .statistics = asked("statistics"),
+                            .threads = context.threads,
+                            .log = context.log});
+  for (const std::string& note : record.repaired->notes) context.log.info("not repaired: " + note);
 }
 
 }  // namespace lapidary

@@ -19,4 +19,8 @@ Graph cut_units(StepContext& context, const std::string& step, const PruningGrap
                 const PruneParams& params, const Selection& selection,
                 KeptElements* kept = nullptr);
 
+/// Brings `pruned`, what cut_units gave last, nearer to the model that it was cut from.
+void repair_pruned(StepContext& context, const PruningGraph& graph, const RemovedUnits& removed,
+                   const Dataset& calib, const PruneParams& params, Graph& pruned);
+
 }  // namespace lapidary

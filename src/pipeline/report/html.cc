@@ -193,6 +193,7 @@ std::string report_html(const Report& r) {
   out += bars(r);
   out += layer_plot(r);
   out += roofline_plot(r);
+  add_table(masked_table(r), out);
   add_table(planned_table(r), out);
   add_table(pruned_table(r), out);
   add_table(frozen_table(r), out);

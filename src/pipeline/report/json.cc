@@ -106,7 +106,8 @@ ordered_json pruning_json(const PruneRecord& p) {
                       {"name", g.name}, {"units", g.units}, {"left", g.left}, {"note", g.note}};
                 })},
           {"difference", number(p.difference)},
-          {"not_checked", p.not_checked}};
+          {"not_checked", p.not_checked},
+          {"repaired", p.repaired ? repair_json(*p.repaired) : ordered_json(nullptr)}};
 }
 
 ordered_json cpu_class_json(const CpuClassRecord& c) {
@@ -170,6 +171,20 @@ ordered_json histogram_json(const HistogramRecord& h) {
           {"chosen", range_json(h.chosen)}};
 }
 
+ordered_json masked_json(const MaskedRecord& m) {
+  return {
+      {"stage", m.stage},
+      {"before", m.before},
+      {"weights", m.sparsity.elements},
+      {"zeros", m.sparsity.zeros},
+      {"compressed_bytes", m.compressed_bytes},
+      {"compressed_before", m.compressed_before},
+      {"tensors", list(m.sparsity.tensors, [](const SparseTensor& t) {
+         return ordered_json{
+             {"tensor", t.tensor}, {"node", t.node}, {"weights", t.elements}, {"zeros", t.zeros}};
+       })}};
+}
+
 }  // namespace
 
 std::string report_json(const Report& r) {
@@ -212,6 +227,7 @@ std::string report_json(const Report& r) {
     return ordered_json{
         {"limit", l.limit}, {"asked", number(l.asked)}, {"got", number(l.got)}, {"met", l.met}};
   });
+  if (r.masked) out["masked"] = masked_json(*r.masked);
   if (r.estimate)
     out["estimate"] = {{"seconds", r.estimate->seconds},
                        {"memory_bytes", r.estimate->memory_bytes},

@@ -12,6 +12,10 @@ inline nlohmann::ordered_json cost_json(const PruneCost& c) {
   return {{"macs", c.macs}, {"parameters", c.parameters}, {"bytes", c.bytes}};
 }
 
+inline nlohmann::ordered_json repair_json(const RepairRecord& r) {
+  return {{"weights", r.weights}, {"norms", r.norms}, {"scaled", r.scaled}, {"notes", r.notes}};
+}
+
 inline nlohmann::ordered_json frozen_axis_json(const FrozenAxis& f) {
   return {{"tensor", f.tensor},
           {"node", f.node},

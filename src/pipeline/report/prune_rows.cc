@@ -10,16 +10,22 @@ std::string proof_text(const PruneRecord& p) {
   return fmt::format("outputs within {:.1g} of the masked model's", *p.difference);
 }
 
+std::string repair_text(const PruneRecord& p) {
+  if (!p.repaired) return "";
+  return fmt::format("; repaired without labels: weights of {} layers, statistics of {}",
+                     p.repaired->weights, p.repaired->norms + p.repaired->scaled);
+}
+
 std::string summary(const PruneRecord& p) {
   const auto ratio = [](int64_t before, int64_t after) {
     return after > 0 ? static_cast<double>(before) / static_cast<double>(after) : 0;
   };
   return fmt::format(
       "{} by {}: {:.1f} % of the {} asked for, {:.1f} % left; MACs {} to {} ({:.2f}x), parameters "
-      "{} to {} ({:.2f}x); {}.",
+      "{} to {} ({:.2f}x); {}{}.",
       p.step, p.criterion, 100 * p.asked, p.target, 100 * p.got, p.before.macs, p.after.macs,
       ratio(p.before.macs, p.after.macs), p.before.parameters, p.after.parameters,
-      ratio(p.before.parameters, p.after.parameters), proof_text(p));
+      ratio(p.before.parameters, p.after.parameters), proof_text(p), repair_text(p));
 }
 
 }  // namespace

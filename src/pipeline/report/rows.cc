@@ -275,6 +275,29 @@ ReportTable pass_table(const Report& r) {
   return t;
 }
 
+ReportTable masked_table(const Report& r) {
+  ReportTable t{"Masked weights", {"layer", "tensor", "weights", "zeros", "share"}, {}, 2};
+  if (!r.masked) return t;
+  const auto share = [](int64_t zeros, int64_t of) {
+    return of > 0
+               ? fmt::format("{:.1f} %", 100 * static_cast<double>(zeros) / static_cast<double>(of))
+               : std::string();
+  };
+  const Sparsity& s = r.masked->sparsity;
+  for (const SparseTensor& tensor : s.tensors)
+    t.rows.push_back({tensor.node, tensor.tensor, count_text(tensor.elements),
+                      count_text(tensor.zeros), share(tensor.zeros, tensor.elements)});
+  t.note = fmt::format(
+      "masked: {} of {} layer weights of '{}' are zero ({}). Nothing is removed: zeros are stored, "
+      "and multiplied like other numbers. All constants as one zlib stream (deflate, level 9): {}, "
+      "{}; those of '{}': {}.",
+      count_text(s.zeros), count_text(s.elements), r.masked->stage, share(s.zeros, s.elements),
+      size_text(r.masked->compressed_bytes),
+      size_change_text(r.masked->compressed_before, r.masked->compressed_bytes), r.masked->before,
+      size_text(r.masked->compressed_before));
+  return t;
+}
+
 ReportTable provenance_table(const Report& r) {
   ReportTable t{"Made from (SHA-256)", {"what", "hash"}, {}, 2};
   for (const auto& [what, hash] : r.provenance) t.rows.push_back({what, hash});

@@ -40,6 +40,8 @@ ReportTable tensor_table(const Report& report);
 ReportTable pass_table(const Report& report);
 /// Epochs of Report::trainings.
 ReportTable training_table(const Report& report);
+/// Report::masked: zeros of each layer's weights.
+ReportTable masked_table(const Report& report);
 ReportTable provenance_table(const Report& report);
 ReportTable environment_table(const Report& report);
 ReportTable estimate_table(const Report& report);

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "lapidary/calibrate.h"
+#include "src/base/text.h"
 #include "src/pipeline/pruning/prune_model.h"
 
 namespace lapidary {
@@ -25,8 +25,11 @@ class PruneStep : public Step {
 
   std::string explain() const override {
     std::string out = "Removes " + params_.describe();
-    if (params_.reestimate > 0)
-      out += "; then takes BatchNormalization's statistics anew where there are calibration data";
+    if (params_.repairs())
+      out += fmt::format(
+          "; then brings what is left nearer to what the model computed ({}) where "
+          "there are calibration data",
+          fmt::join(params_.repair, ", "));
     return out + ".";
   }
 
@@ -35,11 +38,8 @@ class PruneStep : public Step {
     require_groups(graph);
     const Selection selection = select_of(context, graph, params_, params_.select_options());
     Graph pruned = cut_units(context, context.name, graph, params_, selection);
-    const Dataset* calib = context.data("calib");
-    if (params_.reestimate > 0 && calib != nullptr)
-      reestimate_batchnorm(
-          pruned, *calib,
-          {.samples = params_.reestimate, .threads = context.threads, .log = context.log});
+    if (const Dataset* calib = context.data("calib"); params_.repairs() && calib != nullptr)
+      repair_pruned(context, graph, selection.removed, *calib, params_, pruned);
     context.graph = std::move(pruned);
   }
 
@@ -52,7 +52,7 @@ class PruneStep : public Step {
   StepWork work(const DataSizes& data) const override {
     StepWork out;
     if (needs_data(params_.spec(0))) out.calibrated = std::min(params_.samples, data.calib);
-    if (params_.reestimate > 0) out.calibrated += std::min(params_.reestimate, data.calib);
+    if (params_.repairs()) out.calibrated += 3 * std::min(params_.repair_samples, data.calib);
     return out;
   }
 

@@ -41,8 +41,8 @@ struct PruneTrainParams {
               "regularizers` names them")};
     std::vector<Field> prune = PruneParams::fields().fields;
     // Of one cut, and what training does itself.
-    std::erase_if(prune,
-                  [](const Field& f) { return f.name == "ratios" || f.name == "reestimate"; });
+    std::erase_if(
+        prune, [](const Field& f) { return f.name == "ratios" || f.name.starts_with("repair"); });
     for (Field& f : member_fields(std::move(prune), &P::prune)) {
       if (f.name == "keep") f.name = "keep_nodes";  // training has a `keep` of its own
       all.push_back(std::move(f));
@@ -57,6 +57,8 @@ class Loop {
  public:
   Loop(StepContext& context, const PruneTrainParams& params)
       : context_(context), params_(params), prune_(params.prune) {
+    if (prune_.target.contains("latency") && context.rank.world_size > 1)
+      fail_usage("several processes would time, and so prune, differently; give another target");
     // A resumed run must choose the same units: it reads the times that the first one measured.
     if (prune_.latency_table.empty() && !context.checkpoint.empty())
       prune_.latency_table = checkpoint_of(context, "latency").replace_extension("json").string();
@@ -67,6 +69,7 @@ class Loop {
     between_.keep = "last";
     between_.patience = 0;
     between_.reestimate = 0;
+    between_.sparsify.reset();  // masks grow behind the last cut
   }
 
   void run() {
@@ -102,6 +105,7 @@ class Loop {
   TrainingTask task(const Graph& model, TrainHook before_step, int64_t cut) {
     return {.graph = model,
             .parameters = trainable_parameters(model),
+            .masks = kept_zeros(context_, params_.training, model),
             .before_step = std::move(before_step),
             .part = cut > 0 ? part_of(cut) : std::string(),
             .turn = static_cast<uint64_t>(cut),

@@ -175,11 +175,13 @@ class QatStep : public Step {
     warnings.insert(warnings.end(), made.warnings.begin(), made.warnings.end());
     return made;
   }
-  static TrainingTask task(const StepContext& context, QatGraph made, QatOptions quiet) {
+  TrainingTask task(const StepContext& context, QatGraph made, QatOptions quiet) const {
     quiet.log = {};
+    Masks masks = kept_zeros(context, params_.training, made.graph);
     return {.graph = std::move(made.graph),
             .parameters = std::move(made.parameters),
             .lower = [quiet](const Graph& trained) { return lower_qat(trained, quiet); },
+            .masks = std::move(masks),
             .observed = is_quantized_model(context.graph) ? nullptr : observed(context)};
   }
   static void set_lowered(StepContext& context, const QatOptions& options,

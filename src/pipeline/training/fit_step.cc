@@ -46,11 +46,13 @@ class FitStep : public Step {
     if (is_quantized_model(context.graph))
       fail_unsupported("the model is quantized; `qat` trains quantized models");
     Graph graph = context.graph;
+    Masks masks = kept_zeros(context, params_, graph);
     if (kind_.init_weights) init_parameters(graph, context.seed);
     std::vector<TrainedParameter> parameters = trainable_parameters(graph);
     return {.graph = std::move(graph),
             .parameters = std::move(parameters),
             .lower = context.lower,
+            .masks = std::move(masks),
             .anew = kind_.init_weights};
   }
 

@@ -71,6 +71,12 @@ FieldTable training_table(std::string step) {
              "Afterwards the statistics of BatchNormalization anew, over so many training samples; "
              "0: as training left them")
            .range(0, 1e12),
+       field("keep_zeros", &P::keep_zeros,
+             "Weights that are zero stay zero: of layers of which at least a tenth are, or where a "
+             "step before made them zero all; null: where a step before did"),
+       field("sparsify", &P::sparsify,
+             "Masks that grow while it trains, by a cubic schedule: `{ratio: 0.9}`; epochs before "
+             "its end are never the best"),
        field("evaluate", &P::evaluate,
              "Measure after each epoch, on `valid` data, on `eval` where there are none"),
        field("metric", &P::metric,
@@ -103,6 +109,9 @@ void TrainingParams::check(const Setting& at) const {
   if ((device != "cpu" && device != "cuda" && !device.starts_with("cuda:")) || number.empty() ||
       number.find_first_not_of("0123456789") != std::string::npos)
     fail_setting(at, "'device' is '{}'; it is cpu, cuda or cuda:N", device);
+  if (sparsify && sparsify->begin > sparsify->end)
+    fail_setting(at, "'sparsify' begins at {} of the steps and ends at {}", sparsify->begin,
+                 sparsify->end);
   if (!evaluate && (best() || patience > 0))
     fail_setting(at, "`{}` needs `evaluate: true`", best() ? "keep: best" : "patience");
 }
@@ -141,6 +150,7 @@ std::string TrainingParams::describe() const {
   if (has_teacher())
     out +=
         fmt::format(", taught by {}", teacher == kOriginalTeacher ? "the original model" : teacher);
+  if (sparsify) out += fmt::format(", more and more weights zero ({})", sparsify->describe());
   return out;
 }
 

@@ -8,6 +8,7 @@
 
 #include "lapidary/train.h"
 #include "src/base/params.h"
+#include "src/pipeline/sparsity.h"
 #include "src/pipeline/step.h"
 #include "src/pipeline/training/loss_term.h"
 
@@ -34,6 +35,8 @@ struct TrainingParams {
   bool labels = true;
   double freeze_statistics = 1;
   int64_t reestimate = 0;
+  std::optional<bool> keep_zeros;
+  std::optional<GradualParams> sparsify;
   bool evaluate = true;
   std::optional<std::string> metric;
   std::string keep = "last";

@@ -8,6 +8,7 @@
 #include "lapidary/evaluate.h"
 #include "lapidary/model_io.h"
 #include "src/base/rng.h"
+#include "src/base/sha256.h"
 #include "src/base/text.h"
 #include "src/fit/check.h"
 #include "src/fit/feed_batch.h"
@@ -40,14 +41,16 @@ class Training {
         lower_(std::move(task.lower)),
         observed_(task.observed),
         anew_(task.anew),
-        before_step_(std::move(task.before_step)),
+        given_hook_(std::move(task.before_step)),
         part_(std::move(task.part)),
         turn_(task.turn),
         state_(task.state),
+        masks_(std::move(task.masks)),
         data_(*context.data("train")),
         valid_(context.data("valid") ? context.data("valid") : context.data("eval")) {
     require_parameters(task.parameters);
     build_loss(task.parameters);
+    set_masks();
     warn_of_small_batches();
   }
 
@@ -83,6 +86,7 @@ class Training {
     const bool kept_is_best = params_.best() || last_is_best;
     context_.graph = finished(kept_is_best ? result.best : result.last);
     context_.lower = lower_;
+    context_.masked = !masks_.empty() || params_.sparsify.has_value();
     if (params_.evaluate && valid_)
       context_.beside["best"] = exported(kept_is_best ? context_.graph : finished(result.best));
   }
@@ -200,6 +204,35 @@ class Training {
     if (data_.labelled()) trainer_options_.outputs = {base_.value(base_.outputs()[0]).name};
   }
 
+  /// Of the model's own weights: what a loss adds, as layers that compare with a teacher, is none.
+  /// What is done to units, then what is done to masks.
+  TrainHook before_step() const {
+    if (!given_hook_) return grow_;
+    if (!grow_) return given_hook_;
+    return [units = given_hook_, masks = grow_](Trainer& trainer, int64_t step, int64_t total) {
+      units(trainer, step, total);
+      masks(trainer, step, total);
+    };
+  }
+
+  void set_masks() {
+    for (TrainedParameter& parameter : trainer_options_.parameters)
+      if (const auto mask = masks_.find(parameter.name); mask != masks_.end())
+        parameter.mask = mask->second;
+    if (!params_.sparsify) return;
+    const GradualOptions gradual =
+        params_.sparsify->gradual(context_.seed, context_.threads, context_.log);
+    grow_ = gradual_sparsity(base_, gradual);
+    for (const std::string& name : sparsified_tensors(base_, gradual.sparsify)) {
+      const auto parameter =
+          std::find_if(trainer_options_.parameters.begin(), trainer_options_.parameters.end(),
+                       [&](const TrainedParameter& p) { return p.name == name; });
+      if (parameter == trainer_options_.parameters.end())
+        fail_usage("'sparsify': '{}' is not trained; exclude its layer", printable(name, 200));
+      parameter->movement = gradual.sparsify.method == "movement";
+    }
+  }
+
   FitOptions fit_options() {
     FitOptions o;
     o.epochs = params_.epochs;
@@ -217,7 +250,8 @@ class Training {
     o.checkpoint_every = o.checkpoint.empty() ? 0 : params_.checkpoint_every;
     o.resume = context_.resume;
     o.stop = context_.stop;
-    o.before_step = before_step_;
+    o.before_step = before_step();
+    if (params_.sparsify) o.best_from = params_.sparsify->end;
     if (teacher_) o.complete = std::ref(*teacher_);
     o.log = context_.log;
     return o;
@@ -236,12 +270,22 @@ class Training {
       add("data for ranges (SHA-256)", observed_->whole_sha256());
     }
     if (teacher_) add("teacher (SHA-256)", teacher_digest_);
+    if (!masks_.empty()) add("masks (SHA-256)", masks_digest());
     if (params_.evaluate && valid_) {
       add("samples between epochs", fmt::format("{}", valid_->size()));
       add("first sample between epochs", fmt::format("{}", valid_->first_index()));
       add("data between epochs (SHA-256)", valid_->whole_sha256());
     }
     o.model_digest = graph_hash(graph_);
+  }
+
+  std::string masks_digest() const {
+    Sha256 hash;
+    for (const auto& [name, mask] : masks_) {
+      hash.update(name);
+      hash.update(mask.raw(), mask.size_bytes());
+    }
+    return hash.hex();
   }
 
   /// Without labels, or for a metric that wants it, the model is held against the original one.
@@ -297,16 +341,18 @@ class Training {
   const std::function<Graph(const Graph&)> lower_;
   const Dataset* observed_;  ///< null: no ranges were found
   const bool anew_;
-  const TrainHook before_step_;
+  const TrainHook given_hook_;
   const std::string part_;
   const uint64_t turn_;
   Trainer::Values* const state_;
+  const Masks masks_;
   const Dataset& data_;
   const Dataset* valid_;
   Graph graph_;  ///< base_ and the loss
   TrainerOptions trainer_options_;
   std::optional<Teacher> teacher_;
   std::string teacher_digest_, metric_;
+  TrainHook grow_;  ///< masks; empty: none grow
 };
 
 }  // namespace
@@ -318,6 +364,18 @@ std::filesystem::path checkpoint_of(const StepContext& context, const std::strin
   std::replace(word.begin(), word.end(), ' ', '-');
   return whole.parent_path() /
          fmt::format("{}.{}{}", whole.stem().string(), word, whole.extension().string());
+}
+
+Masks kept_zeros(const StepContext& context, const TrainingParams& params, const Graph& graph) {
+  if (!params.keep_zeros.value_or(context.masked)) return {};
+  Masks masks = masks_of(graph, context.masked ? 0 : kLeastMasked);
+  if (masks.empty() && params.keep_zeros && !context.masked) {
+    const std::string warning = fmt::format(
+        "keep_zeros: in no layer's weights are {:.0f} % zero; none is kept", 100 * kLeastMasked);
+    context.log.warn(warning);
+    context.report.warnings.push_back(warning);
+  }
+  return masks;
 }
 
 void plan_training(StepContext& context, const TrainingParams& params, TrainingTask task) {

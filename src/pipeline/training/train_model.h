@@ -3,6 +3,7 @@
 #include <functional>
 #include <vector>
 
+#include "lapidary/sparsify.h"
 #include "src/pipeline/step.h"
 #include "src/pipeline/training/params.h"
 
@@ -14,6 +15,7 @@ struct TrainingTask {
   std::vector<TrainedParameter> parameters;
   /// What is exported and measured of the graph, see StepContext::lower; empty: the graph.
   std::function<Graph(const Graph&)> lower = {};
+  Masks masks = {};                   ///< of parameters; see kept_zeros
   const Dataset* observed = nullptr;  ///< that ranges were found on; null: none were
   bool anew = false;  ///< its weights are made anew: there is nothing to hold it against
   TrainHook before_step = {};
@@ -28,6 +30,8 @@ struct TrainingTask {
 
 /// Where training keeps how far it is; empty: nowhere.
 std::filesystem::path checkpoint_of(const StepContext& context, const std::string& part);
+/// Masks of the zeros that training keeps, of the step's graph before anything is made anew.
+Masks kept_zeros(const StepContext& context, const TrainingParams& params, const Graph& graph);
 
 /// Trains on the recipe's `train` data: the graph, its best epoch (StepContext::beside), and the
 /// record of the report. Where it was asked to stop, StepContext::interrupted is set and the

@@ -1,4 +1,4 @@
-#include "src/pipeline/prune_proof.h"
+#include "src/pipeline/pruning/proof.h"
 
 #include "calibrate/feeder.h"
 #include "src/base/fail.h"

@@ -1,0 +1,146 @@
+#include "prune/repair/reconstruct.h"
+
+#include <fmt/format.h>
+
+#define EIGEN_DONT_PARALLELIZE
+#include <Eigen/Cholesky>
+#include <Eigen/Core>
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
+#include "prune/sparsity/hessian.h"
+#include "prune/sparsity/weights.h"
+#include "src/ops/elements.h"
+
+namespace lapidary::prune {
+
+namespace {
+
+using Matrix = Eigen::MatrixXd;
+using Index = Eigen::Index;
+
+/// Bytes of second moments that one pass over the data may collect, and columns of one layer.
+constexpr int64_t kPassBytes = 512'000'000, kMostColumns = 6144;
+
+/// A layer that reads fewer channels than it did.
+struct Reader {
+  const LayerWeights* layer = nullptr;
+  std::vector<int64_t> rows, channels;  ///< left, of the whole layer's
+};
+
+std::vector<int64_t> all_of(int64_t count) {
+  std::vector<int64_t> out(static_cast<size_t>(count));
+  std::iota(out.begin(), out.end(), int64_t{0});
+  return out;
+}
+
+/// The constant's axis of that size and stride.
+std::optional<int64_t> axis_of(const Shape& shape, int64_t size, int64_t stride) {
+  int64_t inner = 1;
+  std::optional<int64_t> found;
+  for (size_t d = shape.size(); d-- > 0; inner *= shape[d])
+    if (inner == stride && shape[d] == size) found = static_cast<int64_t>(d);
+  return found;
+}
+
+/// Absent where no input channel went; with a note where one went and nothing can be done.
+std::optional<Reader> reader_of(const Graph& whole, const LayerWeights& layer,
+                                const KeptElements& kept, RepairRecord& record) {
+  const Value& constant = whole.value(layer.constant);
+  const auto cut = kept.find(constant.name);
+  if (cut == kept.end()) return std::nullopt;
+  const WeightMatrix& m = layer.matrix;
+  const Shape& shape = constant.constant->shape();
+  const auto row = axis_of(shape, m.rows, m.row_stride);
+  const auto channel = axis_of(shape, m.channels, m.channel_stride);
+  if (!row || !channel || *row == *channel || m.groups != 1) return std::nullopt;
+  if (!cut->second.contains(*channel)) return std::nullopt;
+  std::string refusal = hessian_refusal(whole, layer);
+  if (refusal.empty() && m.columns() > kMostColumns)
+    refusal = fmt::format("it sums over {} products, {} at most are solved for", m.columns(),
+                          kMostColumns);
+  if (!refusal.empty()) {
+    record.notes.push_back(
+        fmt::format("{}: {}", node_key(whole, layer.readers[0]), std::move(refusal)));
+    return std::nullopt;
+  }
+  const auto left = [&](int64_t axis, int64_t size) {
+    const auto at = cut->second.find(axis);
+    return at == cut->second.end() ? all_of(size) : at->second;
+  };
+  return Reader{&layer, left(*row, m.rows), left(*channel, m.channels)};
+}
+
+/// W' of the layer, rows and columns that are left, as Hessian orders columns: tap, channel.
+std::optional<Matrix> solve(const Graph& whole, const Reader& reader, const Hessian& hessian,
+                            double damping) {
+  const WeightMatrix& m = reader.layer->matrix;
+  const auto k = static_cast<Index>(m.columns());
+  const Matrix h = Eigen::Map<const Matrix>(hessian.groups[0].data(), k, k);  // symmetric
+  std::vector<Index> s;
+  for (int64_t tap = 0; tap < m.taps; ++tap)
+    for (const int64_t c : reader.channels) s.push_back(tap * m.channels + c);
+  const std::span<const float> w = whole.constant(reader.layer->constant)->data<float>();
+  Matrix rows(static_cast<Index>(reader.rows.size()), k);
+  for (size_t r = 0; r < reader.rows.size(); ++r)
+    for (int64_t tap = 0; tap < m.taps; ++tap)
+      for (int64_t c = 0; c < m.channels; ++c)
+        rows(static_cast<Index>(r), tap * m.channels + c) =
+            w[static_cast<size_t>(m.at(0, reader.rows[r], tap, c))];
+  Matrix left = h(s, s);
+  const double mean = left.diagonal().mean();
+  if (!(mean > 0)) return std::nullopt;
+  left.diagonal().array() += damping * mean;
+  const Eigen::LLT<Matrix> factor(left);
+  if (factor.info() != Eigen::Success) return std::nullopt;
+  // (W H[:, S])^T = H[S, :] W^T
+  const Matrix wanted = h(s, Eigen::all) * rows.transpose();
+  return Matrix(factor.solve(wanted).transpose());
+}
+
+void write(Graph& pruned, const std::string& name, const Matrix& w) {
+  for (const LayerWeights& layer : float_weights(pruned, {}, {})) {
+    if (pruned.value(layer.constant).name != name) continue;
+    const WeightMatrix& m = layer.matrix;
+    Tensor& tensor = *pruned.mutable_value(layer.constant).constant;
+    const auto out = tensor.mutable_data<float>();
+    for (int64_t r = 0; r < m.rows; ++r)
+      for (int64_t tap = 0; tap < m.taps; ++tap)
+        for (int64_t c = 0; c < m.channels; ++c)
+          out[static_cast<size_t>(m.at(0, r, tap, c))] =
+              static_cast<float>(w(r, tap * m.channels + c));
+    return;
+  }
+}
+
+}  // namespace
+
+void reconstruct_weights(const Graph& whole, const KeptElements& kept, Graph& pruned,
+                         const Dataset& data, const RepairOptions& options, RepairRecord& record) {
+  const std::vector<LayerWeights> layers = float_weights(whole, {}, {});
+  std::vector<Reader> readers;
+  for (const LayerWeights& layer : layers)
+    if (auto reader = reader_of(whole, layer, kept, record)) readers.push_back(std::move(*reader));
+  for (size_t begin = 0; begin < readers.size();) {
+    std::vector<const LayerWeights*> part;
+    int64_t bytes = 0;
+    for (size_t i = begin; i < readers.size(); ++i) {
+      const int64_t columns = readers[i].layer->matrix.columns();
+      bytes += columns * columns * static_cast<int64_t>(sizeof(double));
+      if (!part.empty() && bytes > kPassBytes) break;
+      part.push_back(readers[i].layer);
+    }
+    const auto moments = hessians(whole, part, data, options.samples, options.threads);
+    for (size_t i = 0; i < part.size(); ++i) {
+      const auto w = solve(whole, readers[begin + i], moments[i], options.damping);
+      if (!w) continue;
+      write(pruned, whole.value(part[i]->constant).name, *w);
+      ++record.weights;
+    }
+    begin += part.size();
+    options.log.advance("weights", static_cast<int64_t>(begin), std::ssize(readers));
+  }
+}
+
+}  // namespace lapidary::prune

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "lapidary/data.h"
+#include "lapidary/graph.h"
+#include "prune/sparsity/weights.h"
+
+namespace lapidary {
+
+/// H = 2 X X^T of a layer's inputs, whose columns x are what one output is a product of: the
+/// second derivative of |W x - y|^2 by a row of W, summed over samples and positions. One matrix
+/// [columns, columns] per group, symmetric, row-major; columns as WeightMatrix has them.
+struct Hessian {
+  int64_t columns = 0;
+  std::vector<std::vector<double>> groups;
+};
+
+/// Why inputs of the layer cannot be collected; empty: they can (Conv, Gemm of an input that is not
+/// transposed, MatMul by a matrix).
+std::string hessian_refusal(const Graph& graph, const LayerWeights& layer);
+
+/// Adds what the first `rows` of the leading axis of `x` bring, the input of `reader`, which is one
+/// of the layer's.
+void add_inputs(const Graph& graph, const LayerWeights& layer, NodeId reader, const Tensor& x,
+                int64_t rows, Hessian& hessian);
+
+/// Of each of `layers`, over the first `samples` of the data (0: all), as the graph is now. Throws
+/// Error{kInvalid} for inputs that are not finite.
+std::vector<Hessian> hessians(const Graph& graph, std::span<const LayerWeights* const> layers,
+                              const Dataset& data, int64_t samples, int threads);
+
+}  // namespace lapidary
