@@ -508,27 +508,28 @@ TEST_F(TrainingRecipe, ReestimatedStatisticsAreThoseOfTheData) {
 
 // -- prune_train
 
-/// Two cuts to a third of the units, each behind an epoch of group lasso, taught by what came in.
+/// Two cuts to half of the units, each behind two epochs of group lasso, taught by what came in.
 constexpr const char* kPruneTrain =
-    "  - prune_train: {target: {units: 0.34}, cuts: 2, epochs_between: 2, epochs: 3, batch: 32, "
-    "lr: "
-    "0.05, ema: 0.8, regularizer: {group_lasso: {strength: 0.1}}, teacher: original, losses: [kd, "
-    "{hint: {layers: [relu2]}}]}\n";
+    "  - prune_train: {target: {units: 0.5}, scope: local, cuts: 2, epochs_between: 2, epochs: 3, "
+    "batch: 32, lr: 0.02, ema: 0.8, regularizer: {group_lasso: {strength: 0.1}}, teacher: "
+    "original, "
+    "losses: [kd, {hint: {layers: [relu2], weight: 0.1}}]}\n";
 
 TEST_F(TrainingRecipe, PrunesLittleByLittleAndKeepsItsAccuracy) {
   const Report report = run(std::string(kTrain20) + kPruneTrain);
   ASSERT_EQ(report.stages.size(), 3u);
   EXPECT_GT(report.stages[2].metrics.at("top1"), 0.9);
   EXPECT_LT(report.stages[2].macs, report.stages[1].macs / 2);
-  // 12 units: 7 are left of the first cut (0.34^(1/2) = 0.58 of 12), 4 of the second.
+  // 12 units: 8 are left of the first cut (0.5^(1/2) = 0.71 of 12, as many of both layers), 6 of
+  // the second.
   ASSERT_EQ(report.prunings.size(), 2u);
   const auto left = [](const PruneRecord& record) {
     int64_t units = 0;
     for (const PruneRecord::Group& group : record.groups) units += group.left;
     return units;
   };
-  EXPECT_EQ(left(report.prunings[0]), 7);
-  EXPECT_EQ(left(report.prunings[1]), 4);
+  EXPECT_EQ(left(report.prunings[0]), 8);
+  EXPECT_EQ(left(report.prunings[1]), 6);
   for (const PruneRecord& record : report.prunings) EXPECT_TRUE(record.difference.has_value());
   ASSERT_EQ(report.trainings.size(), 4u);
   EXPECT_EQ(report.trainings[1].step, "prune_train, cut 1");

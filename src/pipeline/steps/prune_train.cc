@@ -55,7 +55,13 @@ struct PruneTrainParams {
 /// Trains, removes units, trains on: the optimizer goes on with its memory of what stays.
 class Loop {
  public:
-  Loop(StepContext& context, const PruneTrainParams& params) : context_(context), params_(params) {
+  Loop(StepContext& context, const PruneTrainParams& params)
+      : context_(context), params_(params), prune_(params.prune) {
+    if (prune_.target.contains("latency") && context.rank.world_size > 1)
+      fail_usage("several processes would time, and so prune, differently; give another target");
+    // A resumed run must choose the same units: it reads the times that the first one measured.
+    if (prune_.latency_table.empty() && !context.checkpoint.empty())
+      prune_.latency_table = checkpoint_of(context, "latency").replace_extension("json").string();
     between_ = params.training;
     between_.epochs = params.epochs_between;
     between_.steps = 0;
@@ -63,6 +69,7 @@ class Loop {
     between_.keep = "last";
     between_.patience = 0;
     between_.reestimate = 0;
+    between_.sparsify.reset();  // masks grow behind the last cut
   }
 
   void run() {
@@ -74,8 +81,7 @@ class Loop {
       std::optional<Selection> chosen;
       if (chooses_first()) chosen = select(before, cut);
       if (params_.epochs_between > 0) {
-        train_model(context_, between_,
-                    task(model, regularizer(before, chosen), fmt::format("cut {}", cut)));
+        train_model(context_, between_, task(model, regularizer(before, chosen), cut));
         if (context_.interrupted) return;
         model = context_.graph;
       }
@@ -87,18 +93,22 @@ class Loop {
       for (const auto& [key, tensor] : cut_state(state_, kept, model)) state_[key] = tensor;
       left_ *= chosen->got;
     }
-    train_model(context_, params_.training, task(model, {}, {}));
+    train_model(context_, params_.training, task(model, {}, 0));
   }
 
  private:
   bool chooses_first() const { return params_.regularizer && needs_units(*params_.regularizer); }
 
-  TrainingTask task(const Graph& model, TrainHook before_step, std::string part) {
+  static std::string part_of(int64_t cut) { return fmt::format("cut {}", cut); }
+
+  /// The training before a cut, counted from 1; 0: behind the last one.
+  TrainingTask task(const Graph& model, TrainHook before_step, int64_t cut) {
     return {.graph = model,
             .parameters = trainable_parameters(model),
             .masks = kept_zeros(context_, params_.training, model),
             .before_step = std::move(before_step),
-            .part = std::move(part),
+            .part = cut > 0 ? part_of(cut) : std::string(),
+            .turn = static_cast<uint64_t>(cut),
             .state = &state_};
   }
 
@@ -110,7 +120,7 @@ class Loop {
     options.target.share =
         std::min(1.0, std::pow(options.target.share, static_cast<double>(cut) / all) / left_);
     options.max_ratio = 1 - std::pow(1 - options.max_ratio, 1 / all);
-    return select_of(context_, graph, params_.prune, options);
+    return select_of(context_, graph, prune_, options);
   }
 
   /// Units of groups that may lose some.
@@ -135,11 +145,13 @@ class Loop {
                             chosen ? chosen->removed : candidates(graph));
   }
 
-  /// Checkpoints of an earlier run, which a later one that is resumed would take for its own.
+  /// Checkpoints and times of an earlier run, which a later one that is resumed would take for its
+  /// own.
   void forget_parts() const {
     if (context_.rank.rank != 0 || context_.checkpoint.empty()) return;
+    if (params_.prune.latency_table.empty()) std::filesystem::remove(prune_.latency_table);
     for (int64_t cut = 1; cut <= params_.cuts; ++cut) {
-      const std::filesystem::path file = checkpoint_of(context_, fmt::format("cut {}", cut));
+      const std::filesystem::path file = checkpoint_of(context_, part_of(cut));
       std::filesystem::remove(file);
       std::filesystem::remove(file.string() + ".prev");
     }
@@ -147,6 +159,7 @@ class Loop {
 
   StepContext& context_;
   const PruneTrainParams& params_;
+  PruneParams prune_;
   TrainingParams between_;
   Trainer::Values state_;
   double left_ = 1;  ///< share of what the target counts

@@ -7,6 +7,7 @@
 #include "lapidary/distill.h"
 #include "lapidary/evaluate.h"
 #include "lapidary/model_io.h"
+#include "src/base/rng.h"
 #include "src/base/sha256.h"
 #include "src/base/text.h"
 #include "src/fit/check.h"
@@ -42,6 +43,7 @@ class Training {
         anew_(task.anew),
         given_hook_(std::move(task.before_step)),
         part_(std::move(task.part)),
+        turn_(task.turn),
         state_(task.state),
         masks_(std::move(task.masks)),
         data_(*context.data("train")),
@@ -236,7 +238,7 @@ class Training {
     o.epochs = params_.epochs;
     o.steps = params_.steps;
     o.batch = params_.batch;
-    o.seed = context_.seed;
+    o.seed = turn_ == 0 ? context_.seed : Rng::of(context_.seed, {turn_}).next();
     o.rank = context_.rank;
     o.lr = make_schedule(params_.schedule, params_.learning_rate(base_));
     o.freeze_statistics = params_.freeze_statistics;
@@ -341,6 +343,7 @@ class Training {
   const bool anew_;
   const TrainHook given_hook_;
   const std::string part_;
+  const uint64_t turn_;
   Trainer::Values* const state_;
   const Masks masks_;
   const Dataset& data_;

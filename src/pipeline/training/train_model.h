@@ -22,6 +22,7 @@ struct TrainingTask {
   /// One of several trainings of a step, empty: the only one. It has a checkpoint of its own and
   /// ", PART" in its record.
   std::string part = {};
+  uint64_t turn = 0;  ///< of several trainings: each sees the samples in an order of its own
   /// Trainer::state to begin from, where it is not empty, and afterwards the one it ended in; what
   /// the trainer has beside it begins as it does. Null: none.
   Trainer::Values* state = nullptr;
