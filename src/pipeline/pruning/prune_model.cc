@@ -3,7 +3,6 @@
 #include "calibrate/feeder.h"
 #include "lapidary/train.h"
 #include "src/base/fail.h"
-#include "src/pipeline/latency_table.h"
 #include "src/pipeline/prune_proof.h"
 
 namespace lapidary {
@@ -50,21 +49,34 @@ void require_groups(const PruningGraph& graph) {
       graph.frozen().empty() ? "the lack of weights" : graph.frozen()[0].reason);
 }
 
-Selection select_of(const StepContext& context, const PruningGraph& graph,
-                    const PruneParams& params, SelectOptions options) {
+std::vector<std::string> kept_whole(const PruningGraph& graph, const PruneParams& params) {
+  SelectOptions options = params.select_options();
+  options.target = {"units", 1};
+  UnitScores equal;
+  for (const PruneGroup& group : graph.groups())
+    equal.emplace_back(static_cast<size_t>(group.units), 1.0);
+  return select_units(graph, equal, options).reasons;
+}
+
+Selector::Selector(const StepContext& context, const PruningGraph& graph, const PruneParams& params)
+    : context_(context), graph_(graph) {
   const CriterionSpec spec = params.spec(context.seed);
   ScoreInputs inputs{.samples = params.samples, .threads = context.threads};
   if (needs_data(spec)) inputs.data = context.data("calib");
   if (needs_gradients(spec)) inputs.gradients = gradients_of(context, graph.graph(), params);
-  const UnitScores scores = score_units(graph, spec, inputs);
-  if (options.target.of != "latency") return select_units(graph, scores, options);
-  LatencyTable table(params.latency_threads, params.latency_table);
-  options.latency = [&](const RemovedUnits& removed) {
-    return table.milliseconds(graph.prune(removed));
+  scores_ = score_units(graph, spec, inputs);
+  if (params.target.contains("latency"))
+    table_.emplace(params.latency_threads, params.latency_table);
+}
+
+Selection Selector::operator()(SelectOptions options) {
+  if (!table_) return select_units(graph_, scores_, options);
+  options.latency = [this](const RemovedUnits& removed) {
+    return table_->milliseconds(graph_.prune(removed));
   };
-  Selection out = select_units(graph, scores, options);
-  table.save();
-  context.log.info(fmt::format("{} shapes timed", table.shapes()));
+  Selection out = select_units(graph_, scores_, options);
+  table_->save();
+  context_.log.info(fmt::format("{} shapes timed", table_->shapes()));
   return out;
 }
 

@@ -1,7 +1,10 @@
 #include <algorithm>
 
 #include "lapidary/calibrate.h"
+#include "src/pipeline/pruning/measure.h"
 #include "src/pipeline/pruning/prune_model.h"
+#include "src/pipeline/pruning/search.h"
+#include "src/pipeline/pruning/sensitivity.h"
 
 namespace lapidary {
 
@@ -14,6 +17,13 @@ class PruneStep : public Step {
   }
 
   std::vector<std::string_view> needs() const override { return params_.needs(); }
+  std::vector<std::string_view> measures_on() const override {
+    return params_.measures() ? PruneMeasure::roles() : std::vector<std::string_view>();
+  }
+  std::string_view keeps() const override { return params_.budget ? "json" : ""; }
+  void check_checkpoint(const StepContext& context) const override {
+    check_search(context, params_);
+  }
 
   std::string refuses(Form form) const override {
     if (form == Form::kQdq || form == Form::kQOperator)
@@ -24,7 +34,15 @@ class PruneStep : public Step {
   }
 
   std::string explain() const override {
-    std::string out = "Removes " + params_.describe();
+    std::string out;
+    if (const auto& s = params_.sensitivity)
+      out = fmt::format("Measures on {} samples what each group alone loses. ", s->samples);
+    out += "Removes " + params_.describe();
+    if (const auto& b = params_.budget)
+      out += fmt::format(
+          ", or the least more than that with which a metric on {} samples loses {:g} points at "
+          "most, found in {} tries",
+          b->samples, b->max_drop_points, b->tries);
     if (params_.reestimate > 0)
       out += "; then takes BatchNormalization's statistics anew where there are calibration data";
     return out + ".";
@@ -33,14 +51,20 @@ class PruneStep : public Step {
   void run(StepContext& context) const override {
     const PruningGraph graph(context.graph);
     require_groups(graph);
-    const Selection selection = select_of(context, graph, params_, params_.select_options());
-    Graph pruned = cut_units(context, context.name, graph, params_, selection);
-    const Dataset* calib = context.data("calib");
-    if (params_.reestimate > 0 && calib != nullptr)
-      reestimate_batchnorm(
-          pruned, *calib,
-          {.samples = params_.reestimate, .threads = context.threads, .log = context.log});
-    context.graph = std::move(pruned);
+    Selector select(context, graph, params_);
+    if (params_.sensitivity)
+      context.report.sensitivities.push_back(
+          measure_sensitivity(context, graph, select.scores(), params_));
+    std::optional<Selection> selection;
+    if (params_.budget)
+      selection = search_budget(context, graph, select, params_, [&](const Selection& one) {
+        return reestimated(context, graph.prune(one.removed));
+      });
+    else
+      selection = select(params_.select_options());
+    if (selection)
+      context.graph =
+          reestimated(context, cut_units(context, context.name, graph, params_, *selection));
   }
 
   void plan(StepContext& context) const override {
@@ -52,13 +76,30 @@ class PruneStep : public Step {
   StepWork work(const DataSizes& data) const override {
     StepWork out;
     if (needs_data(params_.spec(0))) out.calibrated = std::min(params_.samples, data.calib);
-    if (params_.reestimate > 0) out.calibrated += std::min(params_.reestimate, data.calib);
+    int64_t models = 1;
+    const int64_t measured_on = data.valid > 0 ? data.valid : data.calib;
+    if (const auto& b = params_.budget) {
+      models += b->tries;
+      out.evaluated = models * std::min(b->samples, measured_on);
+    }
+    if (const auto& s = params_.sensitivity)  // of one group: how many there are is not known here
+      out.evaluated += (std::ssize(s->ratios) + 1) * std::min(s->samples, measured_on);
+    if (params_.reestimate > 0) out.calibrated += models * std::min(params_.reestimate, data.calib);
     return out;
   }
 
   Setting params() const override { return unbind(PruneParams::fields(), &params_); }
 
  private:
+  Graph reestimated(const StepContext& context, Graph graph) const {
+    const Dataset* calib = context.data("calib");
+    if (params_.reestimate > 0 && calib != nullptr)
+      reestimate_batchnorm(
+          graph, *calib,
+          {.samples = params_.reestimate, .threads = context.threads, .log = context.log});
+    return graph;
+  }
+
   PruneParams params_;
 };
 
