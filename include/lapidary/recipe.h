@@ -49,8 +49,8 @@ struct RunOptions {
   std::filesystem::path model_output = {};
   std::map<std::string, Shape> input_shapes = {};  ///< to time with: BenchOptions::input_shapes
   bool dry_run = false;  ///< stop before the first step; the report says what would happen
-  /// Steps that train go on from their checkpoints where those are there, and end as they would
-  /// have ended without the interruption, bit for bit.
+  /// Steps that train or search go on from their checkpoints where those are there, and end as they
+  /// would have ended without the interruption, bit for bit.
   bool resume = false;
   /// Asked while a step trains, after each step and, of one process, while models are measured:
   /// true ends the run after a checkpoint (Report::interrupted).

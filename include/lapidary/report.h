@@ -133,7 +133,7 @@ struct PruneRecord {
 struct SensitivityRecord {
   struct Group {
     std::string name;
-    std::vector<std::pair<double, double>> points;  ///< share of its units removed, metric
+    std::vector<std::pair<double, double>> points;  ///< share of units that was to go, metric
   };
   std::string step, metric;
   int64_t samples = 0;

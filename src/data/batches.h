@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "lapidary/data.h"
 
@@ -16,6 +17,20 @@ void for_batches(const Dataset& data, int64_t begin, int64_t end, int64_t count,
     at = batch.next;
     if (batch.size() > 0) see(std::move(batch), at);
   }
+}
+
+/// Stretches [begin, end) of at most `count` samples each that hold `samples` together, spread over
+/// `size` samples without overlap; all of them where there are no more.
+inline std::vector<std::pair<int64_t, int64_t>> spread_stretches(int64_t size, int64_t samples,
+                                                                 int64_t count) {
+  samples = std::min(samples, size);
+  const int64_t stretches = (samples + count - 1) / count, left_out = size - samples;
+  std::vector<std::pair<int64_t, int64_t>> out;
+  for (int64_t i = 0; i < stretches; ++i) {
+    const int64_t gaps = i * left_out / stretches;
+    out.emplace_back(gaps + i * samples / stretches, gaps + (i + 1) * samples / stretches);
+  }
+  return out;
 }
 
 /// see(batch) for about `samples` samples in batches of `count`, spread over the data: samples at

@@ -75,25 +75,12 @@ const std::string* find(const Lines& lines, const std::string& key) {
   return nullptr;
 }
 
-/// Compares the lines of an entry: "lr: 0.1 there, 0.01 here".
+/// Compares the lines of an entry.
 void expect_lines(const Safetensors& file, const char* key, const std::string& wanted) {
   const std::string found = entry_of(file, key);
   if (found == wanted) return;
-  const Lines there = lines_of(found), here = lines_of(wanted);
-  const auto text = [](const std::string* value) {
-    return value == nullptr ? "nothing" : printable(*value, 200);
-  };
-  std::vector<std::string> differing;
-  for (const auto& [name, value] : here)
-    if (const std::string* other = find(there, name); other == nullptr || *other != value)
-      differing.push_back(
-          fmt::format("{}: {} there, {} here", printable(name, 80), text(other), text(&value)));
-  for (const auto& [name, value] : there)
-    if (find(here, name) == nullptr)
-      differing.push_back(
-          fmt::format("{}: {} there, nothing here", printable(name, 80), text(&value)));
   fail_invalid("is a checkpoint of another {} ({}); start again without it, or with what it is of",
-               std::string_view(key) == "inputs" ? "run" : key, fmt::join(differing, "; "));
+               std::string_view(key) == "inputs" ? "run" : key, differing_lines(found, wanted));
 }
 
 /// What is a checkpoint and whole, of whatever run.
@@ -127,6 +114,24 @@ std::optional<std::pair<std::string, Safetensors>> read_latest(const std::string
 }
 
 }  // namespace
+
+std::string differing_lines(const std::string& there, const std::string& here) {
+  if (there == here) return {};
+  const Lines found = lines_of(there), wanted = lines_of(here);
+  const auto text = [](const std::string* value) {
+    return value == nullptr ? "nothing" : printable(*value, 200);
+  };
+  std::vector<std::string> differing;
+  for (const auto& [name, value] : wanted)
+    if (const std::string* other = find(found, name); other == nullptr || *other != value)
+      differing.push_back(
+          fmt::format("{}: {} there, {} here", printable(name, 80), text(other), text(&value)));
+  for (const auto& [name, value] : found)
+    if (find(wanted, name) == nullptr)
+      differing.push_back(
+          fmt::format("{}: {} there, nothing here", printable(name, 80), text(&value)));
+  return differing.empty() ? "their order" : fmt::format("{}", fmt::join(differing, "; "));
+}
 
 // u64 length of the manifest, the manifest, the elements in its order.
 

@@ -26,6 +26,10 @@ struct CheckpointIdentity {
   std::string recipe, inputs, run, model;
 };
 
+/// What differs between lines `KEY: VALUE` of two runs: "lr: 0.1 there, 0.01 here; ...". Empty
+/// where they are equal.
+std::string differing_lines(const std::string& there, const std::string& here);
+
 /// A checkpoint in a safetensors file. A new one takes the old one's place only when complete on
 /// the disk, and the old one stays under the name with ".prev" appended.
 class CheckpointFile {

@@ -8,6 +8,7 @@
 #include "calibrate/feeder.h"
 #include "src/base/parallel.h"
 #include "src/base/text.h"
+#include "src/data/batches.h"
 #include "src/pipeline/evaluate_models.h"
 #include "src/pipeline/feed.h"
 #include "src/pipeline/metric.h"
@@ -70,6 +71,43 @@ Outputs run_batch(Runner& runner, const Batch& batch) {
   Executor::Values values = runner.executor.run(inputs);
   runner.seconds += std::chrono::duration<double>(Clock::now() - start).count();
   return outputs_of(*runner.graph, values, runner.feeder.rows(batch).ran, batch);
+}
+
+/// One batch through all models, in the order of the runners.
+void see_batch(std::vector<Runner>& runners, int reference, const Batch& batch, bool keep_outputs) {
+  std::vector<Outputs> outputs;
+  for (Runner& runner : runners) outputs.push_back(run_batch(runner, batch));
+  for (size_t i = 0; i < runners.size(); ++i) {
+    const Outputs* against = reference >= 0 ? &outputs[static_cast<size_t>(reference)] : nullptr;
+    const Tensor& output = outputs[i].first();
+    const Shape& shape = output.shape();
+    if (against != nullptr && against->first().shape() != shape)
+      fail_invalid("the models' outputs are {} and {}", shape_text(shape),
+                   shape_text(against->first().shape()));
+    runners[i].count_nonfinite(output, batch.size());
+    for (Measured& m : runners[i].metrics) m.metric->see({batch, outputs[i], against});
+    if (!keep_outputs) continue;
+    const Shape& before = runners[i].output_shape;
+    if (!before.empty() &&
+        !std::equal(before.begin() + 1, before.end(), shape.begin() + 1, shape.end()))
+      fail_usage("the outputs of samples of different lengths are no one array: {} and {}",
+                 shape_text(before), shape_text(shape));
+    const auto values = output.data<float>();
+    runners[i].outputs.insert(runners[i].outputs.end(), values.begin(), values.end());
+    runners[i].output_shape = shape;
+  }
+}
+
+/// The samples to run: all, or some of them. A model that fixes the batch size runs whole batches.
+std::vector<std::pair<int64_t, int64_t>> stretches_of(const std::vector<Runner>& runners,
+                                                      int64_t size, int64_t samples,
+                                                      int64_t batch) {
+  constexpr int64_t kLeastStretches = 32;
+  if (samples <= 0 || samples >= size) return {{0, size}};
+  const bool fixed = std::any_of(runners.begin(), runners.end(),
+                                 [](const Runner& r) { return r.feeder.fixed_batch() > 0; });
+  if (!fixed) batch = std::clamp<int64_t>(samples / kLeastStretches, 1, batch);
+  return spread_stretches(size, samples, batch);
 }
 
 Validation conclude(Runner& runner, int64_t samples, bool keep_outputs) {
@@ -135,7 +173,8 @@ Outputs outputs_of(const Graph& graph, const Executor::Values& made, int64_t fed
 }
 
 std::vector<Validation> evaluate_models(const std::vector<EvaluatedModel>& models, int reference,
-                                        const Dataset& data, const EvaluateOptions& options) {
+                                        const Dataset& data, const EvaluateOptions& options,
+                                        int64_t samples) {
   const ThreadScope scope(options.threads);
   check_metrics(options.metrics, data.labelled());
   if (data.size() == 0) fail_usage("the evaluation data are empty");
@@ -157,40 +196,21 @@ std::vector<Validation> evaluate_models(const std::vector<EvaluatedModel>& model
     graphs.push_back(models[i].graph);
   }
   const int64_t batch = suitable_batch(graphs, data, options.batch);
-  int64_t samples = 0;
-  int64_t next = 0;
-  while (next < data.size()) {
-    const Batch now = data.batch(next, batch);
-    next = now.next;
-    if (now.size() == 0) continue;
-    std::vector<Outputs> outputs;
-    for (Runner& runner : runners) outputs.push_back(run_batch(runner, now));
-    for (size_t i = 0; i < runners.size(); ++i) {
-      const Outputs* against = reference >= 0 ? &outputs[static_cast<size_t>(reference)] : nullptr;
-      const Tensor& output = outputs[i].first();
-      const Shape& shape = output.shape();
-      if (against != nullptr && against->first().shape() != shape)
-        fail_invalid("the models' outputs are {} and {}", shape_text(shape),
-                     shape_text(against->first().shape()));
-      runners[i].count_nonfinite(output, now.size());
-      for (Measured& m : runners[i].metrics) m.metric->see({now, outputs[i], against});
-      if (!options.keep_outputs) continue;
-      const Shape& before = runners[i].output_shape;
-      if (!before.empty() &&
-          !std::equal(before.begin() + 1, before.end(), shape.begin() + 1, shape.end()))
-        fail_usage("the outputs of samples of different lengths are no one array: {} and {}",
-                   shape_text(before), shape_text(shape));
-      const auto values = output.data<float>();
-      runners[i].outputs.insert(runners[i].outputs.end(), values.begin(), values.end());
-      runners[i].output_shape = shape;
-    }
-    samples += now.size();
-    options.log.advance("evaluate", next, data.size());
+  const auto stretches = stretches_of(runners, data.size(), samples, batch);
+  int64_t used = 0, done = 0, total = 0;
+  for (const auto& [begin, end] : stretches) total += end - begin;
+  for (const auto& [begin, end] : stretches) {
+    for_batches(data, begin, end, batch, [&, begin = begin](const Batch& now, int64_t at) {
+      see_batch(runners, reference, now, options.keep_outputs);
+      used += now.size();
+      options.log.advance("evaluate", done + at - begin, total);
+    });
+    done += end - begin;
   }
-  if (samples == 0) fail_usage("the evaluation data are empty");
+  if (used == 0) fail_usage("the evaluation data are empty");
   std::vector<Validation> out;
   for (Runner& runner : runners) {
-    out.push_back(conclude(runner, samples, options.keep_outputs));
+    out.push_back(conclude(runner, used, options.keep_outputs));
     out.back().labelled = data.labelled();
   }
   return out;

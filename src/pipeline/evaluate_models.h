@@ -15,9 +15,11 @@ struct EvaluatedModel {
 
 /// Runs all models over the data in one pass, so that each sample is decoded once. `reference`
 /// indexes the float model that the others are held against, or is -1. Each model says what it is
-/// computed in, not `options`.
+/// computed in, not `options`. On so many `samples`, in small batches spread over the data; 0: on
+/// all.
 std::vector<Validation> evaluate_models(const std::vector<EvaluatedModel>& models, int reference,
-                                        const Dataset& data, const EvaluateOptions& options);
+                                        const Dataset& data, const EvaluateOptions& options,
+                                        int64_t samples = 0);
 
 /// Throws Error{kUsage} for names that are no metrics, and for those that need labels where the
 /// data bring none.

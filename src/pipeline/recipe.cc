@@ -255,6 +255,13 @@ void check(const Recipe::Impl& impl, const Setting& root) {
       if (!impl.find_data(std::string(role)))
         fail_setting(at("steps"), "step '{}' needs {} data: give `data: {{{}: ...}}`", step.name,
                      role_word(role), role);
+  for (const RecipeStep& step : impl.steps)
+    if (const auto roles = step.step->measures_on();
+        !roles.empty() && std::none_of(roles.begin(), roles.end(), [&](std::string_view role) {
+          return impl.find_data(std::string(role)) != nullptr;
+        }))
+      fail_setting(at("steps"), "step '{}' measures models: give `data: {{{}: ...}}`", step.name,
+                   fmt::join(roles, ": ...}` or `data: {"));
   const LimitsParams& limits = impl.params.limits;
   check_metric_limits(impl, at("limits"));
   if (!metric_limits(limits).empty() && !impl.find_data("eval"))

@@ -77,8 +77,7 @@ class Run {
     }
     open_data_of_steps();
     check_settings_of_checkpoints();
-    if (recipe_.trains())
-      asked_to_stop();  // from here on it is heard: what trains keeps a checkpoint
+    if (keeps_checkpoints()) asked_to_stop();  // from here on it is heard
     if (writes()) files_.prepare(options_.resume);
     try {
       report_.estimate = estimate(start);
@@ -109,6 +108,11 @@ class Run {
  private:
   /// Of several processes that train together one does.
   bool writes() const { return options_.rank.rank == 0; }
+
+  bool keeps_checkpoints() const {
+    return std::any_of(impl_.steps.begin(), impl_.steps.end(),
+                       [](const RecipeStep& step) { return !step.step->keeps().empty(); });
+  }
 
   void on_opened(std::string_view role, const DataRecord& record, const Dataset& data) {
     std::vector<std::string> inputs = data.files();
@@ -150,6 +154,8 @@ class Run {
       for (const std::string_view role : step.step->needs()) data_.find(role);
       if (step.step->trains())
         for (const std::string_view role : {"calib", "valid"}) data_.find(role);
+      for (const std::string_view role : step.step->measures_on())
+        if (data_.find(role) != nullptr) break;
     }
     const DataSizes any{.calib = 1};
     for (const RecipeStep& step : impl_.steps)
@@ -178,9 +184,8 @@ class Run {
     for (size_t i = 0; options_.resume && i < impl_.steps.size(); ++i) {
       begin_step(i, step_context);
       if (!step_context.checkpoint.empty())
-        with_context(
-            [&] { return "step '" + impl_.steps[i].name + "'"; },
-            [&] { check_checkpoint_recipe(step_context.checkpoint, step_context.params); });
+        with_context([&] { return "step '" + impl_.steps[i].name + "'"; },
+                     [&] { impl_.steps[i].step->check_checkpoint(step_context); });
     }
   }
 
@@ -261,7 +266,8 @@ class Run {
     step_context.params = fmt::format("step: {}\n", step.def->name);
     for (const auto& [key, value] : params.entries)
       step_context.params += fmt::format("{}: {}\n", key, write_json(value));
-    const bool kept = step.step->trains() && (files_.one_model() || !files_.folder().empty());
+    const bool kept =
+        !step.step->keeps().empty() && (files_.one_model() || !files_.folder().empty());
     step_context.checkpoint = kept ? files_.checkpoint(i) : fs::path();
     step_context.beside.clear();
     if (!step.step->trains() && step.step->makes() != Form::kAsBefore) step_context.lower = {};

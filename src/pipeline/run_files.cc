@@ -27,7 +27,7 @@ void make_folder(const fs::path& folder) {
     fail(ErrorCode::kIo, "cannot make the folder '{}': {}", folder.string(), error.message());
 }
 
-bool trains(const RecipeStep& step) { return step.step->trains(); }
+bool keeps(const RecipeStep& step) { return !step.step->keeps().empty(); }
 
 }  // namespace
 
@@ -44,7 +44,7 @@ fs::path RunFiles::stage(size_t i) const {
 fs::path RunFiles::result() const { return one_model() ? fs::path() : folder_ / "model.onnx"; }
 
 fs::path RunFiles::checkpoint(size_t i) const {
-  fs::path file = stage(i).replace_extension("safetensors");
+  fs::path file = stage(i).replace_extension(recipe_.steps[i].step->keeps());
   if (one_model()) return beside(file, "checkpoint");
   return folder_ / "checkpoints" / file.filename();
 }
@@ -78,9 +78,8 @@ std::vector<std::string> RunFiles::all() const {
   add(statistics());
   for (size_t i = 0; i < recipe_.steps.size(); ++i) {
     add_model(stage(i));
-    if (!trains(recipe_.steps[i])) continue;
-    add_model(beside(stage(i), "best"));
-    add(checkpoint(i));
+    if (recipe_.steps[i].step->trains()) add_model(beside(stage(i), "best"));
+    if (keeps(recipe_.steps[i])) add(checkpoint(i));
   }
   return out;
 }
@@ -102,7 +101,7 @@ void RunFiles::prepare(bool resume) const {
   }
   if (folder_.empty()) fail_usage("no output folder: give `output:` in the recipe, or --out");
   make_folder(folder_);
-  if (std::any_of(recipe_.steps.begin(), recipe_.steps.end(), trains))
+  if (std::any_of(recipe_.steps.begin(), recipe_.steps.end(), keeps))
     make_folder(folder_ / "checkpoints");
   if (resume) return;
   drop_later_checkpoints();
@@ -116,7 +115,8 @@ void RunFiles::drop_later_checkpoints() const {
   std::vector<fs::path> later;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    const bool ours = name.ends_with(".safetensors") || name.ends_with(".safetensors.prev");
+    const bool ours = name.ends_with(".safetensors") || name.ends_with(".safetensors.prev") ||
+                      name.ends_with(".json");
     if (ours && name != first && name != first + ".prev") later.push_back(entry.path());
   }
   for (const fs::path& file : later) fs::remove(file);

@@ -81,8 +81,17 @@ class Step {
   virtual std::string explain() const = 0;
   /// The roles of data that the step reads (checked before any work).
   virtual std::vector<std::string_view> needs() const { return {}; }
-  /// True where the step trains: it keeps checkpoints, and needs the training library.
+  /// True where the step trains: it needs the training library.
   virtual bool trains() const { return false; }
+  /// Roles of data on the first of which, of those that the recipe names, the step measures models
+  /// (one must be there, checked before any work); empty: it measures none.
+  virtual std::vector<std::string_view> measures_on() const { return {}; }
+  /// How the name of the file ends in which the step keeps how far it is, to go on from; empty: it
+  /// keeps none.
+  virtual std::string_view keeps() const { return trains() ? "safetensors" : ""; }
+  /// Throws Error{kInvalid} where StepContext::checkpoint, which need not be there, was kept with
+  /// other parameters.
+  virtual void check_checkpoint(const StepContext& context) const;
   /// True where nothing of the weights that came in is left.
   virtual bool begins_anew() const { return false; }
   virtual void run(StepContext& context) const = 0;

@@ -3,6 +3,7 @@
 
 #include "lapidary/recipe.h"
 #include "src/base/text.h"
+#include "src/fit/check.h"
 #include "src/pipeline/step.h"
 #include "src/pipeline/variants.h"
 
@@ -29,6 +30,10 @@ const StepDef& find_step(std::string_view name, const Setting& at) {
   }
   fail_key(at, "no step is called '{}'; there are {}{}", name, fmt::join(names, ", "),
            did_you_mean(name, names));
+}
+
+void Step::check_checkpoint(const StepContext& context) const {
+  check_checkpoint_recipe(context.checkpoint, context.params);
 }
 
 std::vector<ParameterInfo> step_parameters(const std::string& step) {

@@ -20,7 +20,8 @@ Graph net(int64_t channels) {
   graph.set_opset("", 17);
   GraphBuilder b(graph);
   const ValueId x = b.input("x", DType::kF32, {Dim::named("N"), 8, 16, 16});
-  b.output(b.op("Conv", {x, b.constant("w", Tensor(DType::kF32, {channels, 8, 3, 3}))}, {}, "conv"));
+  b.output(
+      b.op("Conv", {x, b.constant("w", Tensor(DType::kF32, {channels, 8, 3, 3}))}, {}, "conv"));
   infer_types(graph);
   return graph;
 }

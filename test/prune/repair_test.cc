@@ -118,7 +118,8 @@ TEST(Repair, StatisticsAreThoseOfTheWholeModel) {
     EXPECT_EQ(record.norms, normed ? 1 : 0);
     EXPECT_EQ(record.scaled, normed ? 1 : 2);
     EXPECT_EQ(pruned.node_count(), whole.node_count());
-    const auto before = channels(run(whole, {"b"}).at("b")), after = channels(run(pruned, {"b"}).at("b"));
+    const auto before = channels(run(whole, {"b"}).at("b")),
+               after = channels(run(pruned, {"b"}).at("b"));
     const std::vector<size_t> left = {0, 1, 3, 5};
     ASSERT_EQ(after.size(), left.size());
     for (size_t c = 0; c < left.size(); ++c) {

@@ -53,24 +53,26 @@ TEST(SelectUnits, MacsComeNearestToTheTarget) {
 
 TEST(SelectUnits, ParametersAndSize) {
   const PruningGraph graph = two_groups();
-  const auto parameters = [](int64_t a, int64_t b) { return 27 * a + a + 9 * a * b + b + 18 * b + 2; };
+  const auto parameters = [](int64_t a, int64_t b) {
+    return 27 * a + a + 9 * a * b + b + 18 * b + 2;
+  };
   for (const char* of : {"parameters", "size"}) {
     const Selection s = select(graph, {.target = {of, 0.6}});
     EXPECT_EQ(s.before.parameters, parameters(8, 4));
     EXPECT_EQ(s.before.bytes, 4 * parameters(8, 4));
     EXPECT_THAT(s.removed, ElementsAre(ElementsAre(0, 1, 2), ElementsAre(0)));
-    EXPECT_DOUBLE_EQ(s.got, static_cast<double>(parameters(5, 3)) /
-                                static_cast<double>(parameters(8, 4)));
+    EXPECT_DOUBLE_EQ(s.got,
+                     static_cast<double>(parameters(5, 3)) / static_cast<double>(parameters(8, 4)));
   }
 }
 
 TEST(SelectUnits, LatencyIsWhatTheCallerSays) {
   const PruningGraph graph = two_groups();
-  const Selection s = select(graph, {.target = {"latency", 0.75},
-                                     .scope = "global",
-                                     .latency = [](const RemovedUnits& removed) {
-                                       return 8.0 - static_cast<double>(removed[0].size());
-                                     }});
+  const Selection s = select(
+      graph,
+      {.target = {"latency", 0.75}, .scope = "global", .latency = [](const RemovedUnits& removed) {
+         return 8.0 - static_cast<double>(removed[0].size());
+       }});
   EXPECT_EQ(s.removed[0].size(), 2u);
   EXPECT_THROW((void)select(graph, {.target = {"latency", 0.75}}), Error);
 }

@@ -90,6 +90,8 @@ void add_prune(CLI::App& app, Common& common, Action& action) {
                 "else is done");
   add_data(*sub, *o, "calib", "Data for criteria that look at activations, and to re-estimate");
   add_data(*sub, *o, "train", "Data for criteria that look at gradients");
+  add_data(*sub, *o, "valid", "Data for --sensitivity and --budget; else --calib");
+  sub->add_flag("--resume", o->resume, "Go on with the search of --budget from OUT's checkpoint");
   sub->callback([o, &common, &action] {
     action = [o, &common] {
       if (!o->groups) return run_verb(*o, common);

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 
+#include "lapidary/evaluate.h"
 #include "src/base/fail.h"
+#include "src/pipeline/step.h"
 
 namespace lapidary {
 
@@ -17,7 +19,34 @@ std::vector<std::string> criterion_names() {
   return names;
 }
 
+constexpr const char* kMetricHelp =
+    "What is measured, on `valid` data, else on `calib`; null: top1, without labels agreement with "
+    "the model as it was";
+
 }  // namespace
+
+const FieldTable& SensitivityParams::fields() {
+  using P = SensitivityParams;
+  static const FieldTable kTable{
+      "sensitivity",
+      {field("ratios", &P::ratios, "Shares of a group's units, more than 0 and less than 1"),
+       field("samples", &P::samples, "To measure on, spread over the data").range(1, 1e12),
+       field("metric", &P::metric, kMetricHelp).one_of(names_of(list_metrics()))}};
+  return kTable;
+}
+
+const FieldTable& BudgetParams::fields() {
+  using P = BudgetParams;
+  static const FieldTable kTable{
+      "budget",
+      {field("max_drop_points", &P::max_drop_points,
+             "How much the metric may lose: points of a hundred, or in its own unit")
+           .range(0, 1e9),
+       field("samples", &P::samples, "To measure on, spread over the data").range(1, 1e12),
+       field("tries", &P::tries, "Models that are made and measured, at most").range(1, 1000),
+       field("metric", &P::metric, kMetricHelp).one_of(names_of(list_metrics()))}};
+  return kTable;
+}
 
 const FieldTable& PruneParams::fields() {
   using P = PruneParams;
@@ -61,7 +90,13 @@ const FieldTable& PruneParams::fields() {
        field("repair_samples", &P::repair_samples, "Of calib, for that; 0: all").range(0, 1e12),
        field("latency_threads", &P::latency_threads, "Of the target latency").range(1, 1024),
        field("latency_table", &P::latency_table,
-             "Of the target latency: a file of times, read where it is there, and written")}};
+             "Of the target latency: a file of times, read where it is there, and written"),
+       field("sensitivity", &P::sensitivity,
+             "Before, the metric of models in which one group alone has lost shares of its units, "
+             "into the report; null: not measured"),
+       field("budget", &P::budget,
+             "What the metric may lose: the smallest model between the target and the whole that "
+             "keeps within it is searched; null: the target is met whatever it costs")}};
   return kTable;
 }
 
@@ -73,6 +108,11 @@ void PruneParams::check(const Setting& at) const {
     fail_setting(at, "'target' is of {}, expected {}", of, fmt::join(kTargets, ", "));
   if (!(share > 0 && share <= 1))
     fail_setting(at, "'target' is {} of the {}, expected more than 0, at most 1", share, of);
+  if (!sensitivity) return;
+  for (const double ratio : sensitivity->ratios)
+    if (!(ratio > 0 && ratio < 1))
+      fail_setting(at, "a ratio of 'sensitivity' is {}, expected more than 0 and less than 1",
+                   ratio);
 }
 
 CriterionSpec PruneParams::spec(uint64_t seed) const {

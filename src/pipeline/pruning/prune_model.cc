@@ -5,7 +5,6 @@
 #include "calibrate/feeder.h"
 #include "lapidary/train.h"
 #include "src/base/fail.h"
-#include "src/pipeline/latency_table.h"
 #include "src/pipeline/pruning/proof.h"
 
 namespace lapidary {
@@ -52,21 +51,34 @@ void require_groups(const PruningGraph& graph) {
       graph.frozen().empty() ? "the lack of weights" : graph.frozen()[0].reason);
 }
 
-Selection select_of(const StepContext& context, const PruningGraph& graph,
-                    const PruneParams& params, SelectOptions options) {
+std::vector<std::string> kept_whole(const PruningGraph& graph, const PruneParams& params) {
+  SelectOptions options = params.select_options();
+  options.target = {"units", 1};
+  UnitScores equal;
+  for (const PruneGroup& group : graph.groups())
+    equal.emplace_back(static_cast<size_t>(group.units), 1.0);
+  return select_units(graph, equal, options).reasons;
+}
+
+Selector::Selector(const StepContext& context, const PruningGraph& graph, const PruneParams& params)
+    : context_(context), graph_(graph) {
   const CriterionSpec spec = params.spec(context.seed);
   ScoreInputs inputs{.samples = params.samples, .threads = context.threads};
   if (needs_data(spec)) inputs.data = context.data("calib");
   if (needs_gradients(spec)) inputs.gradients = gradients_of(context, graph.graph(), params);
-  const UnitScores scores = score_units(graph, spec, inputs);
-  if (options.target.of != "latency") return select_units(graph, scores, options);
-  LatencyTable table(params.latency_threads, params.latency_table);
-  options.latency = [&](const RemovedUnits& removed) {
-    return table.milliseconds(graph.prune(removed));
+  scores_ = score_units(graph, spec, inputs);
+  if (params.target.contains("latency"))
+    table_.emplace(params.latency_threads, params.latency_table);
+}
+
+Selection Selector::operator()(SelectOptions options) {
+  if (!table_) return select_units(graph_, scores_, options);
+  options.latency = [this](const RemovedUnits& removed) {
+    return table_->milliseconds(graph_.prune(removed));
   };
-  Selection out = select_units(graph, scores, options);
-  table.save();
-  context.log.info(fmt::format("{} shapes timed", table.shapes()));
+  Selection out = select_units(graph_, scores_, options);
+  table_->save();
+  context_.log.info(fmt::format("{} shapes timed", table_->shapes()));
   return out;
 }
 
@@ -80,19 +92,22 @@ Graph cut_units(StepContext& context, const std::string& step, const PruningGrap
   return pruned;
 }
 
-void repair_pruned(StepContext& context, const PruningGraph& graph, const RemovedUnits& removed,
-                   const Dataset& calib, const PruneParams& params, Graph& pruned) {
+std::optional<RepairRecord> repair_pruned(const StepContext& context, const PruningGraph& graph,
+                                          const RemovedUnits& removed, const PruneParams& params,
+                                          Graph& pruned) {
+  const Dataset* calib = params.repairs() ? context.data("calib") : nullptr;
+  if (calib == nullptr) return std::nullopt;
   const auto asked = [&](std::string_view what) {
     return std::ranges::count(params.repair, what) > 0;
   };
-  PruneRecord& record = context.report.prunings.back();
-  record.repaired = repair(graph, removed, pruned, calib,
-                           {.samples = params.repair_samples,
-                            .weights = asked("weights"),
-                            .statistics = asked("statistics"),
-                            .threads = context.threads,
-                            .log = context.log});
-  for (const std::string& note : record.repaired->notes) context.log.info("not repaired: " + note);
+  RepairRecord record = repair(graph, removed, pruned, *calib,
+                               {.samples = params.repair_samples,
+                                .weights = asked("weights"),
+                                .statistics = asked("statistics"),
+                                .threads = context.threads,
+                                .log = context.log});
+  for (const std::string& note : record.notes) context.log.info("not repaired: " + note);
+  return record;
 }
 
 }  // namespace lapidary

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <optional>
+
+#include "src/pipeline/latency_table.h"
 #include "src/pipeline/pruning/params.h"
 #include "src/pipeline/step.h"
 
@@ -8,10 +11,25 @@ namespace lapidary {
 /// Throws Error{kUnsupported} where nothing can be removed.
 void require_groups(const PruningGraph& graph);
 
-/// The units of least score by the criterion, with the recipe's data where it looks at some;
-/// `options`: as PruneParams::select_options has them, or another share.
-Selection select_of(const StepContext& context, const PruningGraph& graph,
-                    const PruneParams& params, SelectOptions options);
+/// Per group: why it may lose nothing, or empty.
+std::vector<std::string> kept_whole(const PruningGraph& graph, const PruneParams& params);
+
+/// Picks the units of least score by the criterion, with the recipe's data where it looks at some.
+/// Scores are taken once, and of the target latency each shape is timed once.
+class Selector {
+ public:
+  Selector(const StepContext& context, const PruningGraph& graph, const PruneParams& params);
+
+  const UnitScores& scores() const { return scores_; }
+  /// `options`: as PruneParams::select_options has them, or another share.
+  Selection operator()(SelectOptions options);
+
+ private:
+  const StepContext& context_;
+  const PruningGraph& graph_;
+  UnitScores scores_;
+  std::optional<LatencyTable> table_;  ///< of the target latency
+};
 
 /// The graph without the units that were selected, proven, and the record of the report, under the
 /// name of `step`.
@@ -19,8 +37,10 @@ Graph cut_units(StepContext& context, const std::string& step, const PruningGrap
                 const PruneParams& params, const Selection& selection,
                 KeptElements* kept = nullptr);
 
-/// Brings `pruned`, what cut_units gave last, nearer to the model that it was cut from.
-void repair_pruned(StepContext& context, const PruningGraph& graph, const RemovedUnits& removed,
-                   const Dataset& calib, const PruneParams& params, Graph& pruned);
+/// Brings `pruned`, what `graph` is without these units, nearer to it, where the parameters ask for
+/// that and the recipe has calib data.
+std::optional<RepairRecord> repair_pruned(const StepContext& context, const PruningGraph& graph,
+                                          const RemovedUnits& removed, const PruneParams& params,
+                                          Graph& pruned);
 
 }  // namespace lapidary

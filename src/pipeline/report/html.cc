@@ -136,6 +136,25 @@ std::string training_plots(const Report& r) {
   return out.empty() ? out : "<div class=\"panel bars\">" + out + "</div>";
 }
 
+std::string curves_panel(const std::vector<CurveFigure>& figures) {
+  std::string out;
+  for (const CurveFigure& f : figures) out += svg_curves(f.title, f.curves, f.axes);
+  return out.empty() ? out : "<div class=\"panel bars\">" + out + "</div>";
+}
+
+std::string sensitivity_plots(const Report& r) {
+  std::vector<CurveFigure> figures;
+  for (const SensitivityRecord& s : r.sensitivities)
+    for (CurveFigure& f : sensitivity_figures(s)) figures.push_back(std::move(f));
+  return curves_panel(figures);
+}
+
+std::string search_plots(const Report& r) {
+  std::vector<CurveFigure> figures;
+  for (const SearchRecord& s : r.searches) figures.push_back(search_figure(s));
+  return curves_panel(figures);
+}
+
 std::string layer_plot(const Report& r) {
   const std::string plot = svg_layer_errors(r.layers);
   if (plot.empty()) return {};
@@ -196,6 +215,10 @@ std::string report_html(const Report& r) {
   add_table(masked_table(r), out);
   add_table(planned_table(r), out);
   add_table(pruned_table(r), out);
+  add_table(search_table(r), out);
+  out += search_plots(r);
+  add_table(sensitivity_table(r), out);
+  out += sensitivity_plots(r);
   add_table(frozen_table(r), out);
   add_table(kept_float_table(r), out);
   out += histograms(r);

@@ -110,6 +110,37 @@ ordered_json pruning_json(const PruneRecord& p) {
           {"repaired", p.repaired ? repair_json(*p.repaired) : ordered_json(nullptr)}};
 }
 
+ordered_json sensitivity_json(const SensitivityRecord& s) {
+  return {{"step", s.step},
+          {"metric", s.metric},
+          {"samples", s.samples},
+          {"whole", number(s.whole)},
+          {"groups", list(s.groups, [](const SensitivityRecord::Group& g) {
+             return ordered_json{
+                 {"name", g.name},
+                 {"points", list(g.points, [](const auto& p) {
+                    return ordered_json{{"ratio", p.first}, {"metric", number(p.second)}};
+                  })}};
+           })}};
+}
+
+ordered_json search_json(const SearchRecord& s) {
+  return {{"step", s.step},
+          {"target", s.target},
+          {"metric", s.metric},
+          {"samples", s.samples},
+          {"whole", number(s.whole)},
+          {"budget", s.budget},
+          {"points", list(s.points,
+                          [](const SearchRecord::Point& p) {
+                            return ordered_json{{"share", p.share},
+                                                {"got", p.got},
+                                                {"metric", number(p.metric)},
+                                                {"met", p.met}};
+                          })},
+          {"kept", s.kept}};
+}
+
 ordered_json cpu_class_json(const CpuClassRecord& c) {
   return {{"stage", c.stage},
           {"profile", c.profile},
@@ -212,6 +243,8 @@ std::string report_json(const Report& r) {
     return ordered_json{{"node", k.node}, {"op", k.op}, {"reason", k.reason}};
   });
   out["prunings"] = list(r.prunings, pruning_json);
+  out["sensitivities"] = list(r.sensitivities, sensitivity_json);
+  out["searches"] = list(r.searches, search_json);
   out["frozen_axes"] = list(r.frozen_axes, frozen_axis_json);
   out["layer_bits"] = list(r.layer_bits, [](const LayerBits& l) {
     return ordered_json{

@@ -34,6 +34,10 @@ ReportTable kept_float_table(const Report& report);
 /// Groups of Report::prunings, and what each step came to.
 ReportTable pruned_table(const Report& report);
 ReportTable frozen_table(const Report& report);
+/// Of Report::sensitivities: groups, and the metric by the share of units removed.
+ReportTable sensitivity_table(const Report& report);
+/// The tries of Report::searches, and what each came to.
+ReportTable search_table(const Report& report);
 /// Report::layer_bits.
 ReportTable bits_table(const Report& report);
 ReportTable tensor_table(const Report& report);
@@ -50,6 +54,18 @@ ReportTable estimate_table(const Report& report);
 /// measured after each epoch.
 std::vector<Curve> loss_curves(const TrainingRecord& training);
 std::vector<Curve> accuracy_curves(const TrainingRecord& training);
+
+/// A figure of curves.
+struct CurveFigure {
+  std::string title;
+  std::vector<Curve> curves;
+  CurveAxes axes;
+};
+/// The metric of each group over the share of its units removed, from the whole model on; as many
+/// groups in one figure as there are inks, all on one scale.
+std::vector<CurveFigure> sensitivity_figures(const SensitivityRecord& sensitivity);
+/// The metric over the share that was left, and the least that the budget allows.
+CurveFigure search_figure(const SearchRecord& search);
 
 /// Operations in 1e9 a second of a layer that was timed and has MACs, and what share of the
 /// machine's peak in its precision that is.

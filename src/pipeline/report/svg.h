@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,8 +29,16 @@ struct Curve {
   std::string label;
   std::vector<std::pair<double, double>> points;
 };
-/// Curves over one axis of steps, with a legend. Empty where there is no point.
-std::string svg_curves(const std::string& title, const std::vector<Curve>& curves);
+/// What the axes of curves are.
+struct CurveAxes {
+  std::string x = "step";
+  std::optional<std::pair<double, double>> y = {};  ///< to show at least; absent: what points need
+};
+/// Curves over one axis from 0, with a legend. Empty where there is no point.
+std::string svg_curves(const std::string& title, const std::vector<Curve>& curves,
+                       const CurveAxes& axes = {});
+/// So many curves have inks of their own.
+inline constexpr size_t kCurveInks = 4;
 
 /// A histogram on a logarithmic count axis with the chosen range as two lines.
 std::string svg_histogram(const HistogramRecord& histogram);

@@ -30,9 +30,11 @@ struct Span {
 
 }  // namespace
 
-std::string svg_curves(const std::string& title, const std::vector<Curve>& curves) {
+std::string svg_curves(const std::string& title, const std::vector<Curve>& curves,
+                       const CurveAxes& axes) {
   constexpr double kWidth = 480, kHeight = 240, kLeft = 44, kBottom = 22, kTop = 40, kRight = 8;
-  constexpr const char* kInk[] = {"var(--now)", "var(--bad)", "var(--good)", "var(--soft)"};
+  constexpr const char* kInk[kCurveInks] = {"var(--now)", "var(--bad)", "var(--good)",
+                                            "var(--soft)"};
   Span x, y;
   for (const Curve& curve : curves)
     for (const auto& [at, value] : curve.points) {
@@ -41,6 +43,10 @@ std::string svg_curves(const std::string& title, const std::vector<Curve>& curve
     }
   if (!(x.high >= x.low)) return {};
   x.low = std::min(x.low, 0.0);
+  if (axes.y) {
+    y.see(axes.y->first);
+    y.see(axes.y->second);
+  }
   if (y.high == y.low) y.high = y.low + 1;
   const double tick = tick_size(y.high - y.low, 4);
   y.low = std::floor(y.low / tick) * tick;
@@ -72,16 +78,17 @@ std::string svg_curves(const std::string& title, const std::vector<Curve>& curve
     if (curves[i].points.size() <= 40)
       for (const auto& [at, value] : curves[i].points)
         out += fmt::format(
-            "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\" style=\"fill:{}\"><title>{}, step {:g}: "
+            "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\" style=\"fill:{}\"><title>{}, {} {:g}: "
             "{:.5g}</title></circle>",
-            x_of(at), y_of(value), ink, html_escape(curves[i].label), at, value);
+            x_of(at), y_of(value), ink, html_escape(curves[i].label), html_escape(axes.x), at,
+            value);
     out += fmt::format("<rect x=\"{:.1f}\" y=\"22\" width=\"12\" height=\"3\" style=\"fill:{}\"/>",
                        legend, ink);
     out += text_at(legend + 16, 28, curves[i].label, "a");
     legend += 30 + 5.5 * static_cast<double>(std::min<size_t>(curves[i].label.size(), 60));
   }
-  out += text_at(kLeft, kHeight - 6, fmt::format("step {:g}", x.low), "a");
-  out += text_at(kWidth - kRight, kHeight - 6, fmt::format("step {:g}", x.high), "a", "end");
+  out += text_at(kLeft, kHeight - 6, fmt::format("{} {:g}", axes.x, x.low), "a");
+  out += text_at(kWidth - kRight, kHeight - 6, fmt::format("{} {:g}", axes.x, x.high), "a", "end");
   return out + "</svg>";
 }
 

@@ -1,7 +1,10 @@
 #include <algorithm>
 
 #include "src/base/text.h"
+#include "src/pipeline/pruning/measure.h"
 #include "src/pipeline/pruning/prune_model.h"
+#include "src/pipeline/pruning/search.h"
+#include "src/pipeline/pruning/sensitivity.h"
 
 namespace lapidary {
 
@@ -14,6 +17,13 @@ class PruneStep : public Step {
   }
 
   std::vector<std::string_view> needs() const override { return params_.needs(); }
+  std::vector<std::string_view> measures_on() const override {
+    return params_.measures() ? PruneMeasure::roles() : std::vector<std::string_view>();
+  }
+  std::string_view keeps() const override { return params_.budget ? "json" : ""; }
+  void check_checkpoint(const StepContext& context) const override {
+    check_search(context, params_);
+  }
 
   std::string refuses(Form form) const override {
     if (form == Form::kQdq || form == Form::kQOperator)
@@ -24,7 +34,15 @@ class PruneStep : public Step {
   }
 
   std::string explain() const override {
-    std::string out = "Removes " + params_.describe();
+    std::string out;
+    if (const auto& s = params_.sensitivity)
+      out = fmt::format("Measures on {} samples what each group alone loses. ", s->samples);
+    out += "Removes " + params_.describe();
+    if (const auto& b = params_.budget)
+      out += fmt::format(
+          ", or the least more than that with which a metric on {} samples loses {:g} points at "
+          "most, found in {} tries",
+          b->samples, b->max_drop_points, b->tries);
     if (params_.repairs())
       out += fmt::format(
           "; then brings what is left nearer to what the model computed ({}) where "
@@ -36,11 +54,23 @@ class PruneStep : public Step {
   void run(StepContext& context) const override {
     const PruningGraph graph(context.graph);
     require_groups(graph);
-    const Selection selection = select_of(context, graph, params_, params_.select_options());
-    Graph pruned = cut_units(context, context.name, graph, params_, selection);
-    if (const Dataset* calib = context.data("calib"); params_.repairs() && calib != nullptr)
-      repair_pruned(context, graph, selection.removed, *calib, params_, pruned);
-    context.graph = std::move(pruned);
+    Selector select(context, graph, params_);
+    if (params_.sensitivity)
+      context.report.sensitivities.push_back(
+          measure_sensitivity(context, graph, select.scores(), params_));
+    std::optional<Selection> selection;
+    if (params_.budget)
+      selection = search_budget(context, graph, select, params_, [&](const Selection& one) {
+        Graph pruned = graph.prune(one.removed);
+        repair_pruned(context, graph, one.removed, params_, pruned);
+        return pruned;
+      });
+    else
+      selection = select(params_.select_options());
+    if (!selection) return;
+    context.graph = cut_units(context, context.name, graph, params_, *selection);
+    context.report.prunings.back().repaired =
+        repair_pruned(context, graph, selection->removed, params_, context.graph);
   }
 
   void plan(StepContext& context) const override {
@@ -52,7 +82,17 @@ class PruneStep : public Step {
   StepWork work(const DataSizes& data) const override {
     StepWork out;
     if (needs_data(params_.spec(0))) out.calibrated = std::min(params_.samples, data.calib);
-    if (params_.repairs()) out.calibrated += 3 * std::min(params_.repair_samples, data.calib);
+    int64_t models = 1;
+    const int64_t measured_on = data.valid > 0 ? data.valid : data.calib;
+    if (const auto& b = params_.budget) {
+      models += b->tries;
+      out.evaluated = models * std::min(b->samples, measured_on);
+    }
+    if (const auto& s = params_.sensitivity)  // of one group: how many there are is not known here
+      out.evaluated += (std::ssize(s->ratios) + 1) * std::min(s->samples, measured_on);
+    // Inputs of layers, channels of the whole model, channels of what is left.
+    if (params_.repairs())
+      out.calibrated += 3 * models * std::min(params_.repair_samples, data.calib);
     return out;
   }
 

@@ -41,8 +41,10 @@ struct PruneTrainParams {
               "regularizers` names them")};
     std::vector<Field> prune = PruneParams::fields().fields;
     // Of one cut, and what training does itself.
-    std::erase_if(
-        prune, [](const Field& f) { return f.name == "ratios" || f.name.starts_with("repair"); });
+    std::erase_if(prune, [](const Field& f) {
+      return f.name == "ratios" || f.name == "sensitivity" || f.name == "budget" ||
+             f.name.starts_with("repair");
+    });
     for (Field& f : member_fields(std::move(prune), &P::prune)) {
       if (f.name == "keep") f.name = "keep_nodes";  // training has a `keep` of its own
       all.push_back(std::move(f));
@@ -120,17 +122,12 @@ class Loop {
     options.target.share =
         std::min(1.0, std::pow(options.target.share, static_cast<double>(cut) / all) / left_);
     options.max_ratio = 1 - std::pow(1 - options.max_ratio, 1 / all);
-    return select_of(context_, graph, prune_, options);
+    return Selector(context_, graph, prune_)(options);
   }
 
   /// Units of groups that may lose some.
   RemovedUnits candidates(const PruningGraph& graph) const {
-    SelectOptions options = params_.prune.select_options();
-    options.target = {"units", 1};
-    UnitScores equal;
-    for (const PruneGroup& group : graph.groups())
-      equal.emplace_back(static_cast<size_t>(group.units), 1.0);
-    const std::vector<std::string> reasons = select_units(graph, equal, options).reasons;
+    const std::vector<std::string> reasons = kept_whole(graph, params_.prune);
     RemovedUnits out(reasons.size());
     for (size_t g = 0; g < out.size(); ++g)
       for (int64_t u = 0; reasons[g].empty() && u < graph.groups()[g].units; ++u)
