@@ -31,9 +31,9 @@ std::string recipe_lines(PruneParams params) {
 
 std::string input_lines(const StepContext& context, const PruneParams& params,
                         const PruneMeasure& measure) {
-  std::string out = fmt::format("seed: {}\nmodel (SHA-256): {}\ndata measured on (SHA-256): {}\n",
-                                context.seed, graph_hash(context.graph),
-                                measure.data().manifest_sha256());
+  std::string out =
+      fmt::format("seed: {}\nmodel (SHA-256): {}\ndata measured on (SHA-256): {}\n", context.seed,
+                  graph_hash(context.graph), measure.data().manifest_sha256());
   std::vector<std::string_view> read = params.needs();
   if (params.reestimate > 0) read.emplace_back("calib");
   for (const std::string_view role : read)
@@ -63,7 +63,7 @@ class Search {
       take(*share, make);
     }
     record();
-    if (state_.best) return best();
+    if (removes_units()) return best();
     context_.report.frozen_axes = graph_.frozen();
     warn(fmt::format(
         "step '{}': none of {} models from {:.1f} % of the {} on keeps {} within {:g}{} of the {} "
@@ -112,6 +112,12 @@ class Search {
     const MetricDef& m = measure_.metric();
     const double lost = measure_.whole() - value;
     return (m.higher_is_better ? lost : -lost) * m.points;
+  }
+
+  /// A share near the whole may round to it.
+  bool removes_units() const {
+    return state_.best &&
+           std::ranges::any_of(*state_.best, [](const auto& units) { return !units.empty(); });
   }
 
   /// The last that was met: each is tried below those before it.

@@ -38,10 +38,10 @@ void expect(const std::filesystem::path& path, const Json& json, const char* key
             const std::string& wanted) {
   const std::string differing = differing_lines(text_of(json, key), wanted);
   if (!differing.empty())
-    fail_invalid("{}: is of a search of other {} ({}); start again without it, or with what it is "
-                 "of",
-                 path.string(), std::string_view(key) == "recipe" ? "parameters" : "inputs",
-                 differing);
+    fail_invalid(
+        "{}: is of a search of other {} ({}); start again without it, or with what it is "
+        "of",
+        path.string(), std::string_view(key) == "recipe" ? "parameters" : "inputs", differing);
 }
 
 }  // namespace
@@ -54,14 +54,11 @@ void SearchFile::save(const SearchState& state) const {
                       {"got", p.got},
                       {"metric", std::isfinite(p.metric) ? Json(p.metric) : Json(nullptr)},
                       {"met", p.met}});
-  const Json json = {{"format", kFormat},
-                     {"version", version()},
-                     {"recipe", recipe_},
-                     {"inputs", inputs_},
-                     {"points", std::move(points)},
-                     {"best", state.best ? Json(*state.best) : Json(nullptr)}};
-  write_file_atomically(path_,
-                        json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  const Json json = {
+      {"format", kFormat},           {"version", version()},
+      {"recipe", recipe_},           {"inputs", inputs_},
+      {"points", std::move(points)}, {"best", state.best ? Json(*state.best) : Json(nullptr)}};
+  write_file_atomically(path_, json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 std::optional<SearchState> SearchFile::load() const {
