@@ -99,7 +99,9 @@ class Recipes(Fixture):
         self.assertIn("top1", (out / "report.md").read_text().splitlines()[2])
 
     def test_fields_of_the_report_are_documented(self):
-        text = self.whole().replace("steps:\n", "steps:\n  - sparsify: {ratio: 0.1}\n  - optimize: {}\n").replace("minmax}", "minmax, skip: 'op:Gemm'}")
+        prune = ("  - prune: {target: {macs: 0.9}, lossy: true, sensitivity: {ratios: [0.5], samples: 8}, "
+                 "budget: {max_drop_points: 100, samples: 8, tries: 1}}\n")
+        text = self.whole().replace("steps:\n", "steps:\n" + prune + "  - sparsify: {ratio: 0.1}\n  - optimize: {}\n").replace("minmax}", "minmax, skip: 'op:Gemm'}")
         text = text.replace("evaluate: {", "evaluate: {execution: [bf16], isa_semantics: [avx2-saturating], ")
         done = run("run", self.recipe(text + "limits: {min_sqnr_db: 1}\n"), "--json", "--out", self.tmp / "fields")
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -77,6 +77,40 @@ TEST(Report, MissedLimitsStandOut) {
   EXPECT_THAT(report_html(hostile()), HasSubstr("class=\"missed\""));
 }
 
+// 0.8 of top-1 before; 0.7 and 0.2 of one group, of which the second point has no value.
+TEST(Report, SensitivitiesAndSearchesAreTablesAndFigures) {
+  Report r = hostile();
+  SensitivityRecord s{.step = "cut", .metric = "top1", .samples = 10, .whole = 0.8};
+  for (const char* name : {"a<b", "c", "d", "e", "f"})
+    s.groups.push_back({name, {{0.1, 0.7}, {0.5, std::numeric_limits<double>::quiet_NaN()}}});
+  s.groups[4].points[1].second = 0.2;
+  r.sensitivities = {s};
+  r.searches = {{.step = "cut",
+                 .target = "macs",
+                 .metric = "top1",
+                 .samples = 10,
+                 .whole = 0.8,
+                 .budget = 0.05,
+                 .points = {{0.5, 0.49, 0.3, false}, {0.75, 0.74, 0.78, true}},
+                 .kept = 0.74}};
+  const std::string html = report_html(r);
+  EXPECT_THAT(html, Not(HasSubstr("<script")));
+  // Five groups are one more than there are inks: two figures from 20 to 80 %.
+  EXPECT_THAT(html, HasSubstr("a&lt;b, removed 0.1: 70</title>"));
+  EXPECT_THAT(html, HasSubstr("f, removed 0.5: 20</title>"));
+  EXPECT_THAT(html, HasSubstr("models, macs left 0.74: 78</title>"));
+  EXPECT_THAT(html, HasSubstr("budget, macs left 0: 75</title>"));
+  for (const std::string& text : {html, report_markdown(r), report_console(r, false)})
+    for (const char* said : {"Sensitivity of groups", "70.00 %", "20.00 %", "not finite",
+                             "Search within the budget", "74.0 % was kept", "beyond"})
+      EXPECT_THAT(text, HasSubstr(said));
+  const auto json = nlohmann::json::parse(report_json(r));
+  EXPECT_EQ(json["sensitivities"][0]["groups"][4]["points"][1]["metric"], 0.2);
+  EXPECT_TRUE(json["sensitivities"][0]["groups"][0]["points"][1]["metric"].is_null());
+  EXPECT_EQ(json["searches"][0]["points"][1]["met"], true);
+  EXPECT_EQ(json["searches"][0]["kept"], 0.74);
+}
+
 TEST(Report, OnlyATerminalCutsReasons) {
   Report r;
   const std::string reason = "its bounds are not " + std::string(80, 'x') + " the ends";

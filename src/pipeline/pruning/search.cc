@@ -63,7 +63,7 @@ class Search {
       take(*share, make);
     }
     record();
-    if (state_.best) return best();
+    if (removes_units()) return best();
     context_.report.frozen_axes = graph_.frozen();
     warn(fmt::format(
         "step '{}': none of {} models from {:.1f} % of the {} on keeps {} within {:g}{} of the {} "
@@ -112,6 +112,12 @@ class Search {
     const MetricDef& m = measure_.metric();
     const double lost = measure_.whole() - value;
     return (m.higher_is_better ? lost : -lost) * m.points;
+  }
+
+  /// A share near the whole may round to it.
+  bool removes_units() const {
+    return state_.best &&
+           std::ranges::any_of(*state_.best, [](const auto& units) { return !units.empty(); });
   }
 
   /// The last that was met: each is tried below those before it.
