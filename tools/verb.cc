@@ -85,8 +85,8 @@ CLI::Option* add_parameter(CLI::App& sub, const std::string& flag, const Paramet
   if (parameter.type == "integer") return add_value<int64_t>(sub, flag, set);
   if (parameter.type == "number") return add_value<double>(sub, flag, set);
   if (parameter.type == "string") return add_value<std::string>(sub, flag, set);
-  if (parameter.type == "schedule" || parameter.type == "record" ||
-      parameter.type.starts_with("map of "))
+  if (parameter.type == "schedule" || parameter.type == "regularizer" ||
+      parameter.type == "record" || parameter.type.starts_with("map of "))
     return add_named(sub, flag, set);
   if (parameter.type == "list of loss") return add_named_list(sub, flag, set);
   if (parameter.type != "list of string") return nullptr;

@@ -43,11 +43,11 @@ Graph two_layers(float bias = 0.5f) {
   GraphBuilder b(graph);
   const ValueId x = b.input("x", DType::kF32, {Dim::named("N"), kUnits});
   const auto branch = [&](const std::string& name, int64_t first, int64_t units) {
-    const ValueId h = b.op(
-        "Relu",
-        {b.op("Gemm",
-              {x, b.constant(name + ".w", one_to_one({kUnits, units}, first, 0, units, true))}, {},
-              name)});
+    const ValueId h =
+        b.op("Relu",
+             {b.op("Gemm",
+                   {x, b.constant(name + ".w", one_to_one({kUnits, units}, first, 0, units, true))},
+                   {}, name)});
     return b.op("Gemm", {h, b.constant(name + ".out", one_to_one({units, kUnits + 1}, 0, first + 1,
                                                                  units, false))});
   };
@@ -169,9 +169,9 @@ TEST(Sensitivity, NeedsDataThatNoResultIsJudgedBy) {
   EXPECT_THROW(run_prune("{sensitivity: {}}", {.data = {{"eval", samples_of(kCounts)}}}), Error);
   EXPECT_THROW(run_prune("{sensitivity: {ratios: [1]}}", {.data = {{"valid", samples_of({1})}}}),
                Error);
-  EXPECT_THROW(run_prune("{sensitivity: {metric: top1}}",
-                         {.data = {{"valid", samples_of(kCounts, false)}}}),
-               Error);
+  EXPECT_THROW(
+      run_prune("{sensitivity: {metric: top1}}", {.data = {{"valid", samples_of(kCounts, false)}}}),
+      Error);
 }
 
 TEST(Search, FindsWhatTryingAllFinds) {
@@ -299,7 +299,8 @@ TEST_F(SearchFiles, OfAnotherSearchAreRefused) {
   Report report;
   StepContext context{.graph = two_layers(), .report = report};
   context.checkpoint = folder_ / "1-prune.json";
-  EXPECT_NO_THROW(find_step("prune", {}).make(parse_inline(kSearch, ""))->check_checkpoint(context));
+  EXPECT_NO_THROW(
+      find_step("prune", {}).make(parse_inline(kSearch, ""))->check_checkpoint(context));
   EXPECT_THROW(find_step("prune", {}).make(parse_inline(other, ""))->check_checkpoint(context),
                Error);
   // Not asked to resume, it begins anew.
@@ -310,11 +311,11 @@ TEST_F(SearchFiles, OfAnotherSearchAreRefused) {
 TEST_F(SearchFiles, ThatAreDamagedAreRefused) {
   run_prune(kSearch, kept(false));
   const std::string file = (folder_ / "1-prune.json").string(), text = read_file(file);
-  for (const auto& [part, instead] : std::vector<std::pair<std::string, std::string>>{
-           {"lapidary.search/1", "lapidary.search/2"},
-           {"\"met\": true", "\"met\": 1"},
-           {"\"version\": \"", "\"version\": \"7"},
-           {"\"best\": [", "\"worst\": ["}}) {
+  for (const auto& [part, instead] :
+       std::vector<std::pair<std::string, std::string>>{{"lapidary.search/1", "lapidary.search/2"},
+                                                        {"\"met\": true", "\"met\": 1"},
+                                                        {"\"version\": \"", "\"version\": \"7"},
+                                                        {"\"best\": [", "\"worst\": ["}}) {
     std::string damaged = text;
     ASSERT_NE(damaged.find(part), std::string::npos) << part;
     damaged.replace(damaged.find(part), part.size(), instead);
@@ -345,10 +346,10 @@ TEST(SpreadStretches, HoldAsManySamplesAsAskedAndNoneTwice) {
 TEST(Search, MeasuresOnSamplesSpreadOverTheData) {
   std::vector<int64_t> counts(kUnits);
   counts[0] = counts[1] = 500;
-  const PruneRun run =
-      run_prune("{target: {units: 0.96}, normalize: none, keep: [b], "
-                "budget: {max_drop_points: 60, samples: 100}}",
-                {.data = {{"valid", samples_of(counts)}}});
+  const PruneRun run = run_prune(
+      "{target: {units: 0.96}, normalize: none, keep: [b], "
+      "budget: {max_drop_points: 60, samples: 100}}",
+      {.data = {{"valid", samples_of(counts)}}});
   const SearchRecord& s = run.report.searches.at(0);
   EXPECT_EQ(s.samples, 100);
   EXPECT_NEAR(s.points.at(0).metric, 0.5, 0.02);  // of the first 100 it would be 0

@@ -11,7 +11,7 @@ namespace {
 constexpr int64_t kSamples = 8;
 
 Executor::Values inputs_of(const StepContext& context, const Graph& graph) {
-  for (const std::string_view role : {"calib", "train", "eval"})
+  for (const std::string_view role : {"calib", "train", "valid"})
     if (const Dataset* data = context.data(role)) {
       const Feeder feeder(graph, *data);
       const int64_t batch = feeder.fixed_batch() > 0 ? feeder.fixed_batch() : kSamples;
