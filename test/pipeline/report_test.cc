@@ -99,10 +99,15 @@ TEST(Report, SensitivitiesAndSearchesAreTablesAndFigures) {
   EXPECT_THAT(html, HasSubstr("a&lt;b, removed 0.1: 70</title>"));
   EXPECT_THAT(html, HasSubstr("f, removed 0.5: 20</title>"));
   EXPECT_THAT(html, HasSubstr("models, macs left 0.74: 78</title>"));
+  EXPECT_THAT(html, Not(HasSubstr("viewBox=\"0 0 480 254\"")));  // legends of one row
+  r.sensitivities[0].groups[0].name = r.sensitivities[0].groups[1].name = std::string(50, 'n');
+  EXPECT_THAT(report_html(r), HasSubstr("viewBox=\"0 0 480 254\""));  // of two
+  r.sensitivities = {s};
   EXPECT_THAT(html, HasSubstr("budget, macs left 0: 75</title>"));
   for (const std::string& text : {html, report_markdown(r), report_console(r, false)})
-    for (const char* said : {"Sensitivity of groups", "70.00 %", "20.00 %", "not finite",
-                             "Search within the budget", "74.0 % was kept", "beyond"})
+    for (const char* said :
+         {"Sensitivity of groups", "70.00 %", "20.00 %", "not finite", "Search within the budget",
+          "it may lose 5 points; 74.0 % was kept", "beyond"})
       EXPECT_THAT(text, HasSubstr(said));
   const auto json = nlohmann::json::parse(report_json(r));
   EXPECT_EQ(json["sensitivities"][0]["groups"][4]["points"][1]["metric"], 0.2);

@@ -40,6 +40,13 @@ std::string value_text(const std::string& metric, double value) {
   return def ? metric_text(*def, value) : fmt::format("{:g}", value);
 }
 
+/// "1 points" of a share, others in their unit.
+std::string loss_text(const std::string& metric, double loss) {
+  const MetricDef* def = find_metric(metric);
+  return def && def->is_share() ? fmt::format("{:g} points", loss * def->points)
+                                : value_text(metric, loss);
+}
+
 double points_of(const std::string& metric) {
   const MetricDef* def = find_metric(metric);
   return def ? def->points : 1;
@@ -106,7 +113,7 @@ ReportTable search_table(const Report& r) {
                  fmt::format("{}: shares of the {}, {} on {} samples, {} of the model "
                              "before, of which it may lose {}; {} was kept.",
                              s.step, s.target, s.metric, s.samples, value_text(s.metric, s.whole),
-                             value_text(s.metric, s.budget), percent(s.kept)));
+                             loss_text(s.metric, s.budget), percent(s.kept)));
     for (const SearchRecord::Point& p : s.points)
       t.rows.push_back({s.step, percent(p.share), percent(p.got), value_text(s.metric, p.metric),
                         p.met ? "within" : "beyond"});

@@ -28,11 +28,28 @@ struct Span {
   }
 };
 
+/// Where the legend's entries stand, from (`left`, 0) on, in rows that end at `right`.
+std::vector<std::pair<double, double>> legend_places(const std::vector<Curve>& curves, double left,
+                                                     double right) {
+  std::vector<std::pair<double, double>> out;
+  double x = left, y = 0;
+  for (const Curve& curve : curves) {
+    const double wide = 30 + 5.5 * static_cast<double>(std::min<size_t>(curve.label.size(), 60));
+    if (x > left && x + wide > right) {
+      x = left;
+      y += 14;
+    }
+    out.emplace_back(x, y);
+    x += wide;
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string svg_curves(const std::string& title, const std::vector<Curve>& curves,
                        const CurveAxes& axes) {
-  constexpr double kWidth = 480, kHeight = 240, kLeft = 44, kBottom = 22, kTop = 40, kRight = 8;
+  constexpr double kWidth = 480, kLeft = 44, kBottom = 22, kRight = 8;
   constexpr const char* kInk[kCurveInks] = {"var(--now)", "var(--bad)", "var(--good)",
                                             "var(--soft)"};
   Span x, y;
@@ -48,6 +65,8 @@ std::string svg_curves(const std::string& title, const std::vector<Curve>& curve
     y.see(axes.y->second);
   }
   if (y.high == y.low) y.high = y.low + 1;
+  const auto legend = legend_places(curves, kLeft, kWidth);
+  const double top = 40 + legend.back().second, height = top + 200;
   const double tick = tick_size(y.high - y.low, 4);
   y.low = std::floor(y.low / tick) * tick;
   y.high = std::ceil(y.high / tick) * tick;
@@ -55,9 +74,9 @@ std::string svg_curves(const std::string& title, const std::vector<Curve>& curve
     return kLeft + (kWidth - kLeft - kRight) * (v - x.low) / (x.high - x.low);
   };
   const auto y_of = [&](double v) {
-    return kTop + (kHeight - kTop - kBottom) * (y.high - v) / (y.high - y.low);
+    return top + (height - top - kBottom) * (y.high - v) / (y.high - y.low);
   };
-  std::string out = open_svg(kWidth, kHeight, title) + text_at(0, 14, title, "t");
+  std::string out = open_svg(kWidth, height, title) + text_at(0, 14, title, "t");
   const auto ticks = static_cast<int>(std::lround((y.high - y.low) / tick));
   for (int i = 0; i <= ticks; ++i) {
     const double v = y.low + i * tick;
@@ -65,7 +84,6 @@ std::string svg_curves(const std::string& title, const std::vector<Curve>& curve
                        kWidth - kRight, y_of(v), y_of(v));
     out += text_at(kLeft - 6, y_of(v) + 4, fmt::format("{:g}", v), "a", "end");
   }
-  double legend = kLeft;
   for (size_t i = 0; i < curves.size(); ++i) {
     const char* ink = kInk[std::min(i, std::size(kInk) - 1)];
     std::string points;
@@ -82,13 +100,14 @@ std::string svg_curves(const std::string& title, const std::vector<Curve>& curve
             "{:.5g}</title></circle>",
             x_of(at), y_of(value), ink, html_escape(curves[i].label), html_escape(axes.x), at,
             value);
-    out += fmt::format("<rect x=\"{:.1f}\" y=\"22\" width=\"12\" height=\"3\" style=\"fill:{}\"/>",
-                       legend, ink);
-    out += text_at(legend + 16, 28, curves[i].label, "a");
-    legend += 30 + 5.5 * static_cast<double>(std::min<size_t>(curves[i].label.size(), 60));
+    const auto& [across, down] = legend[i];
+    out +=
+        fmt::format("<rect x=\"{:.1f}\" y=\"{:.0f}\" width=\"12\" height=\"3\" style=\"fill:{}\"/>",
+                    across, 22 + down, ink);
+    out += text_at(across + 16, 28 + down, curves[i].label, "a");
   }
-  out += text_at(kLeft, kHeight - 6, fmt::format("{} {:g}", axes.x, x.low), "a");
-  out += text_at(kWidth - kRight, kHeight - 6, fmt::format("{} {:g}", axes.x, x.high), "a", "end");
+  out += text_at(kLeft, height - 6, fmt::format("{} {:g}", axes.x, x.low), "a");
+  out += text_at(kWidth - kRight, height - 6, fmt::format("{} {:g}", axes.x, x.high), "a", "end");
   return out + "</svg>";
 }
 
