@@ -13,6 +13,7 @@ namespace {
 
 std::string proof_text(const PruneRecord& p) {
   if (!p.difference) return "not compared with the masked model: " + p.not_checked;
+  if (*p.difference == 0) return "outputs equal the masked model's";
   return fmt::format("outputs within {:.1g} of the masked model's", *p.difference);
 }
 
