@@ -62,7 +62,7 @@ void expect_exact(const PruningGraph& graph) {
 }
 
 TEST(PruningGraph, ChainOfLayers) {
-  Net net;
+  PruneNet net;
   ValueId x = net.relu(net.norm("bn", net.conv("a", net.image(), 3, 8), 8));
   x = net.conv("b", x, 8, 4);
   const PruningGraph graph(net.take({x}));
@@ -80,7 +80,7 @@ TEST(PruningGraph, ChainOfLayers) {
 }
 
 TEST(PruningGraph, ResidualAddsCoupleTheirBranches) {
-  Net net;
+  PruneNet net;
   const ValueId stem = net.relu(net.conv("stem", net.image(), 3, 8));
   const ValueId inner = net.relu(net.conv("inner", stem, 8, 6));
   const ValueId sum = net.op("Add", {net.conv("outer", inner, 6, 8), stem});
@@ -94,7 +94,7 @@ TEST(PruningGraph, ResidualAddsCoupleTheirBranches) {
 
 // He et al. 2016, option A: every second pixel, channels padded with zeros on both sides.
 TEST(PruningGraph, ShortcutThroughSliceAndPad) {
-  Net net;
+  PruneNet net;
   const ValueId stem = net.relu(net.conv("stem", net.image(), 3, 4));
   const ValueId half = net.op("Slice", {stem, net.ints("starts", {0, 0}), net.ints("ends", {8, 8}),
                                         net.ints("axes", {2, 3}), net.ints("steps", {2, 2})});
@@ -121,7 +121,7 @@ TEST(PruningGraph, ShortcutThroughSliceAndPad) {
 }
 
 TEST(PruningGraph, ConcatSplitAndSliceShiftIndices) {
-  Net net;
+  PruneNet net;
   const ValueId x = net.image();
   const ValueId a = net.conv("a", x, 3, 6), b = net.conv("b", x, 3, 10);
   const ValueId joined = net.relu(net.op("Concat", {a, b}, {{"axis", int64_t{1}}}));
@@ -135,7 +135,7 @@ TEST(PruningGraph, ConcatSplitAndSliceShiftIndices) {
 }
 
 TEST(PruningGraph, SplitIntoEqualPartsGetsSizes) {
-  Net net;
+  PruneNet net;
   const ValueId x = net.conv("a", net.image(), 3, 8);
   const auto parts = net.builder().ops("Split", 2, {x}, {{"axis", int64_t{1}}}, "split");
   const ValueId gate = net.op("Sigmoid", {net.conv("c", parts[1], 4, 4)});
@@ -145,7 +145,7 @@ TEST(PruningGraph, SplitIntoEqualPartsGetsSizes) {
 }
 
 TEST(PruningGraph, DepthwiseAndSqueezeExcitation) {
-  Net net;
+  PruneNet net;
   const ValueId x = net.relu(net.conv("expand", net.image(), 3, 12, 1));
   const ValueId y = net.relu(net.conv("depthwise", x, 12, 12, 3, 12));
   const ValueId pooled = net.op("GlobalAveragePool", {y});
@@ -163,7 +163,7 @@ TEST(PruningGraph, DepthwiseAndSqueezeExcitation) {
 }
 
 TEST(PruningGraph, GroupedConvolutionLosesInEveryGroupOrWholeGroups) {
-  Net net;
+  PruneNet net;
   const ValueId x = net.relu(net.conv("a", net.image(), 3, 12, 1));
   const ValueId y = net.relu(net.conv("grouped", x, 12, 8, 3, 4));
   const PruningGraph graph(net.take({net.conv("last", y, 8, 4)}));
@@ -176,7 +176,7 @@ TEST(PruningGraph, GroupedConvolutionLosesInEveryGroupOrWholeGroups) {
 
 // Zhang et al. 2018: Reshape, Transpose, Reshape.
 TEST(PruningGraph, ChannelShuffle) {
-  Net net;
+  PruneNet net;
   const ValueId x = net.image();
   const ValueId joined =
       net.op("Concat", {net.conv("a", x, 3, 6), net.conv("b", x, 3, 6)}, {{"axis", int64_t{1}}});
@@ -190,7 +190,7 @@ TEST(PruningGraph, ChannelShuffle) {
 
 TEST(PruningGraph, FlattenAndReshapeToGemm) {
   for (const bool reshape : {false, true}) {
-    Net net;
+    PruneNet net;
     const ValueId x = net.op(
         "MaxPool", {net.conv("a", net.image(), 3, 6)},
         {{"kernel_shape", std::vector<int64_t>{2, 2}}, {"strides", std::vector<int64_t>{2, 2}}});
@@ -208,7 +208,7 @@ TEST(PruningGraph, FlattenAndReshapeToGemm) {
 }
 
 TEST(PruningGraph, TransposedConvolutionDepthToSpaceResize) {
-  Net net;
+  PruneNet net;
   const ValueId x = net.relu(net.conv("a", net.image(), 3, 8));
   const ValueId down = net.op(
       "MaxPool", {x},
@@ -233,7 +233,7 @@ TEST(PruningGraph, TransposedConvolutionDepthToSpaceResize) {
 
 /// Attention over 5 tokens of 12 features, 3 heads of 4.
 Graph attention(bool fused) {
-  Net net;
+  PruneNet net;
   const ValueId x = net.image({1, 5, 12});
   const auto project = [&](const std::string& name, int64_t out) {
     return net.op("Add", {net.op("MatMul", {x, net.weight(name + ".w", {12, out})}, {}, name),
@@ -283,7 +283,7 @@ TEST(PruningGraph, HeadsOfAttention) {
 }
 
 TEST(PruningGraph, NormalizationOverTheAxisIsLossy) {
-  Net net;
+  PruneNet net;
   const ValueId x = net.op("MatMul", {net.image({1, 5, 6}), net.weight("a.w", {6, 8})}, {}, "a");
   const ValueId y =
       net.op("LayerNormalization", {x, net.weight("gain", {8}), net.weight("shift", {8})},
@@ -296,7 +296,7 @@ TEST(PruningGraph, NormalizationOverTheAxisIsLossy) {
 }
 
 TEST(PruningGraph, SharedWeightsGoTogether) {
-  Net net;
+  PruneNet net;
   const ValueId w = net.weight("shared.w", {8, 8, 1, 1});
   const ValueId x = net.conv("a", net.image(), 3, 8);
   const ValueId y = net.op("Conv", {net.relu(x), w}, {}, "first");
@@ -309,7 +309,7 @@ TEST(PruningGraph, SharedWeightsGoTogether) {
 }
 
 TEST(PruningGraph, OpsWithoutARuleFreeze) {
-  Net net;
+  PruneNet net;
   const ValueId x = net.conv("a", net.image(), 3, 8);
   const ValueId y = net.op("LRN", {net.conv("b", x, 8, 8)}, {{"size", int64_t{3}}}, "lrn");
   const ValueId z = net.op("Einsum", {net.conv("c", y, 8, 8)},
@@ -323,7 +323,7 @@ TEST(PruningGraph, OpsWithoutARuleFreeze) {
 }
 
 TEST(PruningGraph, SeveralInputsAndOutputs) {
-  Net net;
+  PruneNet net;
   const ValueId a = net.conv("a", net.image(), 3, 8), b = net.conv("b", net.image(), 3, 8);
   const ValueId sum = net.relu(net.op("Mul", {a, b}));
   const PruningGraph graph(
@@ -334,7 +334,7 @@ TEST(PruningGraph, SeveralInputsAndOutputs) {
 
 // The batch is open; a shape is computed from Shape, as exporters write x.view(x.size(0), -1).
 TEST(PruningGraph, ComputedShapes) {
-  Net net;
+  PruneNet net;
   const ValueId x =
       net.builder().input("x", DType::kF32, {Dim::named("N"), Dim(3), Dim(8), Dim(8)});
   const ValueId y = net.relu(net.conv("a", x, 3, 6));
@@ -352,7 +352,7 @@ TEST(PruningGraph, ComputedShapes) {
 }
 
 TEST(PruningGraph, RefusesWhatWouldEmptyAGroup) {
-  Net net;
+  PruneNet net;
   const PruningGraph graph(net.take({net.conv("b", net.conv("a", net.image(), 3, 4), 4, 2)}));
   EXPECT_THROW((void)graph.prune({{0, 1, 2, 3}}), Error);
   EXPECT_THROW((void)graph.prune({{4}}), Error);
@@ -360,7 +360,7 @@ TEST(PruningGraph, RefusesWhatWouldEmptyAGroup) {
 }
 
 TEST(CompareWithMasked, SeesAWrongIndex) {
-  Net net;
+  PruneNet net;
   const PruningGraph graph(
       net.take({net.conv("b", net.relu(net.conv("a", net.image(), 3, 4)), 4, 2)}));
   const Graph other = graph.prune({{1}});

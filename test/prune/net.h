@@ -14,9 +14,9 @@
 namespace lapidary {
 
 /// Small networks with random weights, [1, 3, 8, 8] in unless said otherwise.
-class Net {
+class PruneNet {
  public:
-  explicit Net(int64_t opset = 17) : builder_(graph_) { graph_.set_opset("", opset); }
+  explicit PruneNet(int64_t opset = 17) : builder_(graph_) { graph_.set_opset("", opset); }
 
   ValueId image(Shape shape = {1, 3, 8, 8}) {
     std::vector<Dim> dims(shape.begin(), shape.end());

@@ -18,7 +18,7 @@ Dataset pictures() {
 
 /// a (8 units), b (6 units), last; `normed`: BatchNormalization behind a.
 Graph net(bool normed) {
-  Net net;
+  PruneNet net;
   const ValueId image = net.builder().input("x0", DType::kF32, {Dim::named("N"), 3, 8, 8});
   ValueId x = net.conv("a", image, 3, 8);
   if (normed) x = net.norm("bn", x, 8);

@@ -13,7 +13,7 @@ using testing::IsEmpty;
 
 /// Groups "a" (8 units) and "b" (4 units): a -> b -> last, 8x8 pixels.
 PruningGraph two_groups() {
-  Net net;
+  PruneNet net;
   const ValueId x = net.relu(net.conv("a", net.image(), 3, 8));
   return PruningGraph(net.take({net.conv("last", net.relu(net.conv("b", x, 8, 4)), 4, 2)}));
 }
