@@ -34,6 +34,9 @@ struct QatOptions {
   QatBits bits = {};
   std::vector<std::string> skip = {};  ///< node patterns that stay float
   std::optional<bool> per_channel = {};
+  /// Weights of at most 4 bits are stored as int4 (opset 21), not in a byte each: half the file.
+  /// ONNX Runtime computes such layers in floats.
+  bool int4 = false;
   std::string calibrator = kDefaultCalibrator;  ///< of the ranges that training starts from
   int64_t samples = 256;                        ///< that they are observed on
   /// Processes that make the same graph together: each observes its part of the samples.

@@ -5,6 +5,7 @@
 
 #include "lapidary/passes.h"
 #include "lapidary/qat.h"
+#include "quantize/int4.h"
 #include "quantize/placement.h"
 #include "quantize/qat/biases.h"
 #include "quantize/qat/fake_nodes.h"
@@ -210,6 +211,8 @@ Graph lower_qat(const Graph& trained, const QatOptions& options, QuantizeLog* lo
   QdqGraph qdq = Lowerer(trained, target, options.method).run(log);
   infer_types(qdq.graph);
   run_passes(qdq.graph, {"remove_dead_code"});
+  if (options.int4 && store_int4_weights(qdq.graph) == 0)
+    log.warnings.push_back("no layer's weights have 4 bits or fewer: none is stored as int4");
   for (const std::string& warning : log.warnings) options.log.warn(warning);
   if (log_out) *log_out = std::move(log);
   return std::move(qdq.graph);

@@ -57,6 +57,7 @@ LoweringReport lower_qdq(Graph& graph, const LoweringOptions& options) {
   LoweringReport report;
   remove_noops_before_merging(graph);
   fold_quantized_constants(graph);
+  widen_constants(graph);
   merge_double_pairs(graph);
   remove_noops(graph, {});
   merge_clips(graph, {});

@@ -290,6 +290,52 @@ TEST(QatLowering, WeightsOfFewBitsAreBytesOfANarrowRange) {
   }
 }
 
+Tensor answer(const Graph& graph, const Tensor& x) {
+  return Executor(graph).run({{"x", x}}).begin()->second;
+}
+
+TEST(QatLowering, WeightsOfFourBitsInHalfAByteAreTheSameIntegers) {
+  QatOptions options = with_bits(4);
+  options.bits.activations = 8;
+  options.bits.first_last = 0;
+  const Graph bytes = lower_qat(made(qat_net(), options).graph, options);
+  options.int4 = true;
+  const Graph halves = lower_qat(made(qat_net(), options).graph, options);
+  const auto stored = layer_integers(halves), wide = layer_integers(bytes);
+  ASSERT_EQ(stored.size(), 4u);
+  for (size_t i = 0; i < stored.size(); ++i) {
+    EXPECT_EQ(stored[i]->dtype(), DType::kI4);
+    EXPECT_EQ(std::memcmp(stored[i]->raw(), wide[i]->raw(), static_cast<size_t>(wide[i]->size())),
+              0);
+  }
+  EXPECT_GE(halves.opset(), 21);
+  EXPECT_GE(halves.model.ir_version, 10);
+
+  const std::string small = serialize_onnx(halves), large = serialize_onnx(bytes);
+  const Graph loaded = parse_onnx(small.data(), small.size());
+  for (const StepInfo& step : Executor(loaded).steps()) {
+    if (step.macs == 0) continue;
+    EXPECT_EQ(step.precision, "int8") << step.nodes[0];
+  }
+  const Tensor x = tiny_samples(4, 5, {3, 8, 8});
+  EXPECT_TRUE(answer(loaded, x).equals(answer(bytes, x)));
+  int64_t weights = 0;
+  for (const Tensor* w : wide) weights += w->size();
+  constexpr size_t kNotes = 256;  // of the newer opset
+  EXPECT_LT(small.size() + static_cast<size_t>(weights / 2), large.size() + kNotes);
+  std::string difference;
+  EXPECT_TRUE(same_graph(lower_qat(lift_qdq(loaded), options), loaded, &difference)) << difference;
+}
+
+TEST(QatLowering, SaysWhereNothingFitsInHalfAByte) {
+  QatOptions options = with_bits(8);
+  options.int4 = true;
+  QuantizeLog log;
+  const Graph lowered = lower_qat(made(qat_net(), options).graph, options, &log);
+  EXPECT_THAT(log.warnings, Contains(HasSubstr("int4")));
+  for (const Tensor* w : layer_integers(lowered)) EXPECT_EQ(w->dtype(), DType::kI8);
+}
+
 TEST(QatLowering, ActivationsOfFewBitsStayOnIntegerKernels) {
   const Graph lowered = lower_qat(made(qat_net(), with_bits(4)).graph, with_bits(4));
   EXPECT_THAT(op_list(lowered), Contains("Clip"));

@@ -17,6 +17,8 @@ namespace lapidary {
 int64_t remove_noops_before_merging(Graph& graph);
 /// QuantizeLinear of a constant becomes the constant.
 int64_t fold_quantized_constants(Graph& graph);
+/// Constants of 2 and 4 bits behind DequantizeLinear become int8 or uint8, which kernels read.
+int64_t widen_constants(Graph& graph);
 /// Q1 -> DQ1 -> Q2 -> DQ2 becomes Q -> DQ over the range that both leave.
 int64_t merge_double_pairs(Graph& graph);
 /// MatMul + Add(bias) of dequantized factors becomes Gemm, behind Reshapes where the left factor

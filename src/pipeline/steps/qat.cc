@@ -49,6 +49,7 @@ struct QatParams {
   BitsParams bits;
   std::vector<std::string> skip;
   std::optional<bool> per_channel;
+  bool int4 = false;
   int64_t samples = 256;
 
   static const FieldTable& fields() {
@@ -65,6 +66,7 @@ struct QatParams {
                      .layers = {bits.layers.begin(), bits.layers.end()}},
             .skip = skip,
             .per_channel = per_channel,
+            .int4 = int4,
             .calibrator = calibrator,
             .samples = samples,
             .threads = context.threads,
@@ -87,7 +89,11 @@ struct QatParams {
         field("samples", &P::samples, "Samples that those ranges are observed on").range(1, 1e12),
         field("skip", &P::skip, "Patterns of nodes that stay float: name, glob, re:REGEX, op:TYPE"),
         field("per_channel", &P::per_channel,
-              "One weight scale per output channel; null: as the target says")};
+              "One weight scale per output channel; null: as the target says"),
+        field(
+            "int4", &P::int4,
+            "Weights of at most 4 bits are stored as int4 (opset 21): half the file; ONNX Runtime "
+            "computes such layers in floats")};
     const std::vector<Field> training = training_fields(&P::training);
     all.insert(all.end(), training.begin(), training.end());
     return {"qat", std::move(all)};
