@@ -5,26 +5,61 @@
 #include <tuple>
 
 #include "src/ops/opdef.h"
+#include "src/passes/edit.h"
 
 namespace lapidary::prune {
 
 namespace {
 
-/// A constant as the first node that reads it sees it.
+/// A constant as a node sees it that reads it, or its transpose.
 struct Reading {
   NodeId node;
   size_t slot = 0;
-  size_t order = 0;  ///< of the node, topological
+  size_t order = 0;                   ///< of the node, topological
+  std::vector<int64_t> transposed{};  ///< the constant's axis by the axis that is read; empty: same
+  bool weight = false;                ///< it is what the node multiplies by
 };
 
-std::map<ValueId, Reading> first_readings(const Graph& graph) {
+bool reads_weight(const Graph& graph, NodeId node, size_t slot) {
+  const ResolvedOp op = resolve_op(graph, node);
+  return op && op.def->weight.input == static_cast<int>(slot);
+}
+
+/// The constant that a node transposes.
+ValueId transposed_constant(const Graph& graph, ValueId value) {
+  const NodeId producer = value ? graph.value(value).producer : NodeId{};
+  if (!producer || !is_op(graph, producer, "Transpose")) return {};
+  const ValueId from = graph.node(producer).inputs[0];
+  return graph.constant(from) != nullptr ? from : ValueId{};
+}
+
+std::vector<int64_t> permutation(const Graph& graph, NodeId transpose) {
+  if (const Attr* perm = graph.node(transpose).attr("perm"))
+    return std::get<std::vector<int64_t>>(*perm);
+  std::vector<int64_t> reversed;
+  for (int64_t i = rank_of(graph, graph.node(transpose).inputs[0]); i-- > 0;) reversed.push_back(i);
+  return reversed;
+}
+
+/// Of each constant the first reading as a weight, else the first.
+std::map<ValueId, Reading> readings_of(const Graph& graph) {
   std::map<ValueId, Reading> found;
   size_t order = 0;
+  const auto add = [&](ValueId constant, Reading reading) {
+    const auto [at, added] = found.try_emplace(constant, reading);
+    if (!added && reading.weight && !at->second.weight) at->second = std::move(reading);
+  };
   for (NodeId id : graph.nodes()) {
     const Node& node = graph.node(id);
-    for (size_t slot = 0; slot < node.inputs.size(); ++slot)
-      if (node.inputs[slot] && graph.constant(node.inputs[slot]) != nullptr)
-        found.try_emplace(node.inputs[slot], Reading{id, slot, order});
+    for (size_t slot = 0; slot < node.inputs.size(); ++slot) {
+      const ValueId value = node.inputs[slot];
+      if (!value) continue;
+      const bool weight = reads_weight(graph, id, slot);
+      if (graph.constant(value) != nullptr)
+        add(value, {id, slot, order, {}, weight});
+      else if (const ValueId from = transposed_constant(graph, value))
+        add(from, {id, slot, order, permutation(graph, graph.value(value).producer), weight});
+    }
     ++order;
   }
   return found;
@@ -35,6 +70,8 @@ UnitRole role_of(const Graph& graph, const Reading& reading, int64_t axis, int64
   if (!op) return UnitRole::kOther;
   const Node& node = graph.node(reading.node);
   const auto slot = static_cast<int>(reading.slot);
+  if (!reading.transposed.empty())
+    axis = std::ranges::find(reading.transposed, axis) - reading.transposed.begin();
   if (op.def->weight.input == slot) {
     const int64_t out = op.def->weight.channel_axis(AttrView(node, op.version), rank);
     return axis == out ? UnitRole::kWeightOut : UnitRole::kWeightIn;
@@ -109,7 +146,7 @@ void add_reads(const AxisSystem& system, const Signature& signature,
 
 Groups find_groups(const AxisSystem& system) {
   const Graph& graph = system.graph();
-  const auto readings = first_readings(graph);
+  const auto readings = readings_of(graph);
   std::map<Signature, std::vector<Unit>> alike;
   for (Unit& unit : units_of(system)) {
     const Signature key = unit.signature;
@@ -183,9 +220,7 @@ Groups find_groups(const AxisSystem& system) {
   }
   for (const auto& [value, reading] : readings) {
     const auto axes = system.axes(value);
-    const ResolvedOp op = resolve_op(graph, reading.node);
-    const bool weight = op && op.def->weight.input == static_cast<int>(reading.slot);
-    for (size_t a = 0; weight && a < axes.size(); ++a) {
+    for (size_t a = 0; reading.weight && a < axes.size(); ++a) {
       if (axes[a].size <= 1 || !system.named(value, static_cast<int64_t>(a))) continue;
       const auto stays = [&](int64_t i) {
         return system.elements().units(axes[a].first + static_cast<Element>(i)).empty();

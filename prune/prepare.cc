@@ -36,6 +36,26 @@ void list_split_sizes(Graph& graph) {
   }
 }
 
+/// Squeeze without axes drops axes of one element, which a pruned one may become.
+void list_squeezed_axes(Graph& graph) {
+  for (NodeId id : graph.nodes()) {
+    if (!is_op(graph, id, "Squeeze") || input_of(graph, id, 1) ||
+        graph.node(id).attr("axes") != nullptr)
+      continue;
+    const auto shape = static_shape(graph, graph.node(id).inputs[0]);
+    if (!shape) continue;
+    std::vector<int64_t> axes;
+    for (size_t a = 0; a < shape->size(); ++a)
+      if ((*shape)[a] == 1) axes.push_back(static_cast<int64_t>(a));
+    if (graph.opset() < 13)
+      graph.set_attr(id, "axes", axes);
+    else
+      graph.set_input(id, 1,
+                      add_constant(graph, node_key(graph, id) + "_axes",
+                                   Tensor::of<int64_t>({std::ssize(axes)}, axes)));
+  }
+}
+
 /// Sizes of `from` where `to` does not know them; whether there were any.
 bool learn(Graph& graph, ValueId to, size_t axis, const Dim& from) {
   auto& shape = graph.mutable_value(to).type.shape;
@@ -76,8 +96,9 @@ InferredElements prepare(Graph& graph) {
   unlist_constants(graph);
   infer_types(graph);
   list_split_sizes(graph);
+  list_squeezed_axes(graph);
   for (int round = 0; round < 16 && learn_from_readers(graph); ++round) infer_types(graph);
-  run_passes(graph, {"fold_shapes"});
+  run_passes(graph, {"fold_shapes"}, {.train_safe = true});
   InferredElements known;
   infer_types(graph, {.elements = &known});
   return known;

@@ -109,13 +109,17 @@ class Cut {
     return tensor;
   }
 
+  /// `value` may be new by now, where an output that it read was corrected; what is known, and of
+  /// which axes, is said of the uncut graph's.
   void write_input(NodeId id, size_t slot, const Numbers& numbers) {
     const ValueId value = graph_.node(id).inputs[slot];
-    if (const auto before = known_integers(system().graph().node(id).inputs[slot])) {
-      const Tensor after = without_removed(with_numbers(*before, numbers), value);
+    const ValueId uncut = system().graph().node(id).inputs[slot];
+    if (const auto before = known_integers(uncut)) {
+      const Tensor after = without_removed(with_numbers(*before, numbers), uncut);
       if (after.equals(*before)) return;
-      if (graph_.constant(value) && graph_.use_count(value) == 1) {
+      if (value == uncut && graph_.constant(value) && graph_.use_count(value) == 1) {
         graph_.mutable_value(value).constant = after;
+        graph_.mutable_value(value).type = tensor_type(after);
         written_.insert(value);
       } else {
         graph_.set_input(id, slot, add_constant(graph_, graph_.value(value).name, after));
@@ -123,7 +127,7 @@ class Cut {
       }
       return;
     }
-    const auto& shape = system().graph().value(value).type.shape;
+    const auto& shape = system().graph().value(uncut).type.shape;
     if (!shape || shape->size() != 1 || !(*shape)[0].known()) return;
     graph_.set_input(id, slot, patched(value, (*shape)[0].value, numbers, id));
   }
@@ -148,7 +152,7 @@ class Cut {
                 {}, graph_.unique_name(name + "_pruned"));
   }
 
-  /// Readers of sizes see those of the uncut graph.
+  /// Readers of sizes (nodes, branches, callers) see those of the uncut graph.
   void correct_output(NodeId id, size_t slot, const Numbers& numbers) {
     const ValueId value = graph_.node(id).outputs[slot];
     if (!value || graph_.use_count(value) == 0) return;
@@ -157,10 +161,11 @@ class Cut {
       return;
     }
     const auto& shape = system().graph().value(value).type.shape;
-    const std::vector<Use> uses = graph_.value(value).uses;
     const ValueId stays = patched(value, (*shape)[0].value, numbers, graph_.next(id));
-    for (const Use& use : uses)
-      if (!use.capture) graph_.set_input(use.node, use.slot, stays);
+    const NodeId where = graph_.value(stays).producer;
+    graph_.replace_uses(value, stays);
+    graph_.set_input(where, 2,
+                     value);  // Where's `computed` is the only one that goes on reading it
   }
 
   void cut_constants(KeptElements* kept_elements) {

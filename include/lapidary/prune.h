@@ -162,10 +162,12 @@ LAPIDARY_API Selection select_units(const PruningGraph& graph, const UnitScores&
 
 // -- proof
 
-/// The largest difference between outputs of `pruned`, that `graph.prune(removed)` gave, and those
-/// of the masked graph on the same inputs, as a share of the output's largest magnitude: some 1e-5
-/// where the two sum in another order, near 1 where an index is wrong. Throws Error{kUnsupported}
-/// where the graph cannot be executed, Error{kInvalid} where outputs are not finite.
+/// The largest difference between elements of `pruned`'s outputs, that `graph.prune(removed)` gave,
+/// and a of the masked graph on the same inputs, as a share of |a| + s, where s is the root mean
+/// square of the smallest-valued slice (channel, sample) that the element lies in: some 1e-5 where
+/// the two sum in another order, near 1 where an index is wrong. Throws Error{kUnsupported}
+/// where the graph cannot be executed, Error{kInvalid} where outputs are not finite,
+/// Error{kInternal} where the pruned graph alone cannot be executed.
 LAPIDARY_API double compare_with_masked(const PruningGraph& graph, const RemovedUnits& removed,
                                         const Graph& pruned, const Executor::Values& inputs,
                                         int threads = 0);

@@ -1,3 +1,6 @@
+#define EIGEN_DONT_PARALLELIZE  // threads are parallel_for's
+#include <Eigen/Core>
+#include <algorithm>
 #include <cmath>
 
 #include "prune/criterion.h"
@@ -7,20 +10,35 @@ namespace lapidary::prune {
 
 namespace {
 
-/// A unit's elements, one after another.
-std::vector<float> elements_of(const MemberView& m, size_t unit) {
-  std::vector<float> out;
-  m.each(unit, [&](size_t at, size_t) { out.push_back(m.values[at]); });
-  return out;
+using Rows = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+constexpr Eigen::Index kColumns = 4096, kTile = 32;
+
+/// The units' elements, one row each.
+std::vector<std::vector<float>> rows_of(const MemberView& m) {
+  std::vector<std::vector<float>> rows(m.units());
+  for (size_t unit = 0; unit < rows.size(); ++unit)
+    m.each(unit, [&](size_t at, size_t) { rows[unit].push_back(m.values[at]); });
+  return rows;
 }
 
-double distance(const std::vector<float>& a, const std::vector<float>& b) {
-  double sum = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    const double d = static_cast<double>(a[i]) - static_cast<double>(b[i]);
-    sum += d * d;
+/// R R^T, tile by tile: the order of sums does not depend on threads.
+Rows products(const std::vector<std::vector<float>>& rows) {
+  const auto units = std::ssize(rows), all = std::ssize(rows[0]);
+  Rows gram = Rows::Zero(units, units);
+  for (Eigen::Index begin = 0; begin < all; begin += kColumns) {
+    Rows part(units, std::min(kColumns, all - begin));
+    for (Eigen::Index u = 0; u < units; ++u)
+      part.row(u) = Eigen::Map<const Eigen::RowVectorXf>(
+                        rows[static_cast<size_t>(u)].data() + begin, part.cols())
+                        .cast<double>();
+    parallel_for((units + kTile - 1) / kTile, 1, [&](int64_t first, int64_t last, int) {
+      for (int64_t tile = first; tile < last; ++tile) {
+        const Eigen::Index at = tile * kTile, count = std::min(kTile, units - at);
+        gram.middleRows(at, count) += part.middleRows(at, count) * part.transpose();
+      }
+    });
   }
-  return std::sqrt(sum);
+  return gram;
 }
 
 /// s_m(u) = sum over all units v of |w_u - w_v|_2, for each weight m that computes the units (that
@@ -33,13 +51,14 @@ struct Fpgm {
   MemberScores operator()(const GroupView& group) const {
     MemberScores out;
     for (const MemberView* m : group.output_weights()) {
-      std::vector<std::vector<float>> rows;
-      for (size_t unit = 0; unit < m->units(); ++unit) rows.push_back(elements_of(*m, unit));
-      std::vector<double>& scores = out.emplace_back(rows.size(), 0.0);
-      parallel_for(std::ssize(rows), 1, [&](int64_t begin, int64_t end, int) {
-        for (auto u = static_cast<size_t>(begin); u < static_cast<size_t>(end); ++u)
-          for (const std::vector<float>& other : rows) scores[u] += distance(rows[u], other);
-      });
+      const Rows gram = products(rows_of(*m));
+      std::vector<double>& scores = out.emplace_back(m->units(), 0.0);
+      for (Eigen::Index u = 0; u < gram.rows(); ++u)
+        for (Eigen::Index v = 0; v < gram.rows(); ++v) {
+          // |w_u - w_v|^2 = |w_u|^2 + |w_v|^2 - 2 w_u w_v
+          const double square = gram(u, u) + gram(v, v) - 2 * gram(u, v);
+          if (u != v) scores[static_cast<size_t>(u)] += std::sqrt(std::max(square, 0.0));
+        }
     }
     return out;
   }

@@ -27,6 +27,8 @@ using Square = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowM
 /// Positions whose products are summed in float32 before they are added up in float64.
 constexpr int64_t kChunk = 256;
 constexpr int64_t kTile = 64;
+/// A matrix of so many columns is 512 MB, and its inverse and factor as much again.
+constexpr int64_t kMostColumns = 8192;
 
 /// One group's x of positions [begin, begin + out.rows()) of a convolution, position-major; padding
 /// is 0.
@@ -110,6 +112,9 @@ Graph up_to(const Graph& graph, const std::vector<ValueId>& values) {
 }  // namespace
 
 std::string hessian_refusal(const Graph& graph, const LayerWeights& layer) {
+  if (layer.matrix.columns() > kMostColumns)
+    return fmt::format("each output multiplies {} inputs; {} at most are collected",
+                       layer.matrix.columns(), kMostColumns);
   for (const NodeId id : layer.readers) {
     const Node& node = graph.node(id);
     if (node.is("Conv")) continue;

@@ -56,9 +56,17 @@ void drop_of_each(const ScoredWeights& t, int64_t m, double ratio, std::vector<u
 
 struct Block {
   double score = 0;
-  size_t tensor = 0;
-  std::vector<size_t> elements = {};
+  size_t tensor = 0, first = 0;   ///< element
+  int32_t rows = 0, columns = 0;  ///< those that there are: fewer at the ends
 };
+
+/// f(element) for all of a block.
+template <class F>
+void each_element(const Block& block, const WeightMatrix& m, F&& f) {
+  for (int32_t r = 0; r < block.rows; ++r)
+    for (int32_t c = 0; c < block.columns; ++c)
+      f(block.first + static_cast<size_t>(r * m.taps * m.channels + c));
+}
 
 /// The blocks of a tensor, in order of group, rows, tap, channels.
 void add_blocks(const ScoredWeights& t, const SparsePattern& p, size_t tensor,
@@ -68,32 +76,33 @@ void add_blocks(const ScoredWeights& t, const SparsePattern& p, size_t tensor,
     for (int64_t r0 = 0; r0 < m.rows; r0 += p.rows)
       for (int64_t tap = 0; tap < m.taps; ++tap)
         for (int64_t c0 = 0; c0 < m.channels; c0 += p.columns) {
-          Block block{.tensor = tensor};
+          Block block{
+              .tensor = tensor,
+              .first = static_cast<size_t>(((g * m.rows + r0) * m.taps + tap) * m.channels + c0),
+              .rows = static_cast<int32_t>(std::min<int64_t>(p.rows, m.rows - r0)),
+              .columns = static_cast<int32_t>(std::min<int64_t>(p.columns, m.channels - c0))};
           bool masked = !t.masked.empty();
-          for (int64_t r = r0; r < std::min(r0 + p.rows, m.rows); ++r)
-            for (int64_t c = c0; c < std::min(c0 + p.columns, m.channels); ++c) {
-              const auto i =
-                  static_cast<size_t>(((g * m.rows + r) * m.taps + tap) * m.channels + c);
-              block.elements.push_back(i);
-              block.score += t.scores[i];
-              masked = masked && t.masked[i];
-            }
-          block.score = masked ? kFirst : block.score / static_cast<double>(block.elements.size());
-          out.push_back(std::move(block));
+          each_element(block, m, [&](size_t i) {
+            block.score += t.scores[i];
+            masked = masked && t.masked[i];
+          });
+          block.score = masked ? kFirst : block.score / (block.rows * block.columns);
+          out.push_back(block);
         }
 }
 
 void drop_blocks(std::span<const ScoredWeights> tensors, const SparsePattern& pattern, double ratio,
                  Dropped& dropped, size_t first) {
   std::vector<Block> blocks;
-  for (size_t n = 0; n < tensors.size(); ++n) add_blocks(tensors[n], pattern, first + n, blocks);
+  for (size_t n = 0; n < tensors.size(); ++n) add_blocks(tensors[n], pattern, n, blocks);
   std::stable_sort(blocks.begin(), blocks.end(),
                    [](const Block& a, const Block& b) { return a.score < b.score; });
   int64_t left = wanted(tensors, ratio);
   for (const Block& block : blocks) {
-    left -= std::ssize(block.elements);
+    left -= int64_t{block.rows} * block.columns;
     if (left < 0) return;
-    for (const size_t i : block.elements) dropped[block.tensor][i] = 1;
+    std::vector<uint8_t>& mask = dropped[first + block.tensor];
+    each_element(block, tensors[block.tensor].matrix, [&](size_t i) { mask[i] = 1; });
   }
 }
 

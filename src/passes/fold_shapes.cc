@@ -1,5 +1,6 @@
 // Integers that type inference knows from shapes alone become constants:
 //   Shape(x: [2, 3, N]) -> Gather(., 1) -> Mul(., 4)   =>   12
+// Weights computed from others (a transposed one) stay so where training follows: they are tied.
 // Reshape's target known but for one size, or for sizes that its input has at the same axis:
 //   Reshape(x: [N, 6], [N, 2, 3])   =>   Reshape(x, [0, 2, 3])
 #include <algorithm>
@@ -67,6 +68,8 @@ std::set<ValueId> weight_values(const Graph& graph) {
   return found;
 }
 
+bool is_weight(const Tensor& t) { return is_float(t.dtype()) && t.rank() > 1; }
+
 }  // namespace
 
 PassResult fold_shapes(Graph& graph, const PassOptions& options) {
@@ -83,7 +86,8 @@ PassResult fold_shapes(Graph& graph, const PassOptions& options) {
       const ValueId out = node.outputs[0];
       const auto known = elements.tensors.find(out.index);
       if (known != elements.tensors.end() && !graph.is_output(out) && !graph.value(out).quant &&
-          graph.use_count(out) > 0 && known->second.size() <= options.fold_limit) {
+          graph.use_count(out) > 0 && known->second.size() <= options.fold_limit &&
+          !(options.train_safe && is_weight(known->second))) {
         const ValueId constant = add_constant(graph, graph.value(out).name, known->second);
         bypass(graph, id, constant);
         ++result.changes;

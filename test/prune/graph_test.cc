@@ -351,6 +351,137 @@ TEST(PruningGraph, ComputedShapes) {
   expect_exact(graph);
 }
 
+// x[:, indices]: a permutation, some, from the end, one twice.
+TEST(PruningGraph, GatheredChannels) {
+  for (const auto& indices : std::vector<std::vector<int64_t>>{
+           {3, 1, 7, 5, 0, 2, 4, 6}, {6, 2, 4}, {-1, -3, 0}, {5, 5, 1}}) {
+    PruneNet net;
+    const ValueId x = net.relu(net.conv("a", net.image(), 3, 8));
+    const ValueId y = net.op("Gather", {x, net.ints("picked", indices)}, {{"axis", int64_t{1}}});
+    const auto count = static_cast<int64_t>(indices.size());
+    const PruningGraph graph(net.take({net.conv("last", y, count, 2)}));
+    EXPECT_FALSE(graph.groups().empty());
+    expect_exact(graph);
+  }
+}
+
+ValueId open_image(PruneNet& net, bool plane = false) {
+  const Dim h = plane ? Dim::named("H") : Dim(8), w = plane ? Dim::named("W") : Dim(8);
+  return net.builder().input("x", DType::kF32, {Dim::named("N"), Dim(3), h, w});
+}
+
+// b.expand_as(a), and a pyramid's upsampling: what Shape says is the size itself.
+TEST(PruningGraph, SizesOfAnotherValue) {
+  PruneNet expanded;
+  const ValueId x = open_image(expanded);
+  const ValueId a = expanded.conv("a", x, 3, 6);
+  const ValueId pooled = expanded.op("GlobalAveragePool", {expanded.conv("b", x, 3, 6)});
+  const ValueId wide = expanded.op("Expand", {pooled, expanded.op("Shape", {a})});
+  const PruningGraph first(
+      expanded.take({expanded.conv("last", expanded.op("Add", {a, wide}), 6, 2)}));
+  EXPECT_THAT(sizes(first), ElementsAre(std::pair("a", 6)));
+  expect_exact(first);
+
+  PruneNet pyramid;
+  const ValueId fine = pyramid.relu(pyramid.conv("fine", open_image(pyramid, true), 3, 6));
+  const ValueId coarse = pyramid.conv("coarse",
+                                      pyramid.op("MaxPool", {fine},
+                                                 {{"kernel_shape", std::vector<int64_t>{2, 2}},
+                                                  {"strides", std::vector<int64_t>{2, 2}}}),
+                                      6, 6);
+  const ValueId up =
+      pyramid.op("Resize", {coarse, ValueId{}, ValueId{}, pyramid.op("Shape", {fine})},
+                 {{"mode", std::string("nearest")}});
+  const PruningGraph second(
+      pyramid.take({pyramid.conv("last", pyramid.op("Add", {fine, up}), 6, 2)}));
+  EXPECT_FALSE(second.groups().empty());
+  const RemovedUnits removed = some_units(second, 0.34, 1);
+  EXPECT_LT(
+      compare_with_masked(second, removed, second.prune(removed), noise_for(second.graph(), 4)),
+      1e-5);
+}
+
+TEST(PruningGraph, SizesThatAreAnOutputStay) {
+  PruneNet net;
+  const ValueId y = net.relu(net.conv("a", open_image(net), 3, 6));
+  const ValueId told = net.op("Shape", {y});
+  const PruningGraph graph(net.take({net.conv("last", y, 6, 2), told}));
+  EXPECT_THAT(sizes(graph), ElementsAre(std::pair("a", 6)));
+  expect_exact(graph);
+}
+
+std::shared_ptr<const Graph> branch(const std::string& op, ValueId* captured) {
+  auto body = std::make_shared<Graph>();
+  body->set_opset("", 17);
+  GraphBuilder b(*body);
+  *captured = body->add_value("outer", {DType::kI64, std::vector<Dim>{4}});
+  b.output(b.op(op, {*captured}, {}, "inner"));
+  return body;
+}
+
+// Branches see the sizes that were.
+TEST(PruningGraph, SizesThatBranchesCapture) {
+  PruneNet net;
+  const ValueId y = net.relu(net.conv("a", open_image(net), 3, 6));
+  const ValueId told = net.op("Shape", {y});
+  const ValueId last = net.conv("last", y, 6, 2);
+  Graph whole = net.take({last});
+  ValueId in_then, in_else;
+  Node node;
+  node.op = "If";
+  node.inputs = {whole.add_constant("c", Tensor::scalar(true))};
+  node.outputs = {whole.add_value("sizes")};
+  node.attrs = {{"then_branch", branch("Neg", &in_then)}, {"else_branch", branch("Abs", &in_else)}};
+  node.captures = {{told, "then_branch", 0, in_then}, {told, "else_branch", 0, in_else}};
+  const ValueId sizes_out = node.outputs[0];
+  whole.add_node(std::move(node));
+  whole.set_outputs({last, sizes_out});
+  infer_types(whole);
+  const PruningGraph graph(whole);
+  EXPECT_THAT(sizes(graph), ElementsAre(std::pair("a", 6)));
+  expect_exact(graph);
+}
+
+// One unit is left: Squeeze must go on leaving its axis.
+TEST(PruningGraph, SqueezeWithoutAxes) {
+  for (const int64_t opset : {11, 17}) {
+    PruneNet net(opset);
+    const ValueId x = net.op("GlobalAveragePool", {net.conv("a", net.image({2, 3, 8, 8}), 3, 3)});
+    const PruningGraph graph(net.take({net.gemm("last", net.op("Squeeze", {x}), 3, 2)}));
+    ASSERT_THAT(sizes(graph), ElementsAre(std::pair("a", 3)));
+    const Graph pruned = graph.prune({{0, 2}});
+    EXPECT_LT(compare_with_masked(graph, {{0, 2}}, pruned, noise_for(graph.graph())), 1e-5);
+  }
+}
+
+// An embedding whose transpose scores: one constant before and after.
+TEST(PruningGraph, WeightsTiedThroughTranspose) {
+  PruneNet net;
+  const ValueId table = net.weight("table", {20, 6});
+  const ValueId hidden = net.op("MatMul", {net.image({1, 4, 20}), table}, {}, "embed");
+  const ValueId mixed = net.op("MatMul", {hidden, net.weight("mix", {6, 6})}, {}, "mix");
+  const ValueId turned = net.op("Transpose", {table}, {{"perm", std::vector<int64_t>{1, 0}}});
+  const PruningGraph graph(net.take({net.op("MatMul", {net.relu(mixed), turned}, {}, "score")}));
+  EXPECT_EQ(graph.cost(RemovedUnits(graph.groups().size())).parameters, 20 * 6 + 6 * 6);
+  ASSERT_THAT(sizes(graph), ElementsAre(std::pair("embed", 6)));
+  EXPECT_THAT(members(graph.groups()[0]), UnorderedElementsAre("table/1", "mix/0", "mix/1"));
+  expect_exact(graph);
+  EXPECT_EQ(shape_of(graph.prune({{1}}), "table"), (Shape{20, 5}));
+}
+
+// A slice of small numbers beside one of large ones.
+TEST(CompareWithMasked, SeesSmallChannelsBesideLargeOnes) {
+  PruneNet net;
+  const ValueId x = net.relu(net.conv("a", net.image(), 3, 4));
+  const ValueId large = net.op("Mul", {net.conv("boxes", net.image(), 3, 1),
+                                       net.builder().constant("far", Tensor::scalar(6400.f))});
+  const ValueId small = net.conv("b", x, 4, 2);
+  const PruningGraph graph(net.take({net.op("Concat", {large, small}, {{"axis", int64_t{1}}})}));
+  const Graph other = graph.prune({{1}});
+  EXPECT_LT(compare_with_masked(graph, {{1}}, other, noise_for(graph.graph())), 1e-5);
+  EXPECT_GT(compare_with_masked(graph, {{2}}, other, noise_for(graph.graph())), kMaskedTolerance);
+}
+
 TEST(PruningGraph, RefusesWhatWouldEmptyAGroup) {
   PruneNet net;
   const PruningGraph graph(net.take({net.conv("b", net.conv("a", net.image(), 3, 4), 4, 2)}));
