@@ -13,9 +13,9 @@ void check_single(const InferContext& context, size_t slot) {
   context.require_dtype(slot, kFloat32);
   const auto* shape = context.shape(slot);
   if (shape == nullptr) return;
-  const bool one = shape->size() <= 1 && std::all_of(shape->begin(), shape->end(), [](const Dim& d) {
-                     return !d.known() || d.value == 1;
-                   });
+  const bool one =
+      shape->size() <= 1 && std::all_of(shape->begin(), shape->end(),
+                                        [](const Dim& d) { return !d.known() || d.value == 1; });
   if (!one) fail_invalid("input {} is {}, expected one element", slot, context.type(slot).text());
 }
 
@@ -32,7 +32,8 @@ WeightSlices weight_slices(const AttrView& attrs, const Shape& shape) {
       InferContext::normalize_axis(attrs.get_int("axis", 0), std::ssize(shape)));
   WeightSlices out{.count = shape[axis]};
   int64_t outer = 1;
-  for (size_t d = 0; d < shape.size(); ++d) (d < axis ? outer : out.inner) *= d == axis ? 1 : shape[d];
+  for (size_t d = 0; d < shape.size(); ++d)
+    (d < axis ? outer : out.inner) *= d == axis ? 1 : shape[d];
   out.size = outer * out.inner;
   return out;
 }

@@ -88,16 +88,16 @@ void axes(AxisFlow& flow) {
 }  // namespace
 
 const OpDef& op_ai_lapidary_TernarizeWeight() {
-  static const OpDef def = without_half_form(
-      {.domain = kOwnDomain,
-       .name = "TernarizeWeight",
-       .versions = {1},
-       .inputs = {1, 3},
-       .outputs = {1, 1},
-       .attrs = {{"axis", AttrKind::kInt}, {"threshold", AttrKind::kFloat}},
-       .infer = infer,
-       .evaluate = evaluate,
-       .axes = axes});
+  static const OpDef def =
+      without_half_form({.domain = kOwnDomain,
+                         .name = "TernarizeWeight",
+                         .versions = {1},
+                         .inputs = {1, 3},
+                         .outputs = {1, 1},
+                         .attrs = {{"axis", AttrKind::kInt}, {"threshold", AttrKind::kFloat}},
+                         .infer = infer,
+                         .evaluate = evaluate,
+                         .axes = axes});
   return def;
 }
 

@@ -124,8 +124,8 @@ TEST(TernarizeWeight, WithLearnedScales) {
   const auto learned = [] {
     return weight("TernarizeWeight").in<float>({}, {1.25f}).in<float>({}, {.5f});
   };
-  EXPECT_THAT(values(learned().run()), ElementsAre(1.25f, -.5f, 1.25f, 0, 1.25f, 1.25f, -.5f, 0, 0,
-                                                   1.25f, 1.25f, -.5f));
+  EXPECT_THAT(values(learned().run()),
+              ElementsAre(1.25f, -.5f, 1.25f, 0, 1.25f, 1.25f, -.5f, 0, 0, 1.25f, 1.25f, -.5f));
   EXPECT_THAT(values(learned().attr("threshold", .25f).run()),
               ElementsAre(0, -.5f, 0, 0, 1.25f, 0, -.5f, 0, 0, 0, 0, -.5f));
 }

@@ -76,10 +76,9 @@ TEST(Binarize, SharpnessIsWhatItWasSetTo) {
   EXPECT_EQ(floats(trainer->gradients({}, {}).at("p0")), slope("ede", 2));
 }
 
-const Tensor kW = Tensor::of<float>(
-    {3, 4}, {.5f, -1.5f, .25f, -.125f, 3, .75f, -2, 0, -.0625f, .5f, .875f, -4});
-const Tensor kG =
-    Tensor::of<float>({3, 4}, {1, 2, -1, .5f, -2, 1, .25f, 3, .5f, -.5f, 1.5f, 2});
+const Tensor kW =
+    Tensor::of<float>({3, 4}, {.5f, -1.5f, .25f, -.125f, 3, .75f, -2, 0, -.0625f, .5f, .875f, -4});
+const Tensor kG = Tensor::of<float>({3, 4}, {1, 2, -1, .5f, -2, 1, .25f, 3, .5f, -.5f, 1.5f, 2});
 
 TEST(BinarizeWeight, TakesItsScaleForConstant) {
   EXPECT_THAT(Case("BinarizeWeight", kW, kG, {}).gradient(),
@@ -88,20 +87,19 @@ TEST(BinarizeWeight, TakesItsScaleForConstant) {
 }
 
 TEST(BinarizeWeight, GradientGoesThroughTheStandardization) {
-  EXPECT_THAT(
-      Case("BinarizeWeight", kW, kG, {{"standardize", int64_t{1}}}).gradient(),
-      Pointwise(FloatNear(2e-6f), {.8434564f, .03690122f, -1.270456f, .3900986f, -.359353f,
-                                   .01097261f, -.5349148f, .8832952f, .01895633f, -.4515397f,
-                                   .401495f, .03108838f}));
+  EXPECT_THAT(Case("BinarizeWeight", kW, kG, {{"standardize", int64_t{1}}}).gradient(),
+              Pointwise(FloatNear(2e-6f),
+                        {.8434564f, .03690122f, -1.270456f, .3900986f, -.359353f, .01097261f,
+                         -.5349148f, .8832952f, .01895633f, -.4515397f, .401495f, .03108838f}));
   EXPECT_THAT(Case("BinarizeWeight", kW, kG,
                    {{"standardize", int64_t{1}},
                     {"scale", std::string("shift")},
                     {"estimator", std::string("ede")}},
                    {Tensor::scalar(2.f)})
                   .gradient(),
-              Pointwise(FloatNear(2e-6f), {.09326611f, -.2109757f, -.9290212f, 1.046731f,
-                                           -.7484599f, .1069357f, -1.082589f, 1.724113f, .2288314f,
-                                           -.2959117f, .08832388f, -.0212436f}));
+              Pointwise(FloatNear(2e-6f),
+                        {.09326611f, -.2109757f, -.9290212f, 1.046731f, -.7484599f, .1069357f,
+                         -1.082589f, 1.724113f, .2288314f, -.2959117f, .08832388f, -.0212436f}));
 }
 
 TEST(TernarizeWeight, StraightThrough) {
@@ -111,14 +109,13 @@ TEST(TernarizeWeight, StraightThrough) {
 TEST(TernarizeWeight, LearnedScales) {
   Case c("TernarizeWeight", kW, kG, {{"threshold", .25f}}, {},
          {Tensor::scalar(1.25f), Tensor::scalar(.5f)});
-  EXPECT_THAT(c.gradient(),
-              ElementsAre(1, 1, -1, .5f, -2.5f, 1, .125f, 3, .5f, -.5f, 1.5f, 1));
+  EXPECT_THAT(c.gradient(), ElementsAre(1, 1, -1, .5f, -2.5f, 1, .125f, 3, .5f, -.5f, 1.5f, 1));
   EXPECT_THAT(c.gradient("p1"), ElementsAre(-2));
   EXPECT_THAT(c.gradient("p2"), ElementsAre(-4.25f));
 }
 
-// -- forward: the bits of the reference, in every form and beside a Conv, whose weights lie channels
-// innermost
+// -- forward: the bits of the reference, in every form and beside a Conv, whose weights lie
+// channels innermost
 
 struct Form {
   const char* op;
@@ -130,8 +127,9 @@ std::vector<Form> forms() {
   for (const char* scale : {"mean", "shift", "none"})
     for (const int64_t standardize : {0, 1})
       for (const int64_t axis : {0, 1})
-        out.push_back({"BinarizeWeight",
-                       {{"scale", std::string(scale)}, {"standardize", standardize}, {"axis", axis}}});
+        out.push_back(
+            {"BinarizeWeight",
+             {{"scale", std::string(scale)}, {"standardize", standardize}, {"axis", axis}}});
   for (const int64_t axis : {0, 1}) out.push_back({"TernarizeWeight", {{"axis", axis}}});
   out.push_back({"TernarizeWeight", {{"threshold", .3f}}, true});
   return out;
@@ -147,15 +145,14 @@ TEST(BinaryWeights, ForwardHasTheBitsOfTheReference) {
     const ValueId w = net.op(form.op, inputs, form.attrs, "ai.lapidary");
     net.graph.mutable_value(w).type = tensor_type(DType::kF32, Shape{24, 16, 3, 3});
     net.graph.rename_value(w, "w");
-    const ValueId x = net.op("Binarize", {net.fixed(net.uniform({2, 16, 5, 5}, -1, 1))}, {},
-                             "ai.lapidary");
+    const ValueId x =
+        net.op("Binarize", {net.fixed(net.uniform({2, 16, 5, 5}, -1, 1))}, {}, "ai.lapidary");
     net.finish(net.op("Conv", {x, w}));
-    net.graph.rename_value(net.op("ReduceSum", {net.graph.find_value("y")}, {{"keepdims", int64_t{0}}}),
-                           "loss");
+    net.graph.rename_value(
+        net.op("ReduceSum", {net.graph.find_value("y")}, {{"keepdims", int64_t{0}}}), "loss");
     const auto trainer = open_trainer(net.graph, net.options());
     const Tensor found = trainer->forward({}, {"w"}, false).at("w");
-    Executor reference(net.graph,
-                       {.executor = ExecutorKind::kReference, .keep_all_values = true});
+    Executor reference(net.graph, {.executor = ExecutorKind::kReference, .keep_all_values = true});
     EXPECT_TRUE(found.equals(reference.run({}).at("w"))) << form.op;
   }
 }

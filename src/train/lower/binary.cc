@@ -88,7 +88,8 @@ struct WeightRule : torch::CustomClassHolder {
 struct BinarizedWeight {
   at::Tensor w, scale, deviation;
 
-  BinarizedWeight(const at::Tensor& weight, const WeightSums& slices, const WeightRule& rule) : w(weight) {
+  BinarizedWeight(const at::Tensor& weight, const WeightSums& slices, const WeightRule& rule)
+      : w(weight) {
     if (rule.standardize) {
       w = w.sub(slices.mean(w).to(at::kFloat));
       const at::Tensor found = slices.mean(w.to(at::kDouble).square()).sqrt().to(at::kFloat);
@@ -96,10 +97,9 @@ struct BinarizedWeight {
       w = w.div(deviation);
     }
     const at::Tensor mean = slices.mean(w.abs()).to(at::kFloat);
-    scale = rule.scale == "none" ? like(w, 1)
-            : rule.scale == "shift"
-                ? mean.to(at::kDouble).log2().round().exp2().to(at::kFloat)
-                : mean;
+    scale = rule.scale == "none"    ? like(w, 1)
+            : rule.scale == "shift" ? mean.to(at::kDouble).log2().round().exp2().to(at::kFloat)
+                                    : mean;
   }
 };
 
@@ -135,8 +135,9 @@ struct TernarizeWeightFunction : torch::autograd::Function<TernarizeWeightFuncti
     const at::Tensor d =
         slices.mean(size).to(at::kFloat).to(at::kDouble).mul(kTernaryShare).to(at::kFloat);
     const at::Tensor far = size.gt(d);
-    const at::Tensor a =
-        slices.sum(at::where(far, size, like(w, 0))).div(slices.sum(far).clamp_min(1)).to(at::kFloat);
+    const at::Tensor a = slices.sum(at::where(far, size, like(w, 0)))
+                             .div(slices.sum(far).clamp_min(1))
+                             .to(at::kFloat);
     return at::where(far, w.sign().mul(a), at::where(w.isnan(), w, like(w, 0)));
   }
   static variable_list backward(AutogradContext*, const variable_list& up) {
@@ -163,8 +164,8 @@ struct LearnedTernaryFunction : torch::autograd::Function<LearnedTernaryFunction
     const at::Tensor &w = saved[0], &positive = saved[1], &negative = saved[2], &g = up[0];
     const at::Tensor d = limit(w, context->saved_data["threshold"].toDouble());
     const at::Tensor above = w.gt(d), below = w.lt(d.neg()), none = like(w, 0);
-    const at::Tensor by = at::where(above, positive.reshape({}),
-                                    at::where(below, negative.reshape({}), like(w, 1)));
+    const at::Tensor by =
+        at::where(above, positive.reshape({}), at::where(below, negative.reshape({}), like(w, 1)));
     return {g.mul(by), at::where(above, g, none).sum().reshape(positive.sizes()),
             at::where(below, g, none).sum().neg().reshape(negative.sizes()), at::Tensor()};
   }
@@ -190,8 +191,7 @@ Outputs lower_binarize_weight(LowerContext& c) {
 }
 
 Outputs lower_ternarize_weight(LowerContext& c) {
-  if (!c.has(1))
-    return {TernarizeWeightFunction::apply(c.input(0), c.attrs().get_int("axis", 0))};
+  if (!c.has(1)) return {TernarizeWeightFunction::apply(c.input(0), c.attrs().get_int("axis", 0))};
   const double threshold = c.attrs().get_float("threshold", kTernaryThreshold);
   return {LearnedTernaryFunction::apply(c.input(0), c.input(1), c.input(2), threshold)};
 }
