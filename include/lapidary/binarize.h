@@ -62,10 +62,10 @@ struct BinaryGraph {
 /// The graph that trains binary or ternary layers: convolutions of two spatial axes (group 1) and
 /// matrix products with constant weights. BatchNormalization is unfolded; a layer without one is
 /// warned of. A clamp at 0 before a sign is not read by it: the sign is of what the clamp read.
-/// Activations of 8 bits, and the layers at the ends, are quantized as make_qat_graph does it, whose
-/// `statistics` and `samples` these are. A graph that has Binarize nodes is taken on with its nodes:
-/// where the weights behind them are float they become what `options` say.
-/// Throws Error{kUsage} for unknown names and contradictions, patterns that name no layer, quantized
+/// Activations of 8 bits, and the layers at the ends, are quantized as make_qat_graph does it,
+/// whose `statistics` and `samples` these are. A graph that has Binarize nodes is taken on with its
+/// nodes: where the weights behind them are float they become what `options` say. Throws
+/// Error{kUsage} for unknown names and contradictions, patterns that name no layer, quantized
 /// models, and where no layer is left to convert.
 LAPIDARY_API BinaryGraph make_binary_graph(const Graph& graph, const Statistics* statistics,
                                            const Dataset* samples,
@@ -81,7 +81,8 @@ LAPIDARY_API BinaryGraph make_binary_graph(const Graph& graph, const Statistics*
 LAPIDARY_API Graph lower_binary(const Graph& trained, const BinarizeOptions& options = {},
                                 QuantizeLog* log = nullptr);
 
-/// IR-Net's estimator sharpens in training: before step i of n the graph's `sharpness` constants are
+/// IR-Net's estimator sharpens in training: before step i of n the graph's `sharpness` constants
+/// are
 ///   t = 0.1 * 100^(i / (n - 1))                                             (Qin et al. 2020)
 /// Empty where the graph has none.
 LAPIDARY_API TrainHook grow_sharpness(const Graph& graph);

@@ -39,7 +39,8 @@ std::string refuse(const Graph& graph, NodeId id) {
     return conv ? "its kernel has not two axes" : "its weights are no matrix";
   if (graph.constant(node.inputs[0])) return "its input is a constant";
   const ValueId bias = input_of(graph, id, 2);
-  if (bias.valid() && !(graph.constant(bias) && graph.constant(bias)->size() == weight.dim(slot.axis)))
+  if (bias.valid() &&
+      !(graph.constant(bias) && graph.constant(bias)->size() == weight.dim(slot.axis)))
     return "its bias is no constant of one value per output";
   if (conv && int_attr(graph, id, "group", 1) != 1)
     return "grouped: a sum has the signs of one group only";
@@ -123,8 +124,8 @@ ChosenLayers choose_layers(const Graph& graph, const BinarizeOptions& options) {
   };
   for (const NodeId id : graph.nodes()) {
     if (!layers.contains(id.index)) continue;
-    const bool wanted = options.layers.empty() ? !at_ends.contains(id.index) || taken_on
-                                               : named.contains(id.index);
+    const bool wanted =
+        options.layers.empty() ? !at_ends.contains(id.index) || taken_on : named.contains(id.index);
     std::string reason;
     if (skipped.contains(id.index))
       reason = "skipped on request";

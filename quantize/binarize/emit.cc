@@ -51,8 +51,7 @@ Tensor along(const std::vector<float>& values, size_t rank, int64_t axis) {
 
 /// The codes, -1, 0 and 1, as the layer's weights lie: int8 of ternary, float32 of binary ones.
 ValueId unpack(const Adder& add, const CodedWeight& weight, bool ternary, int64_t axis) {
-  const ValueId bits =
-      add.constant("_bits", ternary ? pack_ternary(weight) : pack_signs(weight));
+  const ValueId bits = add.constant("_bits", ternary ? pack_ternary(weight) : pack_signs(weight));
   const std::vector<int64_t> shape(weight.shape.begin(), weight.shape.end());
   const ValueId codes = add.op(ternary ? "UnpackTernary" : "UnpackBinary", "_unpacked", {bits},
                                {{"shape", shape}}, std::string(kOwnDomain));

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "lapidary/passes.h"
 #include "quantize/binarize/choose.h"
@@ -82,22 +83,23 @@ class BinaryLowerer {
     return add_fake_quantize(graph_, constant, scale, zero, params, name + "_fake_quantized", id);
   }
 
+  /// Integer layers are in the log already: with the bits of what holds their weights.
   void log_layers(QuantizeLog& log) const {
+    std::map<std::string, LayerBits> by_key;
+    for (const LayerBits& known : log.layers) by_key[known.node] = known;
     for (const LoweredLayer& layer : layers_) {
       const std::string key = node_key(graph_, layer.node);
-      const NodeId sign = sign_before(graph_, graph_.node(layer.node).inputs[0]);
-      const auto at = std::find_if(log.layers.begin(), log.layers.end(),
-                                   [&](const LayerBits& known) { return known.node == key; });
-      LayerBits bits = at != log.layers.end()
-                           ? *at
-                           : LayerBits{key, graph_.node(layer.node).op, 0, sign ? 1 : 32};
+      const bool signs = sign_before(graph_, graph_.node(layer.node).inputs[0]).valid();
+      LayerBits& bits =
+          by_key.try_emplace(key, LayerBits{key, graph_.node(layer.node).op, 0, signs ? 1 : 32})
+              .first->second;
       bits.weights = layer.kind == WeightKind::kBinary ? 1 : 2;
-      if (at != log.layers.end())
-        *at = bits;
-      else
-        log.layers.push_back(bits);
-      if (sign && layer.kind == WeightKind::kBinary) log.quantized.push_back(key);
+      if (signs && layer.kind == WeightKind::kBinary) log.quantized.push_back(key);
     }
+    log.layers.clear();
+    for (const NodeId id : graph_.nodes())
+      if (const auto at = by_key.find(node_key(graph_, id)); at != by_key.end())
+        log.layers.push_back(at->second);
   }
 
   void pack(const LoweredLayer& layer) {
@@ -111,9 +113,8 @@ class BinaryLowerer {
   /// The import of Lapidary's operators, where there are any.
   void settle_domain() {
     const auto nodes = graph_.nodes();
-    const bool any = std::any_of(nodes.begin(), nodes.end(), [&](NodeId id) {
-      return graph_.node(id).domain == kOwnDomain;
-    });
+    const bool any = std::any_of(nodes.begin(), nodes.end(),
+                                 [&](NodeId id) { return graph_.node(id).domain == kOwnDomain; });
     std::erase_if(graph_.opsets, [](const OpsetImport& i) { return i.domain == kOwnDomain; });
     if (any) graph_.set_opset(kOwnDomain, 1);
   }

@@ -48,8 +48,7 @@ class BinaryMaker {
     if (graph_.opset(kOwnDomain) == 0) graph_.set_opset(kOwnDomain, 1);
     chosen_ = choose_layers(graph_, options_);
     out_.kept_float = chosen_.kept_float;
-    for (const NodeId layer : chosen_.converted)
-      out_.layers.push_back(node_key(graph_, layer));
+    for (const NodeId layer : chosen_.converted) out_.layers.push_back(node_key(graph_, layer));
     warn_of_no_norms();
     for (const std::string& name : sharpness_constants(graph_))  // training begins anew
       graph_.mutable_value(graph_.find_value(name)).constant = Tensor::scalar(kLeastSharpness);
@@ -90,15 +89,17 @@ class BinaryMaker {
     std::vector<std::string> without;
     for (const NodeId layer : chosen_.converted) {
       NodeId next = only_user(graph_, output_of(graph_, layer));
-      if (next.valid() && is_op(graph_, next, "Add")) next = only_user(graph_, output_of(graph_, next));
+      if (next.valid() && is_op(graph_, next, "Add"))
+        next = only_user(graph_, output_of(graph_, next));
       if (!next.valid() || !graph_.node(next).op.ends_with("Normalization"))
         without.push_back(node_key(graph_, layer));
     }
     if (!without.empty())
-      warn(fmt::format("no normalization reads what {} of {} converted layers make ('{}'{}): binary "
-                       "and ternary layers train poorly without a BatchNormalization behind them",
-                       without.size(), chosen_.converted.size(), printable(without[0]),
-                       without.size() == 1 ? "" : " among them"));
+      warn(
+          fmt::format("no normalization reads what {} of {} converted layers make ('{}'{}): binary "
+                      "and ternary layers train poorly without a BatchNormalization behind them",
+                      without.size(), chosen_.converted.size(), printable(without[0]),
+                      without.size() == 1 ? "" : " among them"));
   }
 
   ValueId sharpness() {
@@ -117,17 +118,18 @@ class BinaryMaker {
     signs.run(chosen_.converted);
     out_.bypassed = signs.bypassed();
     if (out_.bypassed > 0)
-      options_.log.info(fmt::format(
-          "signs are of what {} Relu{} (or clamp at 0) read: behind it all would be +1",
-          out_.bypassed, out_.bypassed == 1 ? "" : "s"));
+      options_.log.info(
+          fmt::format("signs are of what {} Relu{} (or clamp at 0) read: behind it all would be +1",
+                      out_.bypassed, out_.bypassed == 1 ? "" : "s"));
     if (!signs.never_negative().empty())
-      warn(fmt::format("'{}'{} cannot be negative: its signs are all +1, and the layer that reads "
-                       "them learns nothing of it{}",
-                       printable(signs.never_negative()[0]),
-                       signs.never_negative().size() == 1
-                           ? ""
-                           : fmt::format(" (one of {})", signs.never_negative().size()),
-                       options_.react ? " until a shift is learned" : "; `react` learns a shift"));
+      warn(
+          fmt::format("'{}'{} cannot be negative: its signs are all +1, and the layer that reads "
+                      "them learns nothing of it{}",
+                      printable(signs.never_negative()[0]),
+                      signs.never_negative().size() == 1
+                          ? ""
+                          : fmt::format(" (one of {})", signs.never_negative().size()),
+                      options_.react ? " until a shift is learned" : "; `react` learns a shift"));
     graph_.sort();
     infer_types(graph_);
   }

@@ -15,8 +15,7 @@ bool is_binarize(const Graph& graph, NodeId node) {
 
 bool has_binarize(const Graph& graph) {
   const auto nodes = graph.nodes();
-  return std::any_of(nodes.begin(), nodes.end(),
-                     [&](NodeId id) { return is_binarize(graph, id); });
+  return std::any_of(nodes.begin(), nodes.end(), [&](NodeId id) { return is_binarize(graph, id); });
 }
 
 NodeId sign_before(const Graph& graph, ValueId input) {
@@ -51,11 +50,9 @@ TrainHook grow_sharpness(const Graph& graph) {
   std::vector<std::string> names = sharpness_constants(graph);
   if (names.empty()) return {};
   return [names = std::move(names)](Trainer& trainer, int64_t step, int64_t total) {
-    const double share =
-        total > 1 ? static_cast<double>(step) / static_cast<double>(total - 1) : 1;
+    const double share = total > 1 ? static_cast<double>(step) / static_cast<double>(total - 1) : 1;
     const auto t = static_cast<float>(
-        kLeastSharpness *
-        std::pow(static_cast<double>(kMostSharpness) / kLeastSharpness, share));
+        kLeastSharpness * std::pow(static_cast<double>(kMostSharpness) / kLeastSharpness, share));
     for (const std::string& name : names) trainer.set_constant(name, Tensor::scalar(t));
   };
 }

@@ -39,9 +39,9 @@ bool is_never_negative(const Graph& graph, ValueId value) {
   for (const char* op : {"Sigmoid", "HardSigmoid", "Softmax", "Abs", "Exp", "Softplus"})
     if (node.is(op)) return true;
   const size_t inputs = keeps_sign(node);
-  return inputs > 0 && std::all_of(node.inputs.begin(),
-                                   node.inputs.begin() + static_cast<std::ptrdiff_t>(inputs),
-                                   [&](ValueId v) { return is_never_negative(graph, v); });
+  return inputs > 0 &&
+         std::all_of(node.inputs.begin(), node.inputs.begin() + static_cast<std::ptrdiff_t>(inputs),
+                     [&](ValueId v) { return is_never_negative(graph, v); });
 }
 
 Tensor filled(const Shape& shape, float value) {
@@ -115,9 +115,9 @@ void SignMaker::rectify_behind(NodeId layer) {
       graph_.constant(trained_constant(graph_, graph_.node(layer).inputs[1]))->dim(slot.axis);
   const NodeId before = graph_.next(graph_.value(made).producer);
   const ValueId x = shifted(made, name + "_before", channels, images, before);
-  const ValueId slope =
-      add_constant(graph_, name + "_slope",
-                   filled(images ? Shape{channels, 1, 1} : Shape{channels}, replaces ? kSlopeOfRelu : 1));
+  const ValueId slope = add_constant(
+      graph_, name + "_slope",
+      filled(images ? Shape{channels, 1, 1} : Shape{channels}, replaces ? kSlopeOfRelu : 1));
   const ValueId y = shifted(add("PRelu", {x, slope}, name + "_rectified", before), name + "_behind",
                             channels, images, before);
   if (replaces) {
@@ -135,9 +135,9 @@ void SignMaker::pad_with_ones(NodeId layer, ValueId sign) {
   const std::vector<int64_t> pads = ints_attr(graph_, layer, "pads");
   if (std::none_of(pads.begin(), pads.end(), [](int64_t p) { return p != 0; })) return;
   const std::string name = node_key(graph_, layer) + "_padded";
-  const ValueId widths = add_constant(
-      graph_, name + "_pads",
-      Tensor::of<int64_t>({8}, {0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]}));
+  const ValueId widths =
+      add_constant(graph_, name + "_pads",
+                   Tensor::of<int64_t>({8}, {0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]}));
   const ValueId one = add_constant(graph_, name + "_value", Tensor::scalar(1.0f));
   const ValueId padded = add("Pad", {sign, widths, one}, name, layer);
   graph_.mutable_value(padded).type.shape.reset();
@@ -161,7 +161,8 @@ void SignMaker::run(const std::vector<NodeId>& layers) {
     ValueId x = source;
     if (options_.react) {
       const Tensor& weight = *graph_.constant(trained_constant(graph_, first.inputs[1]));
-      const int64_t inputs = images ? weight.dim(1) : weight.dim(1 - weight_slot(graph_, reading[0]).axis);
+      const int64_t inputs =
+          images ? weight.dim(1) : weight.dim(1 - weight_slot(graph_, reading[0]).axis);
       x = shifted(x, name + "_shift", inputs, images, before);
     }
     std::vector<ValueId> inputs = {x};

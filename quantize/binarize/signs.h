@@ -12,10 +12,7 @@ class SignMaker {
  public:
   /// `sharpness`: the input of that name, or none.
   SignMaker(Graph& graph, const BinarizeOptions& options, std::string estimator, ValueId sharpness)
-      : graph_(graph),
-        options_(options),
-        estimator_(std::move(estimator)),
-        sharpness_(sharpness) {}
+      : graph_(graph), options_(options), estimator_(std::move(estimator)), sharpness_(sharpness) {}
 
   void run(const std::vector<NodeId>& layers);
   int64_t bypassed() const { return bypassed_; }

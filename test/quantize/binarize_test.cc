@@ -54,18 +54,20 @@ Graph binary_net() {
                    {"strides", std::vector<int64_t>{stride, stride}}});
   };
   const ValueId x = net.input("x", {Dim::named("N"), 3, 8, 8});
-  const ValueId relu1 = net.op("Relu", {norm(conv(x, {9, 3, 3, 3}, "conv1", 1, 1), 9, "bn1")}, "relu1");
-  const ValueId pool = net.op("MaxPool", {relu1}, "pool",
-                              {{"kernel_shape", std::vector<int64_t>{2, 2}},
-                               {"strides", std::vector<int64_t>{2, 2}}});
+  const ValueId relu1 =
+      net.op("Relu", {norm(conv(x, {9, 3, 3, 3}, "conv1", 1, 1), 9, "bn1")}, "relu1");
+  const ValueId pool = net.op(
+      "MaxPool", {relu1}, "pool",
+      {{"kernel_shape", std::vector<int64_t>{2, 2}}, {"strides", std::vector<int64_t>{2, 2}}});
   const ValueId relu2 =
       net.op("Relu", {norm(conv(pool, {10, 9, 3, 3}, "conv2", 1, 2), 10, "bn2")}, "relu2");
   const ValueId conv3 = norm(conv(relu2, {10, 10, 3, 3}, "conv3", 1, 1), 10, "bn3");
   const ValueId relu3 = net.op("Relu", {net.op("Add", {conv3, relu2}, "add")}, "relu3");
   const ValueId flat = net.op("Flatten", {relu3}, "flat");
-  const ValueId fc1 = net.op("Gemm", {flat, net.constant("fc1_w", weights({40, 12}, 3, 1)),
-                                      net.constant("fc1_b", ramp({12}, 2))},
-                             "fc1");
+  const ValueId fc1 = net.op(
+      "Gemm",
+      {flat, net.constant("fc1_w", weights({40, 12}, 3, 1)), net.constant("fc1_b", ramp({12}, 2))},
+      "fc1");
   const ValueId relu4 = net.op("Relu", {norm(fc1, 12, "bn4")}, "relu4");
   return net.finish({net.op(
       "Gemm", {relu4, net.constant("fc2_w", ramp({12, 5}, 3)), net.constant("fc2_b", ramp({5}, 2))},
@@ -128,10 +130,12 @@ TEST(BinaryGraph, SignsAreNotOfWhatAReluMade) {
   // relu1 before the pool, relu2, which the sum goes on reading, and relu3 before Flatten.
   EXPECT_EQ(binary.bypassed, 3);
   EXPECT_EQ(signs_of(binary.graph, "conv2"), "pool");
-  EXPECT_EQ(binary.graph.value(binary.graph.node(node(binary.graph, "pool")).inputs[0]).name, "bn1");
+  EXPECT_EQ(binary.graph.value(binary.graph.node(node(binary.graph, "pool")).inputs[0]).name,
+            "bn1");
   EXPECT_EQ(signs_of(binary.graph, "conv3"), "bn2");
   EXPECT_EQ(signs_of(binary.graph, "fc1"), "flat");
-  EXPECT_EQ(binary.graph.value(binary.graph.node(node(binary.graph, "flat")).inputs[0]).name, "add");
+  EXPECT_EQ(binary.graph.value(binary.graph.node(node(binary.graph, "flat")).inputs[0]).name,
+            "add");
   std::vector<std::string> relus;
   for (const NodeId id : binary.graph.nodes())
     if (binary.graph.node(id).is("Relu")) relus.push_back(node_key(binary.graph, id));
@@ -166,8 +170,8 @@ TEST(BinaryGraph, KeepsLayersFloatForReasons) {
   // Nine products to a sum.
   Net net(13);
   const ValueId x = net.input("x", {Dim::named("N"), 3, 8, 8});
-  const Graph thin = net.finish(
-      {net.conv(net.conv(net.conv(x, 3, 1, "conv1"), 1, 20, "conv2"), 20, 4, "conv3")});
+  const Graph thin =
+      net.finish({net.conv(net.conv(net.conv(x, 3, 1, "conv1"), 1, 20, "conv2"), 20, 4, "conv3")});
   EXPECT_THAT(error_of([&] { made(thin, in_float()); }).text, HasSubstr("no layer is left"));
 }
 
@@ -183,7 +187,8 @@ TEST(BinaryGraph, ReactLearnsShiftsAndSlopes) {
     names.push_back(p.name);
     EXPECT_EQ(p.decay, p.name.ends_with("_w")) << p.name;
   }
-  for (const char* name : {"conv2_slope", "conv2_before", "conv2_behind", "conv3_slope", "fc1_slope"})
+  for (const char* name :
+       {"conv2_slope", "conv2_before", "conv2_behind", "conv3_slope", "fc1_slope"})
     EXPECT_THAT(names, Contains(name));
   EXPECT_EQ(std::count_if(names.begin(), names.end(),
                           [](const std::string& n) { return n.ends_with("_shift"); }),
@@ -248,7 +253,8 @@ struct Form {
   bool react = false;
 };
 std::string text(const Form& f) {
-  return f.weights + f.method + std::to_string(f.activations) + f.padding + (f.react ? "react" : "");
+  return f.weights + f.method + std::to_string(f.activations) + f.padding +
+         (f.react ? "react" : "");
 }
 void PrintTo(const Form& form, std::ostream* out) { *out << text(form); }
 
@@ -295,14 +301,15 @@ TEST_P(LoweredForms, ComputeWhatWasTrained) {
   EXPECT_LT(sqnr_db(before, z), 30);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, LoweredForms,
-    testing::Values(Form{"binary", "xnor"}, Form{"binary", "irnet"}, Form{"binary", "sign"},
-                    Form{"binary", "xnor", 1, "one"}, Form{"binary", "xnor", 1, "zero", true},
-                    Form{"binary", "irnet", 1, "one", true}, Form{"binary", "xnor", 32},
-                    Form{"ternary", "twn", 32}, Form{"ternary", "ttq", 32},
-                    Form{"ternary", "twn", 1}, Form{"ternary", "ttq", 1}, Form{"float", "", 1}),
-    [](const auto& at) { return text(at.param); });
+INSTANTIATE_TEST_SUITE_P(All, LoweredForms,
+                         testing::Values(Form{"binary", "xnor"}, Form{"binary", "irnet"},
+                                         Form{"binary", "sign"}, Form{"binary", "xnor", 1, "one"},
+                                         Form{"binary", "xnor", 1, "zero", true},
+                                         Form{"binary", "irnet", 1, "one", true},
+                                         Form{"binary", "xnor", 32}, Form{"ternary", "twn", 32},
+                                         Form{"ternary", "ttq", 32}, Form{"ternary", "twn", 1},
+                                         Form{"ternary", "ttq", 1}, Form{"float", "", 1}),
+                         [](const auto& at) { return text(at.param); });
 
 /// Bits as the operators read them, by their definition.
 int bit(const Tensor& bits, int64_t row, int64_t i) {
@@ -390,9 +397,13 @@ TEST(PackedForm, TwoBitsByHand) {
   // Signs + - - + -: 1 + 8 and the bits past the fifth.
   const CodedWeight s = read_codes(Tensor::of<float>({5, 1}, {1, -1, -1, 1, -1}), 1, false);
   EXPECT_THAT(pack_signs(s).data<uint8_t>(), ElementsAre(1 + 8 + 32 + 64 + 128));
-  EXPECT_EQ(error_of([] { read_codes(Tensor::of<float>({1, 2}, {1, -2}), 0, false); }).code,
+  EXPECT_EQ(error_of([] {
+              read_codes(Tensor::of<float>({1, 2}, {1, -2}), 0, false);
+            }).code,
             ErrorCode::kInvalid);
-  EXPECT_EQ(error_of([] { read_codes(Tensor::of<float>({1, 2}, {1, 0}), 0, false); }).code,
+  EXPECT_EQ(error_of([] {
+              read_codes(Tensor::of<float>({1, 2}, {1, 0}), 0, false);
+            }).code,
             ErrorCode::kInvalid);
 }
 
@@ -428,7 +439,8 @@ TEST(IntegerLayers, TernaryAndBinaryWeightsStayIntegerLayers) {
       ASSERT_TRUE(dq) << layer;
       EXPECT_EQ(packed.constant(dq->data), nullptr);
     }
-    EXPECT_EQ(count(packed, few == 1 ? "ai.lapidary.UnpackBinary" : "ai.lapidary.UnpackTernary"), 3);
+    EXPECT_EQ(count(packed, few == 1 ? "ai.lapidary.UnpackBinary" : "ai.lapidary.UnpackTernary"),
+              3);
   }
 }
 
@@ -503,7 +515,8 @@ TEST(Sharpness, GrowsFromATenthToTen) {
   } trainer;
   const TrainHook grow = grow_sharpness(binary.graph);
   for (const int64_t step : {0, 1, 2}) grow(trainer, step, 3);
-  EXPECT_THAT(trainer.set, ElementsAre(testing::FloatEq(.1f), testing::FloatEq(1), testing::FloatEq(10)));
+  EXPECT_THAT(trainer.set,
+              ElementsAre(testing::FloatEq(.1f), testing::FloatEq(1), testing::FloatEq(10)));
 }
 
 }  // namespace
