@@ -3,6 +3,7 @@
 /// Everything public.
 #include "lapidary/arrays.h"
 #include "lapidary/bench.h"
+#include "lapidary/binarize.h"
 #include "lapidary/calibrate.h"
 #include "lapidary/compress.h"
 #include "lapidary/data.h"

@@ -45,12 +45,19 @@ NodeSet reached(const Graph& graph, const NodeSet& layers, bool forward) {
 
 }  // namespace
 
+NodeSet layers_at_ends(const Graph& graph, const NodeSet& layers) {
+  const NodeSet behind = reached(graph, layers, true), before = reached(graph, layers, false);
+  NodeSet ends;
+  for (const uint32_t layer : layers)
+    if (!behind.contains(layer) || !before.contains(layer)) ends.insert(layer);
+  return ends;
+}
+
 ChosenBits choose_bits(const Graph& graph, const Placement& placement, const QatBits& bits) {
   check(bits.weights, "weights");
   check(bits.activations, "activations");
   if (bits.first_last != 0) check(bits.first_last, "first_last");
-  const NodeSet layers = layers_of(placement);
-  const NodeSet behind = reached(graph, layers, true), before = reached(graph, layers, false);
+  const NodeSet layers = layers_of(placement), ends = layers_at_ends(graph, layers);
   std::map<NodeId, int> named;
   for (const auto& [pattern, wanted] : bits.layers) {
     check(wanted, "'" + printable(pattern) + "'");
@@ -71,8 +78,7 @@ ChosenBits choose_bits(const Graph& graph, const Placement& placement, const Qat
     most = std::max(most, wanted);
   };
   for (const LinearLayer& layer : placement.layers) {
-    const bool end = !behind.contains(layer.node.index) || !before.contains(layer.node.index);
-    const bool special = end && bits.first_last != 0;
+    const bool special = ends.contains(layer.node.index) && bits.first_last != 0;
     int weights = special ? bits.first_last : bits.weights;
     int activations = special ? bits.first_last : bits.activations;
     if (const auto at = named.find(layer.node); at != named.end())

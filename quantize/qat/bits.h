@@ -17,6 +17,9 @@ struct ChosenBits {
   }
 };
 
+/// Those of `layers` before or behind which there is no other.
+NodeSet layers_at_ends(const Graph& graph, const NodeSet& layers);
+
 /// Throws Error{kUsage} for bits outside 2..8 and for patterns that match nothing.
 ChosenBits choose_bits(const Graph& graph, const Placement& placement, const QatBits& bits);
 

@@ -72,10 +72,6 @@ void through_tanh(Graph& graph, const FakeNode& fake) {
   for (float& s : scale.mutable_data<float>()) s = most / static_cast<float>(fake.qmax);
 }
 
-/// Of what a scale begins as. A step through zero would leave its channel without a value other
-/// than 0, and without a gradient that leads back.
-constexpr double kLeastShare = 1.0 / 16;
-
 class Learner {
  public:
   Learner(Graph& graph, const QatOptions& options) : graph_(graph), method_(options.method) {}

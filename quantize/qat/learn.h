@@ -4,6 +4,10 @@
 
 namespace lapidary {
 
+/// TrainedParameter::least_share of scales: a step through zero would leave its channel without a
+/// value other than 0, and without a gradient that leads back.
+inline constexpr double kLeastShare = 1.0 / 16;
+
 /// Throws Error{kUsage} for a method that there is not.
 void check_method(const std::string& method);
 /// Whether the method learns the scales of weights.

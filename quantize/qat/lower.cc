@@ -36,7 +36,10 @@ class Lowerer {
     take_activations();
     fold();
     run_passes(graph_, {"remove_dead_code"});
-    std::erase_if(graph_.opsets, [](const OpsetImport& i) { return i.domain == kOwnDomain; });
+    const auto nodes = graph_.nodes();  // Binarize nodes stay
+    if (std::none_of(nodes.begin(), nodes.end(),
+                     [&](NodeId id) { return graph_.node(id).domain == kOwnDomain; }))
+      std::erase_if(graph_.opsets, [](const OpsetImport& i) { return i.domain == kOwnDomain; });
     infer_types(graph_);
     mark_activations();
     mark_layers(log);

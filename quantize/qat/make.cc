@@ -13,6 +13,7 @@
 #include "quantize/qat/bits.h"
 #include "quantize/qat/fake_nodes.h"
 #include "quantize/qat/learn.h"
+#include "quantize/qat/make.h"
 #include "quantize/qat/weights.h"
 #include "quantize/ranges.h"
 #include "quantize/targets.h"
@@ -27,21 +28,6 @@ namespace lapidary {
 namespace {
 
 constexpr int64_t kQdqOpset = 13;  // what the graph is lowered to
-
-/// All merges but that of BatchNormalization, which goes on learning: with it folded the graph is
-/// the one that will be lowered.
-Graph training_form(const Graph& graph) {
-  Graph form = graph;
-  std::vector<std::string> passes;
-  for (const PassInfo& pass : list_passes())
-    if (pass.name != "fold_batchnorm") passes.push_back(pass.name);
-  run_passes(form, passes, {.train_safe = true});
-  infer_types(form);
-  if (form.opset() < kQdqOpset) upgrade_opset(form, kQdqOpset);
-  infer_types(form);
-  form.model.ir_version = std::max<int64_t>(form.model.ir_version, 7);
-  return form;
-}
 
 QuantizeOptions placement_options(const QatOptions& options) {
   QuantizeOptions out;
@@ -242,26 +228,55 @@ class Maker {
   std::map<ValueId, std::pair<ValueId, ValueId>> groups_;       ///< scale and zero point, by root
 };
 
+TargetRecord target_of(const QatOptions& options) {
+  TargetRecord target = find_target(options.target);
+  if (options.per_channel) target.per_channel = *options.per_channel;
+  return target;
+}
+
 }  // namespace
+
+/// With BatchNormalization folded too the graph is the one that will be lowered.
+Graph training_form(const Graph& graph, const QatOptions& options,
+                    std::vector<std::string>& warnings) {
+  QuantizeLog log;
+  Graph form = quantization_source(graph, placement_options(options), log);
+  warnings.insert(warnings.end(), log.warnings.begin(), log.warnings.end());
+  std::vector<std::string> passes;
+  for (const PassInfo& pass : list_passes())
+    if (pass.name != "fold_batchnorm") passes.push_back(pass.name);
+  run_passes(form, passes, {.train_safe = true});
+  infer_types(form);
+  if (form.opset() < kQdqOpset) upgrade_opset(form, kQdqOpset);
+  infer_types(form);
+  form.model.ir_version = std::max<int64_t>(form.model.ir_version, 7);
+  return form;
+}
+
+QatGraph fake_quantized(Graph form, const Statistics* statistics, const Dataset* samples,
+                        const QatOptions& options) {
+  const TargetRecord target = target_of(options);
+  Maker maker(std::move(form), target, options);
+  QatGraph out;
+  out.graph = maker.run(statistics, samples);
+  out.kept_float = maker.placement().kept_float;
+  return out;
+}
 
 QatGraph make_qat_graph(const Graph& graph, const Statistics* statistics, const Dataset* samples,
                         const QatOptions& options) {
   const ThreadScope scope(options.threads);
   check_method(options.method);
-  TargetRecord target = find_target(options.target);
-  if (options.per_channel) target.per_channel = *options.per_channel;
+  target_of(options);
   QatGraph out;
   if (!fake_nodes(graph).empty()) {
     out.graph = graph;
   } else if (is_quantized_model(graph)) {
     out.graph = lift_qdq(graph);
   } else {
-    QuantizeLog log;
-    Maker maker(training_form(quantization_source(graph, placement_options(options), log)), target,
-                options);
-    out.graph = maker.run(statistics, samples);
-    out.kept_float = maker.placement().kept_float;
-    out.warnings = std::move(log.warnings);
+    std::vector<std::string> warnings;
+    out = fake_quantized(training_form(graph, options, warnings), statistics, samples, options);
+    out.warnings = std::move(warnings);
   }
   out.parameters = set_learning(out.graph, options, out.warnings);
   for (const std::string& warning : out.warnings) options.log.warn(warning);

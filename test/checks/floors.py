@@ -19,7 +19,7 @@ BOXES = {
     "src/onnx": (3, "model_io"),
     "src/data": (3, "arrays data"),
     "calibrate": (4, "calibrate"),
-    "quantize": (5, "compress qat"),
+    "quantize": (5, "binarize compress qat"),
     "prune": (5, "prune sparsify"),
     "distill": (5, "distill"),
     "src/factorize": (5, ""),

@@ -14,6 +14,9 @@ namespace {
 /// Rows whose gradient is not that of their function, or whose op the opset of these graphs lacks:
 /// where they are tested.
 const std::map<std::string, std::string> kElsewhere = {
+    {"ai.lapidary.Binarize", "binary_test.cc"},
+    {"ai.lapidary.BinarizeWeight", "binary_test.cc"},
+    {"ai.lapidary.TernarizeWeight", "binary_test.cc"},
     {"ai.lapidary.FakeQuantize", "fake_quant_test.cc"},
     {"ai.lapidary.FakeQuantizeBias", "fake_quant_test.cc"},
     {"RMSNormalization", "Opset23 below"},

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <set>
 
 #include "lapidary/arrays.h"
 #include "lapidary/evaluate.h"
@@ -173,6 +174,93 @@ TEST_F(TrainingRecipe, QatReportsTheLoweredFile) {
         << "what is measured between epochs is the lowered graph";
     EXPECT_GT(report.stages[2].metrics.at("top1"), bits == 2 ? 0.6 : 0.9) << bits;
   }
+}
+
+/// Steps `binarize` in ONNX's own operators.
+std::string binarize(const std::string& params) {
+  return "  - binarize: {epochs: 6, batch: 32, lr: 0.01, format: standard" + params + "}\n";
+}
+int64_t count_ops(const std::string& file, const std::string& op) {
+  const Graph graph = load_onnx(file);
+  const auto nodes = graph.nodes();
+  return std::count_if(nodes.begin(), nodes.end(),
+                       [&](NodeId id) { return graph.node(id).op == op; });
+}
+
+TEST_F(TrainingRecipe, BinarizeReportsTheLoweredFile) {
+  struct Case {
+    const char* params;
+    std::pair<int, int> bits;  ///< of the layer between the ends
+    bool signs;
+  };
+  for (const Case& c :
+       {Case{"", {1, 1}, true}, Case{", method: irnet, first_last: 32, padding: one", {1, 1}, true},
+        Case{", react: true, estimator: bireal", {1, 1}, true},
+        Case{", weights: ternary, activations: 8", {2, 8}, false},
+        Case{", weights: ternary, method: ttq, activations: 32", {2, 32}, false}}) {
+    const Report report = run(std::string(kTrain20) + binarize(c.params));
+    ASSERT_EQ(report.stages.size(), 3u);
+    const std::string shipped = at("out/model.onnx");
+    EXPECT_EQ(count_ops(shipped, "Where"), c.signs ? 1 : 0) << c.params;
+    EXPECT_EQ(load_onnx(shipped).opset("ai.lapidary"), 0);
+    EXPECT_EQ(report.stages[2].metrics.at("top1"),
+              report.trainings[1].log.epochs.back().metrics.at("top1"))
+        << "what is measured between epochs is the lowered graph";
+    EXPECT_GT(report.stages[2].metrics.at("top1"), 0.8) << c.params;
+    const auto bits = std::find_if(report.layer_bits.begin(), report.layer_bits.end(),
+                                   [](const LayerBits& layer) { return layer.node == "conv2"; });
+    ASSERT_NE(bits, report.layer_bits.end());
+    EXPECT_EQ(std::pair(bits->weights, bits->activations), c.bits) << c.params;
+  }
+}
+
+TEST_F(TrainingRecipe, BinarizeInTwoStagesAndFurther) {
+  const Report report = run(std::string(kTrain20) + binarize(", weights: float") + binarize("") +
+                            "  - finetune: {steps: 1, batch: 32, lr: 0}\n");
+  ASSERT_EQ(report.stages.size(), 5u);
+  for (const char* file : {"out/2-binarize.onnx", "out/3-binarize.onnx"})
+    EXPECT_EQ(count_ops(at(file), "Where"), 1) << file;
+  const auto sizes = [&](const char* file) {  // how many magnitudes the weights of conv2 have
+    const Graph graph = load_onnx(at(file));
+    std::set<float> out;
+    for (const NodeId id : graph.nodes())
+      if (node_key(graph, id) == "conv2")
+        for (const float v : graph.constant(graph.node(id).inputs[1])->data<float>())
+          out.insert(std::fabs(v));
+    return out.size();
+  };
+  EXPECT_GT(sizes("out/2-binarize.onnx"), 300u);
+  EXPECT_LE(sizes("out/3-binarize.onnx"), 6u) << "one for each channel";
+  EXPECT_EQ(report.stages[4].metrics.at("top1"), report.stages[3].metrics.at("top1"));
+  EXPECT_GT(report.stages[3].metrics.at("top1"), 0.8);
+}
+
+TEST_F(TrainingRecipe, BinarizeResumesToTheSameBytes) {
+  const std::string steps = std::string(kTrain20) + binarize(", method: irnet");
+  run(steps);
+  const std::string whole = bytes("out/model.onnx");
+  fs::remove_all(at("out"));
+  int64_t asked = 0;
+  EXPECT_NE(run(steps, {.resume = true, .stop = [&] { return asked++ == 55; }}).interrupted, "");
+  EXPECT_EQ(run(steps, {.resume = true}).interrupted, "");
+  EXPECT_EQ(bytes("out/model.onnx"), whole);
+}
+
+TEST_F(TrainingRecipe, BinarizeRefusesWhatItCannotDo) {
+  const auto dry = [&](const std::string& steps) {
+    return error_of([&] { run(steps, {.dry_run = true}); });
+  };
+  EXPECT_EQ(dry(binarize("")), "no error");
+  EXPECT_THAT(dry(binarize(", layers: [conv9]")),
+              AllOf(HasSubstr("'binarize'"), HasSubstr("conv9")));
+  EXPECT_THAT(dry(binarize(", method: twn")), HasSubstr("xnor, irnet, sign"));
+  EXPECT_THAT(dry("  - qat: {batch: 32}\n" + binarize("")), HasSubstr("trains with quantization"));
+  EXPECT_THAT(dry(binarize("") + "  - qat: {batch: 32}\n"), HasSubstr("quantized it already"));
+  EXPECT_THAT(refusal(binarize(", activations: 4")), HasSubstr("one of 1, 8, 32"));
+  const Report planned = run(binarize(""), {.dry_run = true});
+  ASSERT_EQ(planned.layer_bits.size(), 3u);
+  EXPECT_EQ(planned.layer_bits[1].node, "conv2");
+  EXPECT_EQ(planned.layer_bits[1].weights, 1);
 }
 
 TEST_F(TrainingRecipe, QatAfterQuantizeStartsFromItsRanges) {
