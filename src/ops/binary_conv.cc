@@ -54,8 +54,9 @@ void infer(InferContext& context) {
   if (x == nullptr) return context.set_type(0, DType::kF32);
   if ((*x)[1].known() && (*x)[1].value != filter.in_c)
     fail_invalid("in_channels is {}, the input is {}", filter.in_c, context.type(0).text());
-  context.set_type(0, DType::kF32, {(*x)[0], channels, window_output(window, 0, (*x)[2]),
-                                    window_output(window, 1, (*x)[3])});
+  context.set_type(
+      0, DType::kF32,
+      {(*x)[0], channels, window_output(window, 0, (*x)[2]), window_output(window, 1, (*x)[3])});
 }
 
 /// s(x) with the padding around it.
@@ -76,7 +77,8 @@ Tensor padded_signs(const Tensor& x, const std::vector<int64_t>& pads, float val
 
 void evaluate(EvalContext& context) {
   const AttrView& attrs = context.attrs();
-  const Tensor w = unpack_binary_conv(context.input(1), read_filter(attrs).shape(context.input(1).dim(0)));
+  const Tensor w =
+      unpack_binary_conv(context.input(1), read_filter(attrs).shape(context.input(1).dim(0)));
   const Tensor x =
       padded_signs(context.input(0), attrs.get_ints("pads"), attrs.get_float("pad_value", 0));
   Node valid = attrs.node();
@@ -85,12 +87,13 @@ void evaluate(EvalContext& context) {
   const auto scale = context.input(2).data<float>(), bias = context.input(3).data<float>();
   Tensor y(DType::kF32, g.output);
   const auto out = y.mutable_data<float>();
-  convolve<int64_t, float>(
-      g, x.data<float>(), w.data<float>(), [&](int64_t n, int64_t m, std::span<const int64_t> acc) {
-        const auto c = static_cast<size_t>(m);
-        float* to = out.data() + (n * g.out_channels + m) * g.out_area();
-        for (size_t i = 0; i < acc.size(); ++i) to[i] = binary_affine(acc[i], scale[c], bias[c]);
-      });
+  convolve<int64_t, float>(g, x.data<float>(), w.data<float>(),
+                           [&](int64_t n, int64_t m, std::span<const int64_t> acc) {
+                             const auto c = static_cast<size_t>(m);
+                             float* to = out.data() + (n * g.out_channels + m) * g.out_area();
+                             for (size_t i = 0; i < acc.size(); ++i)
+                               to[i] = binary_affine(acc[i], scale[c], bias[c]);
+                           });
   context.set_output(0, std::move(y));
 }
 
@@ -109,8 +112,7 @@ void body(BodyBuilder& b) {
   const ValueId in_c = b.op("Reshape", {b.attr("in_channels"), b.ints({1})});
   const ValueId taps = b.op("Slice", {bits, b.ints({0}), in_c, b.ints({3})});
   const ValueId oihw = b.op("Transpose", {taps}, {{"perm", std::vector<int64_t>{0, 3, 1, 2}}});
-  const ValueId weights =
-      b.op("Cast", {oihw}, {{"to", static_cast<int64_t>(DType::kF32)}});
+  const ValueId weights = b.op("Cast", {oihw}, {{"to", static_cast<int64_t>(DType::kF32)}});
   // Padded by a node of its own: Conv pads with 0 only.
   const ValueId pads = b.attr("pads"), none = b.ints({0, 0});
   const auto part = [&](int64_t begin) {

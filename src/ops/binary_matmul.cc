@@ -50,23 +50,20 @@ void evaluate(EvalContext& context) {
 
 int64_t macs(const AttrView&, std::span<const TensorType> inputs,
              std::span<const TensorType> outputs) {
-  return checked_mul(element_count(outputs[0].static_shape()),
-                     inputs[0].static_shape().back());
+  return checked_mul(element_count(outputs[0].static_shape()), inputs[0].static_shape().back());
 }
 
 void body(BodyBuilder& b) {
   const ValueId x = b.input("X"), w = b.input("W"), scale = b.input("scale");
   const ValueId bias = b.input("bias");
   // K, known as soon as x's last size is; opset 15 can ask for it alone.
-  const ValueId sizes = b.opset() < 15 ? b.op("Shape", {x})
-                                       : b.op("Shape", {x}, {{"start", int64_t{-1}}});
+  const ValueId sizes =
+      b.opset() < 15 ? b.op("Shape", {x}) : b.op("Shape", {x}, {{"start", int64_t{-1}}});
   const ValueId k = b.op("Slice", {sizes, b.ints({-1}), b.ints({INT64_MAX})});
-  const ValueId bits =
-      b.op("Reshape", {body_codes(b, w, /*ternary=*/false), b.ints({0, -1})});
+  const ValueId bits = b.op("Reshape", {body_codes(b, w, /*ternary=*/false), b.ints({0, -1})});
   const ValueId rows = b.op("Slice", {bits, b.ints({0}), k, b.ints({1})});
   const ValueId columns = b.op("Transpose", {rows}, {{"perm", std::vector<int64_t>{1, 0}}});
-  const ValueId weights =
-      b.op("Cast", {columns}, {{"to", static_cast<int64_t>(DType::kF32)}});
+  const ValueId weights = b.op("Cast", {columns}, {{"to", static_cast<int64_t>(DType::kF32)}});
   const ValueId acc = b.op("MatMul", {body_signs(b, x), weights});
   b.output("Y", body_affine(b, acc, scale, bias, {-1}));
 }

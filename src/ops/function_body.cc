@@ -81,8 +81,7 @@ void BodyBuilder::output(const std::string& name, ValueId value) {
 std::vector<Function> own_functions(const Graph& graph) {
   Found found;
   collect(graph, found);
-  for (const Function& function : graph.model.functions)
-    collect(*function.body, found);
+  for (const Function& function : graph.model.functions) collect(*function.body, found);
   for (const Function& function : graph.model.functions)
     std::erase_if(found, [&](const auto& entry) {
       return entry.second->domain == function.domain && entry.first == function.name;
@@ -90,8 +89,9 @@ std::vector<Function> own_functions(const Graph& graph) {
   std::vector<Function> out;
   for (const auto& [name, def] : found) {
     if (graph.opset() < kOldestBodyOpset)
-      fail_unsupported("{} in standard ops needs opset {} of ai.onnx, the model imports {}; upgrade it first",
-                       name, kOldestBodyOpset, graph.opset());
+      fail_unsupported(
+          "{} in standard ops needs opset {} of ai.onnx, the model imports {}; upgrade it first",
+          name, kOldestBodyOpset, graph.opset());
     out.push_back(function_of(*def, graph.opset()));
   }
   return out;

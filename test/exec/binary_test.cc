@@ -96,8 +96,7 @@ void expect_bits(const BinaryNet& net, const std::vector<std::string>& steps = {
       if (!steps.empty()) {
         EXPECT_EQ(ops_of(fast), steps);
       }
-      for (const StepInfo& step : fast.steps())
-        EXPECT_TRUE(step.kernel != "reference") << step.op;
+      for (const StepInfo& step : fast.steps()) EXPECT_TRUE(step.kernel != "reference") << step.op;
     }
     Executor all(net.graph, {.threads = 1, .keep_all_values = true});
     expect_equal(all, "with every value kept");
@@ -148,8 +147,7 @@ TEST(BinaryConvStep, SameBitsEverywhere) {
                           Case{{1, 3, 12, 12}, {4, 3, 5, 5}, {3, 1}, {1, 1}, {4, 4, 4, 4}}}) {
       SCOPED_TRACE(shape_text(c.x) + " " + shape_text(c.w));
       BinaryNet net;
-      net.b.output(
-          net.conv(net.input(c.x), c.w, c.strides, c.dilations, c.pads, pad_value, "y"));
+      net.b.output(net.conv(net.input(c.x), c.w, c.strides, c.dilations, c.pads, pad_value, "y"));
       expect_bits(net, {"Signs of x", "BinaryConv"});
     }
 }
@@ -187,8 +185,8 @@ TEST(BinaryConvStep, WhatOthersReadStaysFloat) {
 TEST(BinaryConvStep, MixesWithFloatLayersAndConcat) {
   BinaryNet net;
   const ValueId x = net.input({1, 8, 6, 6});
-  const ValueId stem =
-      net.b.op("Conv", {net.b.op("Relu", {x}), net.b.constant("f", random_floats({32, 8, 1, 1}, 9))});
+  const ValueId stem = net.b.op(
+      "Conv", {net.b.op("Relu", {x}), net.b.constant("f", random_floats({32, 8, 1, 1}, 9))});
   const ValueId left = net.conv3(stem, 32, 24, "left"), right = net.conv3(stem, 32, 40, "right");
   const ValueId joined = net.b.op("Concat", {left, right}, {{"axis", int64_t{1}}}, "joined");
   net.inputs["x"] = random_floats({1, 8, 6, 6}, 2);
@@ -285,8 +283,8 @@ Graph ternary_conv(Shape x, Shape w, Ints pads) {
   const ValueId packed = b.constant("w", pack_ternary(codes));
   const ValueId unpacked = b.op("UnpackTernary", {packed}, {{"shape", w}}, "unpack", kDomain);
   const ValueId weights =
-      b.op("DequantizeLinear", {unpacked, b.constant("ws", scales),
-                                b.constant("wz", Tensor(DType::kI8, {w[0]}))},
+      b.op("DequantizeLinear",
+           {unpacked, b.constant("ws", scales), b.constant("wz", Tensor(DType::kI8, {w[0]}))},
            {{"axis", int64_t{0}}});
   const ValueId y = b.op("Conv", {q, weights}, {{"pads", pads}});
   const ValueId ys = b.constant("ys", Tensor::scalar(2.0f));
@@ -300,9 +298,8 @@ TEST(UnpackTernaryStep, WeightsStayInTwoBitsWhereThereArePixelsEnough) {
     Ints pads;
     const char* kernel;
   };
-  for (const Case& c :
-       {Case{{1, 40, 7, 6}, {30, 40, 3, 3}, {1, 1, 1, 1}, "conv_t2"},
-        Case{{1, 64, 3, 3}, {30, 64, 3, 3}, {1, 1, 1, 1}, "conv_s8"}}) {
+  for (const Case& c : {Case{{1, 40, 7, 6}, {30, 40, 3, 3}, {1, 1, 1, 1}, "conv_t2"},
+                        Case{{1, 64, 3, 3}, {30, 64, 3, 3}, {1, 1, 1, 1}, "conv_s8"}}) {
     const Graph graph = ternary_conv(c.x, c.w, c.pads);
     const Executor::Values inputs = {{"x", random_floats(c.x, 1)}};
     expect_same_bits(graph, inputs, "QLinearConv", c.kernel);

@@ -29,9 +29,9 @@ Graph binary_graph(int64_t opset = 17) {
   for (const char* name : {"hidden", "y"}) {
     Tensor w(DType::kU8, {64, 8}), ones(DType::kF32, {64});
     std::ranges::fill(ones.mutable_data<float>(), 1.0f);
-    v = b.op("BinaryMatMul", {v, b.constant("w", w), b.constant("scale", ones),
-                              b.constant("bias", ones)},
-             {}, name, kDomain);
+    v = b.op("BinaryMatMul",
+             {v, b.constant("w", w), b.constant("scale", ones), b.constant("bias", ones)}, {}, name,
+             kDomain);
   }
   b.output(v);
   infer_types(graph);
@@ -78,7 +78,9 @@ TEST(OwnOps, AreReadAsOpsAndSavedAgainAsTheyWere) {
 }
 
 /// 2 x 64 x 64 weights are 1 KiB; all else, the function and its table included, is less than 6.
-TEST(OwnOps, WeightsAreAsSmallInTheFile) { EXPECT_LT(serialize_onnx(binary_graph()).size(), 7168u); }
+TEST(OwnOps, WeightsAreAsSmallInTheFile) {
+  EXPECT_LT(serialize_onnx(binary_graph()).size(), 7168u);
+}
 
 TEST(OwnOps, AttributesAreTheCalls) {
   Graph graph;

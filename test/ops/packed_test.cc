@@ -55,11 +55,57 @@ OpCase binary_conv(float pad_value) {
 }
 
 TEST(BinaryConv, LeavesOutWhatIsOutside) {
-  expect_tensor<float>(binary_conv(0).run(), {2, 3, 2, 3}, {-1.29999995f, -0.0999999642f, -0.899999976f, -2, -0.699999988f, -1.20000005f, -0.550000012f, 0.650000036f, 0.650000036f, -1.45000005f, -1.75000012f, -2.05000019f, 0.666666627f, 4, 3.33333349f, 1, -3.33333349f, 2.33333325f, -1.10000002f, -1.10000002f, -1.10000002f, -0.800000012f, -2.0999999f, -1.20000005f, 0.0500000007f, -1.1500001f, 1.25f, 0.950000048f, 0.0500000007f, -2.05000019f, -1.33333349f, -0.666666746f, 5.33333349f, 5, 4, 2.33333325f}, 0, 0);
+  expect_tensor<float>(binary_conv(0).run(), {2, 3, 2, 3},
+                       {-1.29999995f,
+                        -0.0999999642f,
+                        -0.899999976f,
+                        -2,
+                        -0.699999988f,
+                        -1.20000005f,
+                        -0.550000012f,
+                        0.650000036f,
+                        0.650000036f,
+                        -1.45000005f,
+                        -1.75000012f,
+                        -2.05000019f,
+                        0.666666627f,
+                        4,
+                        3.33333349f,
+                        1,
+                        -3.33333349f,
+                        2.33333325f,
+                        -1.10000002f,
+                        -1.10000002f,
+                        -1.10000002f,
+                        -0.800000012f,
+                        -2.0999999f,
+                        -1.20000005f,
+                        0.0500000007f,
+                        -1.1500001f,
+                        1.25f,
+                        0.950000048f,
+                        0.0500000007f,
+                        -2.05000019f,
+                        -1.33333349f,
+                        -0.666666746f,
+                        5.33333349f,
+                        5,
+                        4,
+                        2.33333325f},
+                       0, 0);
 }
 
 TEST(BinaryConv, SeesOnesOutside) {
-  expect_tensor<float>(binary_conv(1).run(), {2, 3, 2, 3}, {-1.9000001f, -0.299999982f, -0.699999988f, -3.10000014f, -0.699999988f, -0.299999982f, 3.04999995f, 1.85000002f, 3.04999995f, 0.650000036f, -1.75000012f, 0.650000036f, 0.666666627f, 3.33333349f, 4.66666698f, 0.666666627f, -3.33333349f, 4.66666698f, -1.70000005f, -1.29999995f, -0.899999976f, -1.9000001f, -2.0999999f, -0.299999982f, 3.6500001f, 0.0500000007f, 3.6500001f, 3.04999995f, 0.0500000007f, 0.650000036f, -1.33333349f, -1.33333349f, 6.66666698f, 4.66666698f, 4, 4.66666698f}, 0, 0);
+  expect_tensor<float>(binary_conv(1).run(), {2, 3, 2, 3},
+                       {-1.9000001f,   -0.299999982f, -0.699999988f, -3.10000014f,  -0.699999988f,
+                        -0.299999982f, 3.04999995f,   1.85000002f,   3.04999995f,   0.650000036f,
+                        -1.75000012f,  0.650000036f,  0.666666627f,  3.33333349f,   4.66666698f,
+                        0.666666627f,  -3.33333349f,  4.66666698f,   -1.70000005f,  -1.29999995f,
+                        -0.899999976f, -1.9000001f,   -2.0999999f,   -0.299999982f, 3.6500001f,
+                        0.0500000007f, 3.6500001f,    3.04999995f,   0.0500000007f, 0.650000036f,
+                        -1.33333349f,  -1.33333349f,  6.66666698f,   4.66666698f,   4,
+                        4.66666698f},
+                       0, 0);
 }
 
 TEST(BinaryConv, RoundsTwice) {
@@ -103,7 +149,10 @@ TEST(BinaryMatMul, Values) {
   x.mutable_data<float>()[34] = std::numeric_limits<float>::quiet_NaN();
   OpCase c = own("BinaryMatMul");
   c.in(x).in(bytes_drawn(4, {3, 2}, 0xFC));
-  expect_tensor<float>(with_affine(c).run(), {2, 2, 3}, {-0.5f, 0.650000036f, 2, -1.10000002f, 0.0500000007f, 4, -0.899999976f, -0.550000012f, -0.666666746f, -0.5f, -0.550000012f, 3.33333349f}, 0, 0);
+  expect_tensor<float>(with_affine(c).run(), {2, 2, 3},
+                       {-0.5f, 0.650000036f, 2, -1.10000002f, 0.0500000007f, 4, -0.899999976f,
+                        -0.550000012f, -0.666666746f, -0.5f, -0.550000012f, 3.33333349f},
+                       0, 0);
 }
 
 TEST(BinaryMatMul, SaysWhatIsWrong) {
@@ -118,7 +167,8 @@ TEST(BinaryMatMul, SaysWhatIsWrong) {
 TEST(UnpackBinary, Values) {
   OpCase c = own("UnpackBinary");
   c.in(bytes_drawn(5, {2, 2}, 0)).ints("shape", {2, 3, 3, 1});
-  expect_tensor<float>(c.run(), {2, 3, 3, 1}, {1, 1, 1, -1, -1, -1, -1, 1, 1, -1, -1, 1, 1, -1, 1, -1, 1, -1}, 0, 0);
+  expect_tensor<float>(c.run(), {2, 3, 3, 1},
+                       {1, 1, 1, -1, -1, -1, -1, 1, 1, -1, -1, 1, 1, -1, 1, -1, 1, -1}, 0, 0);
 }
 
 TEST(UnpackTernary, Values) {
@@ -147,8 +197,7 @@ TEST(PackedWeights, PackingIsTheInverse) {
   EXPECT_TRUE(unpack_binary_conv(pack_binary_conv(signs), shape).equals(signs));
   Tensor ternary(DType::kI8, shape);
   for (int64_t i = 0; i < ternary.size(); ++i)
-    ternary.mutable_data<int8_t>()[static_cast<size_t>(i)] =
-        static_cast<int8_t>(i * i % 5 % 3 - 1);
+    ternary.mutable_data<int8_t>()[static_cast<size_t>(i)] = static_cast<int8_t>(i * i % 5 % 3 - 1);
   EXPECT_TRUE(unpack_ternary(pack_ternary(ternary), shape).equals(ternary));
   // Past the last bits are 1 and codes 0: a row has 66 bits or codes, a tap 11 bits.
   EXPECT_EQ(pack_binary(signs).data<uint8_t>()[8] >> 2, 63);
