@@ -31,7 +31,9 @@ struct SaveOptions {
   bool external_data = false;
 };
 
-/// Writes a model: complete or not at all (temporary file, fsync, rename).
+/// Writes a model: complete or not at all (temporary file, fsync, rename). Ops of Lapidary's own
+/// bring a model-local function in standard ops, so that other engines run them; `load_onnx` sees
+/// the op.
 LAPIDARY_API void save_onnx(const Graph& graph, const std::filesystem::path& path,
                             const SaveOptions& options = {});
 /// The bytes that `save_onnx` would write.

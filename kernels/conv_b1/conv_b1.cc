@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 
 #include "kernels/conv_b1/packed.h"
 #include "kernels/families.h"
@@ -72,7 +71,7 @@ void run(const ConvB1Args& p) {
           static_cast<int32_t*>(p.y)[pixel * stride + c] = acc;
         else if (p.output == ConvB1Output::kF32)
           static_cast<float*>(p.y)[pixel * stride + c] =
-              std::fma(static_cast<float>(acc), packed.scale[c], packed.shift[c]);
+              static_cast<float>(acc) * packed.scale[c] + packed.shift[c];
         else if ((acc ^ packed.flips[c]) < packed.thresholds[c])
           word ^= uint32_t{1} << (c % kBlock);
       }

@@ -19,7 +19,7 @@ enum class ConvB1Padding { kOne, kZero };
 ///                                  * w[c,i,ky,kx],
 /// exact in int32 (KH * KW * IC < 2^30). Then
 ///   kI32:  y = acc
-///   kF32:  y = fma(float(acc), scale[c], shift[c])
+///   kF32:  y = float(acc) * scale[c] + shift[c], rounded twice
 ///   kBits: y = the bit of kF32's value >= 0
 enum class ConvB1Output { kI32, kF32, kBits };
 
@@ -59,7 +59,7 @@ struct ConvB1Kernel {
 };
 
 /// Stores scale and shift, finite, [OC] each, and the accumulator from which on the sign of
-/// fma(float(acc), scale[c], shift[c]) changes. The packed weights know their shape.
+/// float(acc) * scale[c] + shift[c] changes. The packed weights know their shape.
 void set_affine(void* packed, const float* scale, const float* shift);
 
 std::span<const ConvB1Kernel> conv_b1_kernels();

@@ -118,7 +118,7 @@ LAPIDARY_INLINE void store_counts(const IgemmTile& t, int64_t pixels, const int3
         V::store(static_cast<int32_t*>(p.y) + y_at, acc[v], channels - first);
       if constexpr (kOutput == ConvB1Output::kF32)
         V::store(static_cast<float*>(p.y) + y_at,
-                 V::fma(V::to_float(acc[v]), V::load(packed.scale + at + first),
+                 V::add(V::mul(V::to_float(acc[v]), V::load(packed.scale + at + first)),
                         V::load(packed.shift + at + first)),
                  channels - first);
     }

@@ -1,6 +1,5 @@
 #include "kernels/conv_b1/packed.h"
 
-#include <cmath>
 #include <cstring>
 
 namespace lapidary::kernels {
@@ -92,10 +91,10 @@ void set_affine(void* packed, const float* scale, const float* shift) {
   for (int64_t c = 0; c < view.head->out_c; ++c) {
     view.scale[c] = scale[c];
     view.shift[c] = shift[c];
-    // fma rounds monotonically: the bit changes once, at the first acc whose bit is `rising`.
+    // Both roundings are monotone: the bit changes once, at the first acc whose bit is `rising`.
     const bool rising = scale[c] >= 0;
     const auto changed = [&](int64_t acc) {
-      return (std::fma(static_cast<float>(acc), scale[c], shift[c]) >= 0) == rising;
+      return (static_cast<float>(acc) * scale[c] + shift[c] >= 0) == rising;
     };
     int64_t low = -most, high = most + 1;
     while (low < high) {

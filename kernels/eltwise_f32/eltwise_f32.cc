@@ -30,6 +30,8 @@ void binary(const BinaryF32Args& p) {
       return map_grid(p, [](float a, float b) { return a != a || a < b ? a : b; });
     case BinaryOp::kMax:
       return map_grid(p, [](float a, float b) { return a != a || a > b ? a : b; });
+    case BinaryOp::kPRelu:
+      return map_grid(p, [](float a, float b) { return a < 0 ? a * b : a; });
   }
 }
 

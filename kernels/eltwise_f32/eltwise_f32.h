@@ -15,9 +15,10 @@ struct ActivationF32 {
   float hi = std::numeric_limits<float>::infinity();
 };
 
-enum class BinaryOp { kAdd, kSub, kMul, kDiv, kMin, kMax };
+enum class BinaryOp { kAdd, kSub, kMul, kDiv, kMin, kMax, kPRelu };
 
-/// y = activation(a op b); min and max give NaN where either operand is NaN.
+/// y = activation(a op b); min and max give NaN where either operand is NaN; PRelu: a < 0 ? a b :
+/// a.
 struct BinaryF32Args {
   BinaryOp op = BinaryOp::kAdd;
   Grid grid;

@@ -30,6 +30,7 @@ LAPIDARY_INLINE typename V::F apply(typename V::F a, typename V::F b) {
   if constexpr (kOp == BinaryOp::kDiv) return V::div(a, b);
   if constexpr (kOp == BinaryOp::kMin) return V::where_nan(a, a, V::min(a, b));
   if constexpr (kOp == BinaryOp::kMax) return V::where_nan(a, a, V::max(a, b));
+  if constexpr (kOp == BinaryOp::kPRelu) return V::where_negative(a, V::mul(a, b), a);
 }
 
 template <class V>
@@ -71,6 +72,8 @@ struct EltwiseF32 {
         return binary_rows<V, BinaryOp::kMin>(p);
       case BinaryOp::kMax:
         return binary_rows<V, BinaryOp::kMax>(p);
+      case BinaryOp::kPRelu:
+        return binary_rows<V, BinaryOp::kPRelu>(p);
     }
   }
   static void unary(const UnaryF32Args& p) {

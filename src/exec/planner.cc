@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/conv_b1/conv_b1.h"
 #include "src/base/checked.h"
 #include "src/base/fail.h"
 #include "src/exec/arena.h"
@@ -302,6 +303,20 @@ void PlanBuilder::alias(ValueId id, const Operand& lies, Layout layout) {
   same.dtype = dtype(id);
   same.layout = layout;
   define(id, same);
+}
+
+const Operand* PlanBuilder::signs(ValueId id, size_t axis) const {
+  const auto found = signs_.find({id, axis});
+  return found == signs_.end() ? nullptr : &found->second;
+}
+
+Operand PlanBuilder::create_signs(ValueId id, size_t axis) {
+  const Shape of = shape(id);
+  const int64_t words = kernels::b1_words(of[axis]);
+  Operand lies{-1, DType::kU32, {element_count(of) / of[axis], words}};
+  lies.storage = scratch(lies.size_bytes());
+  signs_[{id, axis}] = lies;
+  return lies;
 }
 
 int PlanBuilder::scratch(int64_t size_bytes) {

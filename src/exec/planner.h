@@ -102,6 +102,11 @@ class PlanBuilder {
   Operand create_slice(ValueId id, const Operand& room);
   /// `id` is the same bytes as `lies`, under its own shape.
   void alias(ValueId id, const Operand& lies, Layout layout);
+  /// The signs of a float value as conv_b1 reads them, channels along `axis`: where a step has put
+  /// them, or null. Such a step need not make the value itself.
+  const Operand* signs(ValueId id, size_t axis) const;
+  /// Room for them that the next step writes.
+  Operand create_signs(ValueId id, size_t axis);
   /// Bytes for one step's own use.
   int scratch(int64_t size_bytes);
   /// Weights in a kernel's own order; counted in Plan::packed_bytes.
@@ -147,6 +152,7 @@ class PlanBuilder {
   Plan plan_;
   std::unordered_map<uint32_t, std::vector<Operand>> forms_;  // value -> where it lies
   std::unordered_map<uint32_t, Operand> reserved_;
+  std::map<std::pair<ValueId, size_t>, Operand> signs_;  // of a value along an axis
   std::unordered_map<uint32_t, Tensor> folded_;
   std::vector<std::pair<ValueId, Operand>> created_;       // by the step being built
   std::unordered_map<int, std::vector<ValueId>> sharers_;  // storage -> values in it

@@ -155,7 +155,7 @@ bool by_broadcasting(NodeSamples& n) {
   return n.makes_one(result[0]);
 }
 
-/// One axis, not the first, is normalized over or cut.
+/// One axis, not the first, is normalized or summed over or cut.
 bool by_later_axis(NodeSamples& n) {
   const AttrView attrs = n.attrs();
   int64_t otherwise = -1;

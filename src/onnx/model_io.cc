@@ -3,6 +3,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "src/base/fail.h"
@@ -16,6 +17,7 @@
 #include "src/onnx/opset_list.h"
 #include "src/onnx/tensor_proto.h"
 #include "src/onnx/wire.h"
+#include "src/ops/function_body.h"
 #include "src/ops/infer.h"
 
 namespace lapidary {
@@ -23,6 +25,7 @@ namespace lapidary {
 namespace {
 
 constexpr uint64_t kMostProtobufBytes = std::numeric_limits<int32_t>::max();
+constexpr int64_t kFunctionsIr = 8;  ///< the first version whose models have functions
 
 template <class Message>
 void parse(std::span<const uint8_t> bytes, RootMessage root, const LoadOptions& options,
@@ -123,14 +126,33 @@ uint64_t constant_bytes(const Graph& graph) {
        external ? "even with external data" : "save it with external data");
 }
 
+void write_function(const Function& function, pb::FunctionProto* proto) {
+  LAPIDARY_CHECK(function.extra.empty() || proto->ParseFromString(function.extra));
+  if (!function.domain.empty()) proto->set_domain(function.domain);
+  proto->set_name(function.name);
+  for (const std::string& attribute : function.attributes) proto->add_attribute(attribute);
+  write_opsets(function.body->opsets, proto->mutable_opset_import());
+  GraphWriter(*function.body, nullptr).write_body(proto);
+}
+
+/// The graph's imports, and those of its own ops.
+std::vector<OpsetImport> opsets_of(const Graph& graph, const std::vector<Function>& own) {
+  std::vector<OpsetImport> out = graph.opsets;
+  for (const Function& function : own)
+    if (std::ranges::find(out, function.domain, &OpsetImport::domain) == out.end())
+      out.push_back({function.domain, 1});
+  return out;
+}
+
 void build_model(const Graph& graph, ExternalWriter* external, pb::ModelProto* proto) {
   const ModelInfo& model = graph.model;
   LAPIDARY_CHECK(model.extra.empty() || proto->ParseFromString(model.extra));
   if (external == nullptr)
     if (const uint64_t bytes = constant_bytes(graph); bytes > kMostProtobufBytes)
       fail_too_large(bytes, false);
-  proto->set_ir_version(model.ir_version);
-  write_opsets(graph.opsets, proto->mutable_opset_import());
+  const std::vector<Function> own = own_functions(graph);
+  proto->set_ir_version(own.empty() ? model.ir_version : std::max(model.ir_version, kFunctionsIr));
+  write_opsets(opsets_of(graph, own), proto->mutable_opset_import());
   if (!model.producer_name.empty()) proto->set_producer_name(model.producer_name);
   if (!model.producer_version.empty()) proto->set_producer_version(model.producer_version);
   if (!model.domain.empty()) proto->set_domain(model.domain);
@@ -147,15 +169,8 @@ void build_model(const Graph& graph, ExternalWriter* external, pb::ModelProto* p
     }
   }
   GraphWriter(graph, external).write(proto->mutable_graph());
-  for (const Function& function : model.functions) {
-    auto* out = proto->add_functions();
-    LAPIDARY_CHECK(function.extra.empty() || out->ParseFromString(function.extra));
-    if (!function.domain.empty()) out->set_domain(function.domain);
-    out->set_name(function.name);
-    for (const std::string& attribute : function.attributes) out->add_attribute(attribute);
-    write_opsets(function.body->opsets, out->mutable_opset_import());
-    GraphWriter(*function.body, nullptr).write_body(out);
-  }
+  for (const std::vector<Function>* functions : {&model.functions, &own})
+    for (const Function& function : *functions) write_function(function, proto->add_functions());
   if (const uint64_t bytes = proto->ByteSizeLong(); bytes > kMostProtobufBytes)
     fail_too_large(bytes, external != nullptr);
 }

@@ -10,6 +10,7 @@
 #include "src/onnx/graph_reader.h"
 #include "src/onnx/opset_list.h"
 #include "src/onnx/type_proto.h"
+#include "src/ops/function_body.h"
 #include "src/ops/opdef.h"
 
 namespace lapidary {
@@ -189,6 +190,7 @@ Graph read_model(pb::ModelProto& proto, ExternalData* external, const LoadOption
   }
   proto.clear_functions();
   check_recursion(model.functions);
+  std::erase_if(model.functions, [&](const Function& f) { return is_own_function(graph, f); });
 
   keep_opsets_unless_plain(*proto.mutable_opset_import());
   proto.clear_ir_version();

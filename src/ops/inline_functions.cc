@@ -1,10 +1,12 @@
 #include "src/ops/inline_functions.h"
 
+#include <algorithm>
 #include <map>
 #include <unordered_map>
 
 #include "src/base/fail.h"
 #include "src/base/text.h"
+#include "src/ops/function_body.h"
 #include "src/ops/opdef.h"
 
 namespace lapidary {
@@ -64,8 +66,8 @@ Attrs bound_attrs(const Attrs& attrs, const Arguments& arguments) {
 
 class Inliner {
  public:
-  Inliner(const Graph& model, const InlineOptions& options)
-      : functions_(model.model.functions), options_(options) {
+  Inliner(std::vector<Function> functions, const InlineOptions& options)
+      : functions_(std::move(functions)), options_(options) {
     for (const Function& f : functions_) by_name_[{f.domain, f.name}].push_back(&f);
   }
 
@@ -214,9 +216,11 @@ class Inliner {
 }  // namespace
 
 void inline_functions(Graph& graph, const InlineOptions& options) {
-  if (graph.model.functions.empty()) return;
+  std::vector<Function> functions = graph.model.functions;
+  if (options.own_ops) std::ranges::move(own_functions(graph), std::back_inserter(functions));
+  if (functions.empty()) return;
   Graph out = graph;
-  Inliner(graph, options).run(out, 0);
+  Inliner(std::move(functions), options).run(out, 0);
   out.model.functions.clear();
   graph = std::move(out);
 }

@@ -10,6 +10,8 @@ struct InlineOptions {
   /// Functions that call each other twice double at every level: a small file can ask for any
   /// number.
   int64_t max_nodes = 2'000'000;
+  /// Own ops too become their portable bodies: what another engine computes.
+  bool own_ops = false;
 };
 
 /// Replaces every call of a model-local function by its body, in subgraphs too, and drops the

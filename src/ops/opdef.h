@@ -61,6 +61,7 @@ class AttrView;
 class InferContext;
 class EvalContext;
 class AxisFlow;
+class BodyBuilder;
 
 /// Multiply-accumulates (or, for ops without products, elementary operations count as 0) of one run
 /// with static types.
@@ -104,6 +105,9 @@ struct OpDef {
   /// kNoHalfForm too where 11 bits decide the result: positions, order, sums of squares.
   int half_since = 1;
   std::vector<UpgradeRule> upgrades = {};
+  /// Of own ops that files may hold: what they are in standard ops (src/ops/function_body.h).
+  /// Passes leave such a node on constants as it is: it is how small weights are written.
+  void (*body)(BodyBuilder&) = nullptr;
 };
 
 /// The row, of an op without a float16 form.

@@ -4,6 +4,7 @@
 #include "lapidary/ops.h"
 #include "src/base/fail.h"
 #include "src/base/text.h"
+#include "src/ops/fake_quantize.h"
 #include "src/ops/opdef.h"
 
 namespace lapidary {
@@ -61,6 +62,7 @@ const OpDef* find_op(std::string_view domain, std::string_view name) {
 
 int op_version(const OpDef& def, int64_t opset) {
   if (def.domain.empty() && opset > kNewestOpset) return 0;
+  if (def.domain == kOwnDomain && opset > kNewestOwnOpset) return 0;
   const int since = since_version(def, opset);
   return std::ranges::count(def.versions, since) > 0 ? since : 0;
 }

@@ -1,7 +1,7 @@
 // f(c1, c2, ...) of constants  =>  the constant it computes
 // f: foldable by the op table (not random, no subgraph reading the outside), at most fold_limit
-// elements of output. DequantizeLinear of a constant stays: it is how a quantized weight is
-// written.
+// elements of output. DequantizeLinear of a constant stays, and what unpacks one: it is how a small
+// weight is written.
 #include <algorithm>
 
 #include "src/base/fail.h"
@@ -19,6 +19,7 @@ bool may_fold(const Graph& graph, NodeId id, int64_t limit) {
   const Node& node = graph.node(id);
   if (!op || !op.def->foldable || op.def->evaluate == nullptr || !node.captures.empty())
     return false;
+  if (op.def->body != nullptr) return false;
   if (node.op == "DequantizeLinear" || node.op == "QuantizeLinear") return false;
   for (ValueId out : node.outputs) {
     if (!out) continue;

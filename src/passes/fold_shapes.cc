@@ -53,14 +53,14 @@ bool fold_reshape_target(Graph& graph, NodeId id, const InferredElements& elemen
 }
 
 // Values that come from quantized weights: their constants are to stay integers behind
-// DequantizeLinear.
+// DequantizeLinear, or the codes that an own op unpacks.
 std::set<ValueId> weight_values(const Graph& graph) {
   std::set<ValueId> found;
   for (NodeId id : graph.nodes()) {
     const Node& node = graph.node(id);
     const ResolvedOp op = resolve_op(graph, id);
     if (op && op.def->role == QuantRole::kShapeOnly) continue;
-    if (is_quantize(graph, id) || is_dequantize(graph, id) ||
+    if (is_quantize(graph, id) || is_dequantize(graph, id) || (op && op.def->body != nullptr) ||
         std::any_of(node.inputs.begin(), node.inputs.end(),
                     [&](ValueId v) { return found.contains(v); }))
       found.insert(node.outputs.begin(), node.outputs.end());

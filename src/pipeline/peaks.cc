@@ -118,7 +118,9 @@ MachinePeaks measure_peaks(int threads) {
 }
 
 double peak_gops(const MachinePeaks& peaks, std::string_view precision) {
-  if (precision == "int8") return peaks.int8_gops;
+  // There is no peak of bits: their sums are compared with those of bytes.
+  if (precision == "int8" || precision == "ternary" || precision == "binary")
+    return peaks.int8_gops;
   // Without its instructions bfloat16 is multiplied as float32.
   return precision == "bfloat16" ? std::max(peaks.bf16_gops, peaks.f32_gops) : peaks.f32_gops;
 }

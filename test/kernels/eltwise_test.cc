@@ -204,6 +204,8 @@ float apply(BinaryOp op, float a, float b) {
       return std::isnan(a) || std::isnan(b) ? NAN : std::min(a, b);
     case BinaryOp::kMax:
       return std::isnan(a) || std::isnan(b) ? NAN : std::max(a, b);
+    case BinaryOp::kPRelu:
+      return a < 0 ? a * b : a;
   }
   return 0;
 }
@@ -211,8 +213,8 @@ float apply(BinaryOp op, float a, float b) {
 TEST_P(EltwiseF32Row, BinaryIsTheFormula) {
   LAPIDARY_SKIP_WITHOUT(GetParam().row.isa);
   Draw draw(24);
-  for (int i = 0; i < 240; ++i) {
-    const auto op = static_cast<BinaryOp>(i % 6);
+  for (int i = 0; i < 280; ++i) {
+    const auto op = static_cast<BinaryOp>(i % 7);
     const Sizes s = draw_sizes(draw);
     const Grid& g = s.grid;
     const Array<float> a = draw_reals(draw, s.a), b = draw_reals(draw, s.b);
@@ -231,7 +233,7 @@ TEST_P(EltwiseF32Row, BinaryIsTheFormula) {
               ? activate(apply(op, a[r * g.a_row + c * g.a_step], b[r * g.b_row + c * g.b_step]),
                          act)
               : 77.0f;
-      ASSERT_TRUE(same(expected, y[j])) << expected << " " << y[j] << " op " << i % 6;
+      ASSERT_TRUE(same(expected, y[j])) << expected << " " << y[j] << " op " << i % 7;
     }
   }
 }

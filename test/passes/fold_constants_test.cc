@@ -31,6 +31,16 @@ TEST(FoldConstants, KeepsQuantizedWeights) {
   expect_untouched(m, fold_constants);
 }
 
+TEST(FoldConstants, KeepsPackedWeights) {
+  Model m;
+  m.graph.set_opset("ai.lapidary", 1);
+  const ValueId w = m.build.op("UnpackBinary", {m.constant("w", Tensor(DType::kU8, {4, 1}))},
+                               {{"shape", std::vector<int64_t>{4, 2}}}, "unpacked", "ai.lapidary");
+  m.finish(m.build.op("Mul", {m.input({4, 2}), w}, {}, "y"));
+  expect_untouched(m, fold_constants);
+  expect_untouched(m, fold_shapes);
+}
+
 TEST(FoldShapes, ShapeGatherConcatBecomesAConstant) {
   Model m;
   const ValueId x = m.input({2, 3, 4});

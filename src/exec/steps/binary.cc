@@ -17,6 +17,7 @@ std::optional<BinaryOp> binary_op(const std::string& op) {
   if (op == "Div") return BinaryOp::kDiv;
   if (op == "Min") return BinaryOp::kMin;
   if (op == "Max") return BinaryOp::kMax;
+  if (op == "PRelu") return BinaryOp::kPRelu;
   return std::nullopt;
 }
 

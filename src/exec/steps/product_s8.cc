@@ -1,16 +1,32 @@
 #include "src/exec/steps/product_s8.h"
 
+#include <algorithm>
 #include <atomic>
 
 #include "kernels/conv_sat_s8/conv_sat_s8.h"
+#include "kernels/conv_t2/conv_t2.h"
 #include "kernels/dw_s8/dw_s8.h"
 #include "src/exec/steps/place.h"
+#include "src/ops/fake_quantize.h"
 
 namespace lapidary::exec {
 
 using kernels::ConvS8Args;
 using kernels::ConvS8Kernel;
 using kernels::ConvS8Output;
+using kernels::ConvT2Kernel;
+
+namespace {
+
+/// True where the weights are UnpackTernary's, moved perhaps.
+bool from_ternary(const PlanBuilder& b, ValueId weights) {
+  const auto producer = [&] { return b.graph().value(weights).producer; };
+  while (producer() && (b.node(producer()).is("Transpose") || b.node(producer()).is("Reshape")))
+    weights = b.input(producer(), 0);
+  return producer() && b.node(producer()).is("UnpackTernary", kOwnDomain);
+}
+
+}  // namespace
 
 std::optional<WeightsS8> weights_s8(const PlanBuilder& b, ValueId weights, ValueId zero_point,
                                     int64_t channels) {
@@ -19,6 +35,7 @@ std::optional<WeightsS8> weights_s8(const PlanBuilder& b, ValueId weights, Value
   WeightsS8 out;
   out.weights.data = w->raw();
   out.weights.is_unsigned = w->dtype() == DType::kU8;
+  out.ternary = from_ternary(b, weights);
   if (!zero_point) return out;
   const Tensor* z = b.constant(zero_point);
   if (z == nullptr || z->dtype() != w->dtype() || (z->size() != 1 && z->size() != channels))
@@ -28,6 +45,7 @@ std::optional<WeightsS8> weights_s8(const PlanBuilder& b, ValueId weights, Value
     out.zero_points.push_back(out.weights.is_unsigned ? int32_t{z->data<uint8_t>()[at]}
                                                       : int32_t{z->data<int8_t>()[at]});
   }
+  out.ternary = out.ternary && std::ranges::count(out.zero_points, 0) == z->size();
   return out;
 }
 
@@ -49,6 +67,17 @@ std::optional<int> byte_zero(const PlanBuilder& b, ValueId zero, DType storage) 
 
 namespace {
 
+/// Bias and multipliers behind weights that `Kernel` packed.
+template <class Kernel>
+void set_affine(const ProductS8& p, void* packed) {
+  constexpr bool kTernary = std::is_same_v<Kernel, ConvT2Kernel>;
+  const auto set_bias = kTernary ? kernels::set_bias_t2 : kernels::set_bias;
+  const auto set_multipliers = kTernary ? kernels::set_multipliers_t2 : kernels::set_multipliers;
+  set_bias(packed, p.bias, p.x_zero);
+  if (!p.multipliers.empty())
+    set_multipliers(packed, p.multipliers.data(), std::ssize(p.multipliers));
+}
+
 template <class Kernel>
 Tensor packed_weights(PlanBuilder& b, const ProductS8& p, const Kernel& kernel) {
   kernels::ConvS8Weights weights = p.weights.weights;
@@ -56,10 +85,7 @@ Tensor packed_weights(PlanBuilder& b, const ProductS8& p, const Kernel& kernel) 
   if (p.weights.zero_points.size() > 1) weights.zero_points = p.weights.zero_points.data();
   Tensor packed = b.packed(static_cast<int64_t>(kernel.call->packed_bytes(p.shape)));
   kernel.call->pack(p.shape, weights, packed.mutable_raw());
-  kernels::set_bias(packed.mutable_raw(), p.bias, p.x_zero);
-  if (!p.multipliers.empty())
-    kernels::set_multipliers(packed.mutable_raw(), p.multipliers.data(),
-                             static_cast<int64_t>(p.multipliers.size()));
+  set_affine<Kernel>(p, packed.mutable_raw());
   return packed;
 }
 
@@ -102,7 +128,7 @@ void emit(PlanBuilder& b, const ProductS8& p, const Kernel* row, const Multiply&
   StepSpec spec;
   spec.nodes = p.tail.nodes;
   spec.kernel = row->row.name;
-  spec.precision = "int8";
+  spec.precision = p.weights.ternary ? "ternary" : "int8";
   const Operand in = b.get_u8(p.x, p.layout);
   Operand other;
   kernels::ConvS8Residual residual;
@@ -145,6 +171,15 @@ void emit(PlanBuilder& b, const ProductS8& p, const Kernel* row, const Multiply&
   b.emit(std::move(spec));
 }
 
+/// True where weights stay two bits each, a quarter of the memory. Expanding them at every call
+/// takes the time of some 6 pixels (ResNet's 7x7x512 by conv_t2: 1.1 times conv_s8's, a GEMM's
+/// single row 1.6 times; AVX512-VNNI): too much for fewer pixels.
+bool stays_ternary(const ProductS8& p) {
+  constexpr int64_t kLeastPixels = 32;
+  return p.weights.ternary && p.shape.groups == 1 &&
+         p.shape.batch * p.shape.out_h * p.shape.out_w >= kLeastPixels;
+}
+
 void emit_saturating(PlanBuilder& b, const ProductS8& p) {
   const auto* row = kernels::select_conv_sat_s8(p.shape).kernel;
   SaturationCounts::Layer& counts = b.saturation(p.tail.nodes.front());
@@ -159,6 +194,12 @@ void emit_saturating(PlanBuilder& b, const ProductS8& p) {
 
 void emit_product_s8(PlanBuilder& b, const ProductS8& p) {
   if (can_saturate(b, p)) return emit_saturating(b, p);
+  if (stays_ternary(p)) {
+    const ConvT2Kernel* row = kernels::select_conv_t2(p.shape).kernel;
+    return emit(b, p, row, [row](const ConvS8Args& args, int threads) {
+      kernels::run_conv_t2(*row, {args}, threads);
+    });
+  }
   const ConvS8Kernel* row = kernels::is_depthwise(p.shape)
                                 ? kernels::select_dw_s8(p.shape).kernel
                                 : kernels::select_conv_s8(p.shape).kernel;

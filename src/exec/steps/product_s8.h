@@ -13,6 +13,7 @@ namespace lapidary::exec {
 struct WeightsS8 {
   kernels::ConvS8Weights weights;
   std::vector<int32_t> zero_points;  ///< one or OC
+  bool ternary = false;              ///< -1, 0 and 1 with zero point 0, by UnpackTernary
 };
 /// None where weights or zero points are no 8-bit constants, or the zero points are neither one nor
 /// `channels`.

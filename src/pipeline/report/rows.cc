@@ -356,13 +356,22 @@ std::string one_stage_headline(const Report& r) {
 
 }  // namespace
 
+namespace {
+
+/// Of kernels that sum integers.
+bool is_integer_precision(std::string_view precision) {
+  return precision.starts_with("int") || precision == "ternary" || precision == "binary";
+}
+
+}  // namespace
+
 std::optional<IntegerLayers> integer_layers(const Report& r) {
   if (r.quantized.empty() || r.layers.empty()) return std::nullopt;
   IntegerLayers out;
   for (const LayerRecord& l : r.layers) {
     if (l.macs == 0) continue;
     ++out.of;
-    out.ran += l.precision.starts_with("int");
+    out.ran += is_integer_precision(l.precision);
   }
   return out;
 }
