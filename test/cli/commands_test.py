@@ -451,6 +451,11 @@ class CommandLine(Fixture):
                 self.assertEqual(done.returncode, 4, (verb, how, done.stderr))
                 self.assertIn("float16" if verb == "fp16" else "quantized; models are pruned before", done.stderr)
 
+    def test_prune_counts_its_samples_once(self):
+        done = run("prune", self.model, "--dry-run", "--calib", self.calib, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["estimate"]["calib_samples"], 64)
+
     def test_prune_without_repair(self):
         repaired = {}
         for how in ("weights,statistics", "none"):

@@ -283,9 +283,9 @@ TEST(PruningGraph, HeadsOfAttention) {
 }
 
 TEST(PruningGraph, NamesOfGroupsAreUnique) {
-  // Heads, and features of queries and keys: both are first computed by q.
+  // Features of queries and keys, and heads: both are first computed by q.
   EXPECT_THAT(sizes(PruningGraph(attention(false))),
-              UnorderedElementsAre(std::pair("q", 3), std::pair("q #2", 4), std::pair("v", 4)));
+              UnorderedElementsAre(std::pair("q", 4), std::pair("q #2", 3), std::pair("v", 4)));
 }
 
 TEST(PruningGraph, NormalizationOverTheAxisIsLossy) {
