@@ -259,6 +259,26 @@ void AxisSystem::freeze_node(NodeId id, std::string_view reason) {
       if (v) freeze_axes(v, text);
 }
 
+/// Why a value has no rank: the node before it, or before those before, that gave none.
+std::string AxisSystem::untyped(const Value& value) const {
+  const std::string text = fmt::format("the rank of '{}' is unknown", value.name);
+  NodeId node = value.producer;
+  for (bool further = true; node.valid() && further;) {
+    further = false;
+    for (ValueId in : graph_->node(node).inputs) {
+      if (!in || graph_->value(in).constant || graph_->value(in).type.shape ||
+          !graph_->value(in).producer.valid())
+        continue;
+      node = graph_->value(in).producer;
+      further = true;
+      break;
+    }
+  }
+  if (!node.valid()) return text;
+  return fmt::format("{}: {} {}", text, node_label(*graph_, node),
+                     resolve_op(*graph_, node) ? "gives none" : "is not known");
+}
+
 void AxisSystem::visit(NodeId id) {
   const Node& node = graph_->node(id);
   for (const Capture& capture : node.captures)
@@ -271,8 +291,7 @@ void AxisSystem::visit(NodeId id) {
     for (ValueId v : *list) {
       if (!v) continue;
       const Value& value = graph_->value(v);
-      if (!value.constant && !value.type.shape)
-        return freeze_node(id, fmt::format("the rank of '{}' is unknown", value.name));
+      if (!value.constant && !value.type.shape) return freeze_node(id, untyped(value));
     }
   NodeFlow flow(*this, id, AttrView(node, op.version));
   op.def->axes(flow);

@@ -66,6 +66,7 @@ class AxisSystem {
   class NodeFlow;
   void add_axes(ValueId value);
   void visit(NodeId id);
+  std::string untyped(const Value& value) const;
   void freeze_axes(ValueId value, std::string_view reason);
   void freeze_node(NodeId id, std::string_view reason);
   void freeze_axis(AxisRef ref, std::string_view reason);

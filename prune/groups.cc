@@ -1,5 +1,7 @@
 #include "prune/groups.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <tuple>
@@ -79,6 +81,17 @@ UnitRole role_of(const Graph& graph, const Reading& reading, int64_t axis, int64
   if (op.def->weight.bias_input == slot) return UnitRole::kBias;
   if (slot == 1 && (node.op.ends_with("Normalization"))) return UnitRole::kGain;
   return UnitRole::kOther;
+}
+
+/// Whether a weight's axis is of channels, not a kernel window: its rule names it, or, where it did
+/// not run, it is one of the first two of a convolution.
+bool is_channels(const Graph& graph, const AxisSystem& system, ValueId value,
+                 const Reading& reading, size_t axis) {
+  const auto axes = system.axes(value);
+  for (size_t a = 0; a < axes.size(); ++a)
+    if (system.named(value, static_cast<int64_t>(a)))
+      return system.named(value, static_cast<int64_t>(axis));
+  return axis < 2 || !graph.node(reading.node).op.starts_with("Conv");
 }
 
 /// What a unit occupies: elements of each axis, locals included. Units with equal ones are alike.
@@ -214,14 +227,17 @@ Groups find_groups(const AxisSystem& system) {
   std::ranges::sort(found, {}, &Found::order);
 
   Groups out;
+  std::map<std::string, int64_t> named;
   for (Found& f : found) {
+    if (const int64_t count = ++named[f.group.name]; count > 1)
+      f.group.name += fmt::format(" #{}", count);
     out.groups.push_back(std::move(f.group));
     out.roots.push_back(std::move(f.roots));
   }
   for (const auto& [value, reading] : readings) {
     const auto axes = system.axes(value);
     for (size_t a = 0; reading.weight && a < axes.size(); ++a) {
-      if (axes[a].size <= 1 || !system.named(value, static_cast<int64_t>(a))) continue;
+      if (axes[a].size <= 1 || !is_channels(graph, system, value, reading, a)) continue;
       const auto stays = [&](int64_t i) {
         return system.elements().units(axes[a].first + static_cast<Element>(i)).empty();
       };

@@ -9,9 +9,25 @@
 #include "prune/prepare.h"
 #include "prune/surgery.h"
 #include "src/base/fail.h"
+#include "src/base/text.h"
 #include "src/ops/opdef.h"
+#include "src/passes/precision.h"
 
 namespace lapidary {
+
+namespace {
+
+const Graph& prunable(const Graph& graph) {
+  std::string where;
+  if (is_quantized_model(graph, &where))
+    fail_unsupported("{}: the model is quantized; models are pruned before", where);
+  if (has_half_weights(graph, &where))
+    fail_unsupported("'{}' is float16; only float32 models are pruned: prune before `fp16`",
+                     printable(where, 200));
+  return graph;
+}
+
+}  // namespace
 
 class PruningGraph::Impl {
  public:
@@ -84,7 +100,7 @@ class PruningGraph::Impl {
   prune::Groups groups_;
 };
 
-PruningGraph::PruningGraph(const Graph& graph) : impl_(std::make_unique<Impl>(graph)) {}
+PruningGraph::PruningGraph(const Graph& graph) : impl_(std::make_unique<Impl>(prunable(graph))) {}
 PruningGraph::~PruningGraph() = default;
 PruningGraph::PruningGraph(PruningGraph&&) noexcept = default;
 PruningGraph& PruningGraph::operator=(PruningGraph&&) noexcept = default;

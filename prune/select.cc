@@ -1,14 +1,21 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <set>
 
 #include "lapidary/prune.h"
 #include "src/base/fail.h"
 #include "src/base/text.h"
+#include "src/ir/patterns.h"
 
 namespace lapidary {
 
 namespace {
+
+/// Shares that are further apart are not the same.
+constexpr double kMissed = 0.01;
 
 /// What a target counts, of a graph without some units.
 class Measure {
@@ -113,6 +120,27 @@ class Ranking {
 
   const std::vector<std::string>& reasons() const { return reasons_; }
 
+  /// Options without which more could go than at the last step, or as many as asked.
+  std::vector<std::string> limits() const {
+    std::vector<std::string> out;
+    bool round = false, most_bound = false, lossy = false, one = false;
+    for (size_t g = 0; g < orders_.size(); ++g) {
+      lossy |= !options_.lossy && !graph_.groups()[g].lossy.empty();
+      if (ratios_[g] || !reasons_[g].empty()) continue;
+      one |= rounded(g, units(g) - 1) == units(g) - 1;
+      most_bound |= most(g) < units(g) - 1;
+      round |= options_.round_to > 1 && rounded(g, most(g)) < most(g);
+    }
+    if (round) out.push_back(fmt::format("round_to ({})", options_.round_to));
+    if (most_bound) out.push_back(fmt::format("max_ratio ({:g})", options_.max_ratio));
+    if (!options_.keep.empty()) out.emplace_back("keep");
+    if (!options_.ratios.empty()) out.emplace_back("ratios");
+    if (lossy) out.emplace_back("lossy (false)");
+    if (one) out.emplace_back("one unit of each group stays");
+    if (out.empty()) out.emplace_back("axes that are frozen");
+    return out;
+  }
+
  private:
   struct Ranked {
     double score;
@@ -139,29 +167,44 @@ class Ranking {
     return keep >= units(g) ? 0 : units(g) - keep;
   }
 
+  /// Groups of that name, or whose units a node or weight computes that the pattern matches.
+  std::vector<size_t> matching(const std::string& pattern) const {
+    const auto& groups = graph_.groups();
+    const auto computes = [](const PruneGroup& group, auto&& matches) {
+      return std::ranges::any_of(group.members, [&](const PruneMember& m) {
+        return m.role == UnitRole::kWeightOut && matches(m);
+      });
+    };
+    std::vector<size_t> found;
+    for (size_t g = 0; g < groups.size(); ++g)
+      if (groups[g].name == pattern ||
+          computes(groups[g], [&](const PruneMember& m) { return glob_match(pattern, m.tensor); }))
+        found.push_back(g);
+    std::set<std::string> nodes;
+    try {
+      for (const NodeId id : match_nodes(graph_.graph(), pattern))
+        nodes.insert(node_key(graph_.graph(), id));
+    } catch (const Error&) {
+      if (found.empty()) throw;
+    }
+    for (size_t g = 0; g < groups.size(); ++g)
+      if (std::ranges::count(found, g) == 0 &&
+          computes(groups[g], [&](const PruneMember& m) { return nodes.contains(m.node); }))
+        found.push_back(g);
+    if (!found.empty()) return found;
+    std::vector<std::string> names;
+    for (const PruneGroup& group : groups) names.push_back(group.name);
+    fail_usage(
+        "'{}' matches no node whose output channels can be removed{}; `lapidary prune "
+        "--groups` lists them",
+        printable(pattern, 200), did_you_mean(pattern, names));
+  }
+
   void match_patterns() {
     const auto& groups = graph_.groups();
     reasons_.resize(groups.size());
     ratios_.resize(groups.size());
-    const auto matches = [&](const PruneGroup& group, const std::string& pattern) {
-      return std::ranges::any_of(group.members, [&](const PruneMember& m) {
-        return m.role == UnitRole::kWeightOut &&
-               (glob_match(pattern, m.node) || glob_match(pattern, m.tensor));
-      });
-    };
-    const auto for_matching = [&](const std::string& pattern, auto&& f) {
-      bool any = false;
-      for (size_t g = 0; g < groups.size(); ++g)
-        if (matches(groups[g], pattern)) {
-          any = true;
-          f(g);
-        }
-      if (!any)
-        fail_usage(
-            "'{}' matches no node whose output channels can be removed; `lapidary prune "
-            "--groups` lists them",
-            pattern);
-    };
+    std::vector<std::string> by(groups.size());  // the pattern of `ratios`
     for (size_t g = 0; g < groups.size(); ++g) {
       if (!options_.lossy && !groups[g].lossy.empty())
         reasons_[g] = "lossy: " + groups[g].lossy;
@@ -171,15 +214,21 @@ class Ranking {
     for (const auto& [pattern, ratio] : options_.ratios) {
       if (!(ratio >= 0 && ratio < 1))
         fail_usage("the ratio of '{}' is {}, expected 0 or more and less than 1", pattern, ratio);
-      for_matching(pattern, [&](size_t g) {
+      for (const size_t g : matching(pattern)) {
+        if (!by[g].empty() && ratios_[g] && *ratios_[g] != ratio)
+          fail_usage("'{}' and '{}' of 'ratios' give group '{}' two shares", by[g], pattern,
+                     groups[g].name);
+        by[g] = pattern;
         if (reasons_[g].empty()) ratios_[g] = ratio;
-      });
+      }
     }
     for (const std::string& pattern : options_.keep)
-      for_matching(pattern, [&](size_t g) {
+      for (const size_t g : matching(pattern)) {
+        if (!by[g].empty())
+          fail_usage("'{}' of 'keep' and '{}' of 'ratios' are both of group '{}'", pattern, by[g],
+                     groups[g].name);
         reasons_[g] = "by name: " + pattern;
-        ratios_[g].reset();
-      });
+      }
   }
 
   const PruningGraph& graph_;
@@ -227,6 +276,17 @@ Selection select_units(const PruningGraph& graph, const UnitScores& scores,
   out.after = graph.cost(out.removed);
   out.got = left(low);
   out.reasons = ranking.reasons();
+  const bool all_gone = low == ranking.steps() && out.got > out.asked;
+  if (std::abs(out.got - out.asked) > kMissed && (all_gone || out.asked < 1)) {
+    if (all_gone)
+      out.in_the_way = ranking.limits();
+    else if (options.round_to > 1)
+      out.in_the_way = {fmt::format("round_to ({})", options.round_to)};
+    else if (low == 0)
+      out.in_the_way = {options.ratios.empty() ? "the size of one unit" : "ratios"};
+    else
+      out.in_the_way = {"the size of one unit"};
+  }
   return out;
 }
 

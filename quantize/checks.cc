@@ -57,17 +57,6 @@ void check_finite(Graph& graph, ValueId id, float most, const QuantizeOptions& o
 
 }  // namespace
 
-bool is_quantized_model(const Graph& graph, std::string* where) {
-  for (const NodeId id : graph.nodes()) {
-    const Node& node = graph.node(id);
-    const OpDef* def = find_op(node.domain, node.op);
-    if (def == nullptr || def->role != QuantRole::kInteger) continue;
-    if (where) *where = node_label(graph, id);
-    return true;
-  }
-  return false;
-}
-
 void check_weights(Graph& graph, const QuantizeOptions& options, QuantizeLog& log);
 
 void check_batchnorms(const Graph& graph) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "lapidary/compress.h"
+#include "src/passes/precision.h"
 
 namespace lapidary {
 
@@ -21,8 +22,5 @@ Graph quantization_source(const Graph& graph, const QuantizeOptions& options, Qu
 /// Throws Error{kInvalid} that names the channel of a BatchNormalization whose variance is NaN,
 /// infinite or negative, or leaves nothing to divide by.
 void check_batchnorms(const Graph& graph);
-
-/// Reads as: Q/DQ or integer op of the kinds that a quantized model holds.
-bool is_quantized_model(const Graph& graph, std::string* where = nullptr);
 
 }  // namespace lapidary

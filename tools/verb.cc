@@ -111,9 +111,21 @@ void add_parameters(CLI::App& sub, Verb& verb) {
   }
 }
 
+/// "`data: {calib: ...}`" -> "--calib DATA".
+std::string data_in_flags(std::string text, const Verb& verb) {
+  constexpr std::string_view kBefore = "`data: {", kAfter = ": ...}`";
+  for (const std::string& role : verb.roles) {
+    const std::string recipe = fmt::format("{}{}{}", kBefore, role, kAfter);
+    for (size_t at = text.find(recipe); at != std::string::npos; at = text.find(recipe))
+      text.replace(at, recipe.size(), fmt::format("--{} DATA", role));
+  }
+  return text;
+}
+
 /// The recipe's words as the user typed them: `'hold_mb' is 0` -> `--hold-mb is 0`.
 Error in_flags(const Error& error, const Verb& verb) {
-  const std::string& said = error.message();
+  const std::string said = data_in_flags(error.message(), verb);
+  if (said != error.message()) return Error(error.code(), said, error.context());
   const size_t end = said.starts_with('\'') ? said.find('\'', 1) : std::string::npos;
   if (end == std::string::npos || !error.context().empty()) return error;
   const auto flag = verb.flags.find(said.substr(1, end - 1));
@@ -132,6 +144,7 @@ Recipe parse_recipe(const std::string& text, const Verb& verb) {
 }  // namespace
 
 void add_data(CLI::App& sub, Verb& verb, const std::string& role, const std::string& help) {
+  verb.roles.push_back(role);
   const auto take = [&verb, role](const std::string& given) { verb.data[role] = given; };
   sub.add_option_function<std::string>("--" + role, take,
                                        help + ": a YAML file or an inline record");

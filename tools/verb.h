@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tools/cli.h"
 
@@ -13,6 +14,7 @@ struct Verb {
   std::string step;
   std::string model, output;
   std::map<std::string, std::string> data;  ///< DATA by role
+  std::vector<std::string> roles = {};      ///< that the command has options for
   bool dry_run = false, external_data = false, no_bench = false, resume = false;
   std::vector<std::string> shapes;
   // What the user gave: the rest has the recipe's defaults.

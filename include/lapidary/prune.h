@@ -40,7 +40,9 @@ struct PruneMember {
 /// members; they are alike: each has as many elements of the same axes. Two at least: one unit must
 /// stay.
 struct PruneGroup {
-  std::string name;  ///< node_key of the first node that computes them
+  /// node_key of the first node that computes them; of several groups of one node the second is
+  /// "NODE #2". Unique.
+  std::string name;
   int64_t units = 0;
   std::vector<PruneMember> members;
   /// Computed values whose units are summed over: what readers (`node`) see of them, before each
@@ -71,7 +73,9 @@ struct PruneCost {
 class LAPIDARY_API PruningGraph {
  public:
   /// Works on a copy in which functions are inlined, shape arithmetic that is known is folded and
-  /// Splits list their sizes. Throws Error{kInvalid} for graphs whose types contradict each other.
+  /// Splits list their sizes. Throws Error{kInvalid} for graphs whose types contradict each other,
+  /// Error{kUnsupported} for models that are quantized or have float16 weights: models are pruned
+  /// before.
   explicit PruningGraph(const Graph& graph);
   ~PruningGraph();
   PruningGraph(PruningGraph&&) noexcept;
@@ -141,12 +145,15 @@ struct SelectOptions {
   int64_t round_to = 1;  ///< units left in a group are a multiple of it where it has as many
   /// global: rank by score over what one unit alone saves of the target's cost.
   bool per_cost = false;
-  double max_ratio = 0.9;              ///< no group loses a larger share of its units
-  bool lossy = false;                  ///< groups that are lossy too
-  std::vector<std::string> keep = {};  ///< globs of nodes whose groups lose nothing
+  double max_ratio = 0.9;  ///< no group loses a larger share of its units
+  bool lossy = false;      ///< groups that are lossy too
+  /// Patterns of nodes (name, glob, re:REGEX, op:TYPE), globs of their weights or names of groups:
+  /// these lose nothing.
+  std::vector<std::string> keep = {};
   /// Of the target latency: milliseconds (or any other cost) of the graph without these units.
   std::function<double(const RemovedUnits&)> latency = {};
-  std::map<std::string, double> ratios = {};  ///< glob of nodes -> share of units that go, exactly
+  /// Such a pattern -> share of the units of every group it matches that goes, exactly.
+  std::map<std::string, double> ratios = {};
 };
 struct Selection {
   RemovedUnits removed;
@@ -154,6 +161,9 @@ struct Selection {
   double asked = 0, got = 0;  ///< share left of what the target counts
   std::vector<std::string>
       reasons;  ///< per group: why it may lose nothing, "by name: conv1"; or empty
+  /// Where the nearest point is further from the target than one unit explains: the options that
+  /// are in the way, "max_ratio (0.9)"; else empty.
+  std::vector<std::string> in_the_way;
 };
 /// The units of lowest score, as many as come closest to the target. Throws Error{kUsage} for
 /// patterns that match no group and targets out of range.
@@ -186,6 +196,8 @@ struct RepairOptions {
   /// Mean and variance of every channel: those of BatchNormalization are estimated anew; layers
   /// that none follows are scaled and shifted so that their outputs have those of the whole model.
   bool statistics = true;
+  /// Weights that are zero stay zero: least squares over the others of each row.
+  bool keep_zeros = false;
   int threads = 0;
   LogSink log = {};
 };

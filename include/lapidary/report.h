@@ -118,6 +118,7 @@ struct PruneRecord {
     std::string note;  ///< why it lost nothing, or what is lossy in it
   };
   std::string step, criterion;
+  bool planned = false;       ///< of a dry run: `left` and `got` say how far it could go
   std::string target;         ///< "macs"
   double asked = 0, got = 0;  ///< share left of what the target counts
   PruneCost before, after;

@@ -72,9 +72,35 @@ std::optional<Reader> reader_of(const Graph& whole, const LayerWeights& layer,
   return Reader{&layer, left(*row, m.rows), left(*channel, m.channels)};
 }
 
+/// The rows of W' that have zeros in W, by least squares over the others:
+/// w' = w + d, d the conjugate gradients' solution of H d = wanted - H w in the row's support.
+void solve_in_support(const Matrix& h, const Matrix& wanted, const Matrix& w, Matrix& solved) {
+  constexpr int kSteps = 200;
+  constexpr double kEnough = 1e-12;  // of the squared residual
+  for (Index r = 0; r < w.rows(); ++r) {
+    const Eigen::ArrayXd support = (w.row(r).transpose().array() != 0).cast<double>();
+    if (support.minCoeff() != 0) continue;
+    Eigen::VectorXd x = w.row(r).transpose();
+    Eigen::VectorXd residual = ((wanted.col(r) - h * x).array() * support).matrix(),
+                    along = residual;
+    double squared = residual.squaredNorm();
+    const double enough = kEnough * squared;
+    for (int i = 0; i < kSteps && squared > enough; ++i) {
+      const Eigen::VectorXd turned = ((h * along).array() * support).matrix();
+      const double step = squared / along.dot(turned);
+      x += step * along;
+      residual -= step * turned;
+      const double next = residual.squaredNorm();
+      along = residual + next / squared * along;
+      squared = next;
+    }
+    solved.row(r) = x.transpose();
+  }
+}
+
 /// W' of the layer, rows and columns that are left, as Hessian orders columns: tap, channel.
 std::optional<Matrix> solve(const Graph& whole, const Reader& reader, const Hessian& hessian,
-                            double damping) {
+                            const RepairOptions& options) {
   const WeightMatrix& m = reader.layer->matrix;
   const auto k = static_cast<Index>(m.columns());
   const Matrix h = Eigen::Map<const Matrix>(hessian.groups[0].data(), k, k);  // symmetric
@@ -91,12 +117,14 @@ std::optional<Matrix> solve(const Graph& whole, const Reader& reader, const Hess
   Matrix left = h(s, s);
   const double mean = left.diagonal().mean();
   if (!(mean > 0)) return std::nullopt;
-  left.diagonal().array() += damping * mean;
+  left.diagonal().array() += options.damping * mean;
   const Eigen::LLT<Matrix> factor(left);
   if (factor.info() != Eigen::Success) return std::nullopt;
   // (W H[:, S])^T = H[S, :] W^T
   const Matrix wanted = h(s, Eigen::all) * rows.transpose();
-  return Matrix(factor.solve(wanted).transpose());
+  Matrix solved = factor.solve(wanted).transpose();
+  if (options.keep_zeros) solve_in_support(left, wanted, rows(Eigen::all, s), solved);
+  return solved;
 }
 
 void write(Graph& pruned, const std::string& name, const Matrix& w) {
@@ -133,7 +161,7 @@ void reconstruct_weights(const Graph& whole, const KeptElements& kept, Graph& pr
     }
     const auto moments = hessians(whole, part, data, options.samples, options.threads);
     for (size_t i = 0; i < part.size(); ++i) {
-      const auto w = solve(whole, readers[begin + i], moments[i], options.damping);
+      const auto w = solve(whole, readers[begin + i], moments[i], options);
       if (!w) continue;
       write(pruned, whole.value(part[i]->constant).name, *w);
       ++record.weights;

@@ -16,7 +16,8 @@ double ratio_of(const SparsifyOptions& o) {
   const SparsePattern& p = o.pattern;
   if (p.kind != Kind::kNM) {
     const double ratio = o.ratio.value_or(0.5);
-    if (!(ratio >= 0 && ratio <= 1)) fail_usage("'ratio' is {}; it is a share, 0 to 1", ratio);
+    if (!(ratio > 0 && ratio < 1))
+      fail_usage("'ratio' is {}; it is a share, more than 0 and less than 1", ratio);
     return ratio;
   }
   if (p.n < 1 || p.n >= p.m) fail_usage("pattern {}: of m elements 1 to m - 1 stay", p.text());
@@ -38,13 +39,23 @@ bool is_global(const SparsifyOptions& o, const SparsityMethod& method) {
   return scope == "global";
 }
 
-/// Why a layer's weights stay dense; empty: they do not.
-std::string stays_dense(const Graph& graph, const LayerWeights& layer, const SparsifyOptions& o,
-                        const SparsityMethod& method) {
-  if (o.pattern.kind == Kind::kNM && layer.matrix.channels % o.pattern.m != 0)
-    return fmt::format("{} input channels{} are no multiple of {}", layer.matrix.channels,
-                       layer.matrix.groups > 1 ? " per group" : "", o.pattern.m);
-  return method.refuses ? method.refuses(graph, layer) : std::string();
+bool fits(const LayerWeights& layer, const SparsePattern& p) {
+  return p.kind != Kind::kNM || layer.matrix.channels % p.m == 0;
+}
+
+/// One warning of all layers whose channels n:m does not divide; "CONV (3), CONV (1 per group)".
+std::string misfits_text(const Graph& graph, const std::vector<LayerWeights>& layers, int64_t m) {
+  constexpr size_t kNamed = 5;
+  std::vector<std::string> named;
+  for (size_t i = 0; i < std::min(layers.size(), kNamed); ++i)
+    named.push_back(fmt::format("{} ({}{})", node_label(graph, layers[i].readers[0]),
+                                layers[i].matrix.channels,
+                                layers[i].matrix.groups > 1 ? " per group" : ""));
+  if (layers.size() > kNamed) named.push_back(fmt::format("{} more", layers.size() - kNamed));
+  return fmt::format(
+      "{} stay{} dense: input channels are no multiple of {}; `prune` leaves such numbers with "
+      "`round_to: {}`",
+      fmt::join(named, ", "), layers.size() == 1 ? "s" : "", m, m);
 }
 
 }  // namespace
@@ -57,11 +68,20 @@ SparsityPlan plan_sparsity(const Graph& graph, const SparsifyOptions& options) {
     fail_usage("a block of {} x {} elements", p.rows, p.columns);
   plan.ratio = ratio_of(options);
   plan.global = is_global(options, *plan.method);
+  if (plan.method->solve && p.kind == Kind::kNM && options.block % p.m != 0)
+    fail_usage("'block' is {}; {} with pattern {} wants a multiple of {}, as {}", options.block,
+               plan.method->name, p.text(), p.m, std::max(p.m, options.block / p.m * p.m));
   if (plan.method->solve && p.kind == Kind::kBlock)
     fail_usage("pattern {}: {} chooses elements; take unstructured or N:M", p.text(),
                plan.method->name);
+  std::vector<LayerWeights> misfits;
   for (LayerWeights& layer : float_weights(graph, options.include, options.exclude)) {
-    const std::string reason = stays_dense(graph, layer, options, *plan.method);
+    if (!fits(layer, p)) {
+      misfits.push_back(std::move(layer));
+      continue;
+    }
+    const std::string reason =
+        plan.method->refuses ? plan.method->refuses(graph, layer) : std::string();
     if (reason.empty()) {
       plan.names.push_back(graph.value(layer.constant).name);
       plan.layers.push_back(std::move(layer));
@@ -70,6 +90,8 @@ SparsityPlan plan_sparsity(const Graph& graph, const SparsifyOptions& options) {
           fmt::format("{} stays dense: {}", node_label(graph, layer.readers[0]), reason));
     }
   }
+  if (!misfits.empty())
+    plan.warnings.insert(plan.warnings.begin(), misfits_text(graph, misfits, p.m));
   if (plan.layers.empty())
     fail_usage("no layer's weights can be made sparse by {}, pattern {}: {}", plan.method->name,
                p.text(), fmt::join(plan.warnings, "; "));

@@ -25,8 +25,9 @@ std::string key_of(const StepInfo& step) {
 
 }  // namespace
 
-LatencyTable::LatencyTable(int threads, std::filesystem::path file)
-    : threads_(threads), file_(std::move(file)) {
+LatencyTable::LatencyTable(int threads, std::filesystem::path file,
+                           std::map<std::string, Shape> input_shapes)
+    : threads_(threads), file_(std::move(file)), input_shapes_(std::move(input_shapes)) {
   if (file_.empty() || !std::filesystem::exists(file_)) return;
   const auto json = nlohmann::json::parse(read_file(file_), nullptr, false);
   if (!json.is_object() || json.value("schema", "") != kSchema || !json.contains("steps"))
@@ -47,11 +48,15 @@ double LatencyTable::milliseconds(const Graph& model) {
     for (const StepInfo& step : steps) ms += steps_.at(key_of(step));
     return ms;
   };
-  const std::vector<StepInfo> plan = plan_execution(model, {}, {.threads = threads_}).steps;
-  if (plan.empty()) fail_unsupported("sizes of the model are open: its latency cannot be measured");
+  const std::vector<StepInfo> plan =
+      plan_execution(model, input_shapes_, {.threads = threads_}).steps;
+  if (plan.empty())
+    fail_unsupported(
+        "sizes of the model are open: for a target of latency give them, as `--shape N=8`");
   const auto known = [&](const StepInfo& step) { return steps_.contains(key_of(step)); };
   if (!std::ranges::all_of(plan, known)) {
-    const auto timed = bench_layers(model, {.threads = {threads_}, .seconds = kSeconds});
+    const auto timed = bench_layers(
+        model, {.threads = {threads_}, .seconds = kSeconds, .input_shapes = input_shapes_});
     for (const StepInfo& step : timed) steps_.try_emplace(key_of(step), step.milliseconds);
     return sum(timed);
   }

@@ -17,7 +17,9 @@ class LatencyTable {
   /// For one sample on so many threads. `file`: read where it is there, written by `save`; empty:
   /// none. Throws Error{kInvalid} for a file that is no table, Error{kUsage} for one of other
   /// kernels or threads.
-  LatencyTable(int threads, std::filesystem::path file = {});
+  /// `input_shapes`: of open axes, as BenchOptions has them.
+  LatencyTable(int threads, std::filesystem::path file = {},
+               std::map<std::string, Shape> input_shapes = {});
 
   /// Throws as Executor does; Error{kUnsupported} where sizes other than the batch are open.
   double milliseconds(const Graph& model);
@@ -27,6 +29,7 @@ class LatencyTable {
  private:
   int threads_;
   std::filesystem::path file_;
+  std::map<std::string, Shape> input_shapes_;
   std::map<std::string, double> steps_;
 };
 

@@ -244,6 +244,9 @@ void check_metric_limits(const Recipe::Impl& impl, const Setting& limits) {
   check_once(wanted, limits);
 }
 
+/// ": criterion 'taylor'", or nothing.
+std::string because(const std::string& why) { return why.empty() ? why : ": " + why; }
+
 void check(const Recipe::Impl& impl, const Setting& root) {
   check_order(impl);
   const auto at = [&](const char* key) -> const Setting& {
@@ -253,8 +256,8 @@ void check(const Recipe::Impl& impl, const Setting& root) {
   for (const RecipeStep& step : impl.steps)
     for (const std::string_view role : step.step->needs())
       if (!impl.find_data(std::string(role)))
-        fail_setting(at("steps"), "step '{}' needs {} data: give `data: {{{}: ...}}`", step.name,
-                     role_word(role), role);
+        fail_setting(at("steps"), "step '{}'{} needs {} data: give `data: {{{}: ...}}`", step.name,
+                     because(step.step->why_needs(role)), role_word(role), role);
   for (const RecipeStep& step : impl.steps)
     if (const auto roles = step.step->measures_on();
         !roles.empty() && std::none_of(roles.begin(), roles.end(), [&](std::string_view role) {

@@ -39,11 +39,7 @@ double seconds_since(Clock::time_point start) {
 /// What the first stage is called: the numbers that its weights are.
 std::string precision_name(const Graph& graph) {
   if (is_quantized_model(graph)) return "int8";
-  for (const ValueId id : graph.values())
-    if (const Tensor* constant = graph.constant(id);
-        constant && constant->dtype() == DType::kF16 && constant->size() > 1)
-      return "fp16";
-  return "fp32";
+  return has_half_weights(graph) ? "fp16" : "fp32";
 }
 
 /// A recipe on its way: one function per phase, in the order of `run`.
@@ -167,6 +163,7 @@ class Run {
     return {.graph = original_,
             .original = &original_,
             .model = &original_,
+            .input_shapes = options_.input_shapes,
             .data = [this](std::string_view role) { return data_.find(role); },
             .report = report_,
             .output = files_.folder(),

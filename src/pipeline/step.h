@@ -30,7 +30,9 @@ struct StepContext {
   /// What is exported and measured of `graph`; empty: itself. Between steps that train with
   /// quantization it keeps its float weights.
   std::function<Graph(const Graph&)> lower = {};
-  bool masked = false;  ///< a step has made weights 0 that are to stay 0
+  bool masked = false;                             ///< a step has made weights 0 that are to stay 0
+  std::optional<SparsePattern> mask_pattern = {};  ///< of the last step that did so in one
+  std::map<std::string, Shape> input_shapes = {};  ///< RunOptions::input_shapes
   /// Of a role (calib, train, valid, eval), opened at first use; null: the recipe names none.
   std::function<const Dataset*(std::string_view role)> data;
   std::optional<Statistics> statistics = {};  ///< the last that a step took or loaded, to be saved
@@ -81,6 +83,8 @@ class Step {
   virtual std::string explain() const = 0;
   /// The roles of data that the step reads (checked before any work).
   virtual std::vector<std::string_view> needs() const { return {}; }
+  /// Which of its parameters needs that role: "criterion 'taylor'"; empty: the step as such.
+  virtual std::string why_needs(std::string_view) const { return {}; }
   /// True where the step trains: it needs the training library.
   virtual bool trains() const { return false; }
   /// Roles of data on the first of which, of those that the recipe names, the step measures models

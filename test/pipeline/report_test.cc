@@ -186,6 +186,42 @@ TEST(Report, LayersStandUnderTheRoofline) {
   EXPECT_THAT(report_html(r), Not(HasSubstr("Layers under the roofline")));
 }
 
+TEST(Report, PruningIsOneSentenceInEveryForm) {
+  Report r = two_stages();
+  r.prunings = {{.step = "prune",
+                 .criterion = "wanda",
+                 .target = "macs",
+                 .asked = 0.5,
+                 .got = 0.48,
+                 .before = {.macs = 1000, .parameters = 200},
+                 .after = {.macs = 480, .parameters = 100},
+                 .groups = {{"conv1", 8, 4, ""}},
+                 .difference = 0.0}};
+  for (const std::string& text : {report_html(r), report_markdown(r), report_console(r, false)})
+    EXPECT_THAT(text, testing::AllOf(HasSubstr("wanda"), HasSubstr("50.0 %"), HasSubstr("48.0 %"),
+                                     HasSubstr("2.08x"), HasSubstr("outputs equal the masked")));
+}
+
+TEST(Report, StagesHaveTheirLatency) {
+  Report r = two_stages();
+  for (StageRecord& s : r.stages)
+    s.latency = {{.threads = 1, .median_ms = 3.25}, {.threads = 4, .median_ms = 1.125}};
+  const std::string md = report_markdown(r);
+  const std::string stages =
+      md.substr(md.find("## Stages"), md.find("## ", md.find("## Stages") + 3));
+  EXPECT_THAT(stages, testing::AllOf(HasSubstr("ms, 1 thread |"), HasSubstr("ms, 4 threads |"),
+                                     HasSubstr("| 3.250 | 1.125 |")));
+}
+
+TEST(Report, OfMaskedWeightsTheHeadlineSaysWhatCompresses) {
+  Report r = two_stages();
+  for (StageRecord& s : r.stages) s.size_bytes = 1000000;
+  r.masked = MaskedRecord{.compressed_bytes = 250000, .compressed_before = 900000};
+  EXPECT_THAT(
+      report_console(r, false),
+      testing::AllOf(HasSubstr("compressed 900"), HasSubstr("250"), HasSubstr("3.60x smaller")));
+}
+
 TEST(Report, WhatGrewIsNotCalledSmaller) {
   Report r = two_stages();  // 3 ms -> 1 ms
   r.stages[0].size_bytes = 1'000'000;

@@ -109,7 +109,7 @@ TEST(Criteria, GroupsOfTheNet) {
   for (const PruneGroup& group : graph.groups())
     names.push_back(group.name + " " + std::to_string(group.units));
   EXPECT_THAT(names,
-              testing::ElementsAre("conv1 6", "squeeze 4", "conv3 4", "conv3 2", "grouped 3"));
+              testing::ElementsAre("conv1 6", "squeeze 4", "conv3 4", "conv3 #2 2", "grouped 3"));
 }
 
 TEST(Criteria, Magnitude) {

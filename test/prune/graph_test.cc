@@ -282,6 +282,12 @@ TEST(PruningGraph, HeadsOfAttention) {
   }
 }
 
+TEST(PruningGraph, NamesOfGroupsAreUnique) {
+  // Features of queries and keys, and heads: both are first computed by q.
+  EXPECT_THAT(sizes(PruningGraph(attention(false))),
+              UnorderedElementsAre(std::pair("q", 4), std::pair("q #2", 3), std::pair("v", 4)));
+}
+
 TEST(PruningGraph, NormalizationOverTheAxisIsLossy) {
   PruneNet net;
   const ValueId x = net.op("MatMul", {net.image({1, 5, 6}), net.weight("a.w", {6, 8})}, {}, "a");
@@ -320,6 +326,47 @@ TEST(PruningGraph, OpsWithoutARuleFreeze) {
   EXPECT_THAT(frozen_reason(graph, "c.w", 0), HasSubstr("'einsum': the op has no rule"));
   EXPECT_THAT(frozen_reason(graph, "d.w", 1), HasSubstr("'einsum'"));
   expect_exact(graph);
+}
+
+// Behind an op that is not known nothing has a rank: no rule runs, and every weight is listed.
+TEST(PruningGraph, WeightsBehindUnknownOpsAreListed) {
+  PruneNet net;
+  const ValueId x = net.op("Strange", {net.conv("a", net.image(), 3, 8)}, {}, "strange");
+  const ValueId y = net.relu(net.conv("b", x, 8, 6));
+  const PruningGraph graph(net.take({net.conv("c", y, 6, 4)}));
+  EXPECT_THAT(graph.groups(), IsEmpty());
+  EXPECT_THAT(frozen_reason(graph, "a.w", 0), HasSubstr("'strange': the op is not known"));
+  for (const char* weight : {"b.w", "c.w"})
+    for (int64_t axis = 0; axis < 4; ++axis)
+      EXPECT_THAT(frozen_reason(graph, weight, axis),
+                  axis < 2
+                      ? testing::Matcher<const std::string&>(HasSubstr("'strange' is not known"))
+                      : testing::Matcher<const std::string&>(""))
+          << weight << axis;
+}
+
+TEST(PruningGraph, RefusesModelsThatAreQuantizedOrHalf) {
+  const auto refusal = [](const Graph& graph) {
+    try {
+      PruningGraph refused(graph);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  PruneNet quantized;
+  const ValueId scale = quantized.builder().constant("scale", Tensor::scalar(0.5f)),
+                zero = quantized.builder().constant("zero", Tensor::scalar<uint8_t>(0));
+  const ValueId q = quantized.op("QuantizeLinear", {quantized.image(), scale, zero}, {}, "q");
+  const ValueId x = quantized.op("DequantizeLinear", {q, scale, zero});
+  EXPECT_THAT(refusal(quantized.take({quantized.conv("b", quantized.conv("a", x, 3, 4), 4, 2)})),
+              HasSubstr("is quantized; models are pruned before"));
+  PruneNet half;
+  const ValueId w = half.builder().constant("w", Tensor(DType::kF16, {4, 3, 1, 1}));
+  EXPECT_THAT(refusal(half.take(
+                  {half.op("Conv", {half.op("Cast", {half.image()}, {{"to", int64_t{10}}}), w})})),
+              HasSubstr("'w' is float16"));
 }
 
 TEST(PruningGraph, SeveralInputsAndOutputs) {

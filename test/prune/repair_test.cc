@@ -84,6 +84,48 @@ TEST(Repair, WeightsLowerTheError) {
   EXPECT_LT(error(pruned), 0.5 * before);
 }
 
+// Masked weights stay 0, and what is left is the least error that they allow: no step along a
+// weight that is not masked lowers it, up to what damping takes.
+TEST(Repair, WeightsKeepZeros) {
+  Graph whole = net(false);
+  auto weights = whole.mutable_value(whole.find_value("last.w")).constant->mutable_data<float>();
+  for (size_t i = 0; i < weights.size(); i += 3) weights[i] = 0;
+  const PruningGraph graph(whole);
+  const RemovedUnits removed = {{}, {2, 4}};
+  const Tensor expected = run(whole, {"last"}).at("last");
+  const auto error = [&](const Graph& pruned) {
+    const Tensor got = run(pruned, {"last"}).at("last");
+    double sum = 0;
+    for (size_t i = 0; i < got.data<float>().size(); ++i)
+      sum += std::pow(got.data<float>()[i] - expected.data<float>()[i], 2);
+    return sum;
+  };
+  const auto data = [](Graph& g) {
+    return g.mutable_value(g.find_value("last.w")).constant->mutable_data<float>();
+  };
+  Graph cut = graph.prune(removed);
+  for (const bool keep : {false, true}) {
+    Graph pruned = cut;
+    repair(graph, removed, pruned, pictures(),
+           {.samples = 0, .damping = 1e-9, .statistics = false, .keep_zeros = keep});
+    int64_t filled = 0;
+    for (size_t i = 0; i < data(cut).size(); ++i)
+      filled += data(cut)[i] == 0 && data(pruned)[i] != 0;
+    EXPECT_EQ(filled == 0, keep) << filled;
+    if (!keep) continue;
+    const double least = error(pruned);
+    EXPECT_LT(least, 0.8 * error(cut));
+    for (size_t i = 0; i < data(cut).size(); i += 17) {
+      if (data(cut)[i] == 0) continue;
+      for (const float step : {-0.02f, 0.02f}) {
+        Graph other = pruned;
+        data(other)[i] += step;
+        EXPECT_GT(error(other), least) << i;
+      }
+    }
+  }
+}
+
 struct Channel {
   double mean, deviation;
 };

@@ -83,6 +83,7 @@ TEST(SelectUnits, WhatIsLeftIsRounded) {
   EXPECT_EQ(8 - s.removed[0].size(), 4u);
   EXPECT_THAT(s.removed[1], IsEmpty());
   EXPECT_DOUBLE_EQ(s.got, 8.0 / 12.0);
+  EXPECT_THAT(s.in_the_way, ElementsAre("round_to (4)"));
 }
 
 TEST(SelectUnits, NoGroupLosesMoreThanItsShare) {
@@ -91,6 +92,11 @@ TEST(SelectUnits, NoGroupLosesMoreThanItsShare) {
   EXPECT_EQ(s.removed[0].size(), 4u);
   EXPECT_EQ(s.removed[1].size(), 2u);
   EXPECT_DOUBLE_EQ(s.got, 0.5);
+  EXPECT_THAT(s.in_the_way, ElementsAre("max_ratio (0.5)"));
+  EXPECT_THAT(select(graph, {.target = {"units", 0.5}}).in_the_way, IsEmpty());
+  EXPECT_THAT(
+      select(graph, {.target = {"units", 0.01}, .max_ratio = 0.99, .keep = {"a"}}).in_the_way,
+      ElementsAre("keep", "one unit of each group stays"));
 }
 
 TEST(SelectUnits, NamesKeepAndSetShares) {
@@ -101,6 +107,13 @@ TEST(SelectUnits, NamesKeepAndSetShares) {
   const Selection set = select(graph, {.target = {"units", 1}, .ratios = {{"b*", 0.5}}});
   EXPECT_THAT(set.removed, ElementsAre(IsEmpty(), ElementsAre(0, 1)));
   EXPECT_THROW((void)select(graph, {.keep = {"nothing*"}}), Error);
+  EXPECT_THAT(select(graph, {.target = {"units", 0.6}, .keep = {"re:[ac]"}}).removed[0], IsEmpty());
+  EXPECT_THAT(select(graph, {.target = {"units", 0.6}, .keep = {"op:Conv"}}).removed,
+              ElementsAre(IsEmpty(), IsEmpty()));
+  EXPECT_THAT(select(graph, {.target = {"units", 0.6}, .keep = {"a.w"}}).removed[0], IsEmpty());
+  // Two that speak of one group.
+  EXPECT_THROW((void)select(graph, {.keep = {"a"}, .ratios = {{"a*", 0.5}}}), Error);
+  EXPECT_THROW((void)select(graph, {.ratios = {{"a", 0.25}, {"a*", 0.5}}}), Error);
   // Its output channels are the graph's.
   EXPECT_THROW((void)select(graph, {.keep = {"last"}}), Error);
 }

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "src/base/fail.h"
 #include "src/base/text.h"
 #include "src/pipeline/report/prune_json.h"
 #include "tools/verb.h"
@@ -94,6 +95,8 @@ void add_prune(CLI::App& app, Common& common, Action& action) {
   sub->add_flag("--resume", o->resume, "Go on with the search of --budget from OUT's checkpoint");
   sub->callback([o, &common, &action] {
     action = [o, &common] {
+      if (o->resume && !o->params.contains("budget"))
+        fail_usage("--resume goes on with a search; there is none without --budget");
       if (!o->groups) return run_verb(*o, common);
       const PruningGraph graph(load_onnx(o->model));
       emit(common, groups_json(o->model, graph), groups_text(graph));

@@ -34,10 +34,7 @@ void solve_layer(Graph& graph, const LayerWeights& layer, const Hessian& hessian
 
 void solve(Graph& graph, std::span<const LayerWeights> layers, const SparsifyOptions& options,
            const Dataset& data) {
-  const bool structured = options.pattern.kind == SparsePattern::Kind::kNM;
-  if (options.block < 1 || (structured && options.block % options.pattern.m != 0))
-    fail_usage("'block' is {}; it is positive{}", options.block,
-               structured ? fmt::format(" and a multiple of {}", options.pattern.m) : "");
+  if (options.block < 1) fail_usage("'block' is {}; it is positive", options.block);
   if (!(options.damping > 0)) fail_usage("'damping' is {}; it is above 0", options.damping);
   if (options.samples < 0) fail_usage("'samples' is {}; it is not negative", options.samples);
   const SolverOptions how{.pattern = options.pattern,

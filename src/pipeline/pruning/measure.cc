@@ -9,7 +9,8 @@
 namespace lapidary {
 
 PruneMeasure::PruneMeasure(const StepContext& context, const Graph& whole,
-                           std::optional<std::string> metric, int64_t samples)
+                           std::optional<std::string> metric, int64_t samples,
+                           std::optional<std::string> fallback)
     : whole_(whole), asked_(samples), threads_(context.threads) {
   for (const std::string_view role : roles())
     if (data_ == nullptr) data_ = context.data(role);
@@ -19,9 +20,15 @@ PruneMeasure::PruneMeasure(const StepContext& context, const Graph& whole,
   check_metrics({name}, data_->labelled());
   metric_ = find_metric(name);
   whole_value_ = (*this)({whole}).at(0);
+  if (!std::isfinite(whole_value_) && !metric && fallback) {
+    metric_ = find_metric(*fallback);
+    whole_value_ = (*this)({whole}).at(0);
+  }
   if (!std::isfinite(whole_value_))
-    fail_usage("'{}' of the model as it is has no finite value on these data; name another metric",
-               name);
+    fail_usage(
+        "'{}' of the model as it is has no finite value on these data; name another metric: "
+        "{{metric: sqnr_db}}, of a budget with `min_value: 20`",
+        metric_->name);
 }
 
 std::vector<double> PruneMeasure::operator()(const std::vector<Graph>& models) {

@@ -17,9 +17,10 @@ class PruneMeasure {
   static std::vector<std::string_view> roles() { return {"valid", "calib"}; }
 
   /// `whole`: the model before. Metric absent: top1 where the data have labels, else agreement with
-  /// `whole`. Throws Error{kUsage} where the metric's needs are not met or it has no value there.
+  /// `whole`, else (no agreement: no classes to compare) what `fallback` names. Throws
+  /// Error{kUsage} where the metric's needs are not met or it has no value there.
   PruneMeasure(const StepContext& context, const Graph& whole, std::optional<std::string> metric,
-               int64_t samples);
+               int64_t samples, std::optional<std::string> fallback = std::nullopt);
 
   /// Of each model, all in one pass over the samples; NaN: outputs are not finite.
   std::vector<double> operator()(const std::vector<Graph>& models);

@@ -42,6 +42,9 @@ const FieldTable& BudgetParams::fields() {
       {field("max_drop_points", &P::max_drop_points,
              "How much the metric may lose: points of a hundred, or in its own unit")
            .range(0, 1e9),
+       field("min_value", &P::min_value,
+             "Instead: the least that the metric may be, as reports have it (0.9, 25 dB); what "
+             "sqnr_db needs, which of the model as it was has no end"),
        field("samples", &P::samples, "To measure on, spread over the data").range(1, 1e12),
        field("tries", &P::tries, "Models that are made and measured, at most").range(1, 1000),
        field("metric", &P::metric, kMetricHelp).one_of(names_of(list_metrics()))}};
@@ -54,7 +57,8 @@ const FieldTable& PruneParams::fields() {
       "prune",
       {field("criterion", &P::criterion, "How much a unit matters; the least go")
            .one_of(criterion_names()),
-       field("p", &P::p, "Of the criteria magnitude and taylor: the power, 1 or 2; null: 2 and 1")
+       field("p", &P::p,
+             "Of the criteria magnitude (null: 2) and taylor (null: 1): the power, 1 or 2")
            .range(1, 2),
        field("reduce", &P::reduce, "A unit's score over the tensors that lose elements with it")
            .one_of({"mean", "sum", "max"}),
@@ -62,7 +66,8 @@ const FieldTable& PruneParams::fields() {
            .one_of({"mean", "none", "max", "sum", "norm"}),
        field("target", &P::target,
              "What is to be left, as a share: {macs: 0.5}; of units, macs, parameters, size "
-             "(bytes of constants) or latency (of the steps it runs in here, each shape timed)"),
+             "(bytes of constants) or latency (of the steps it runs in here, each shape timed); "
+             "null: {macs: 0.5}, or what `ratios` leave where they are given"),
        field("scope", &P::scope,
              "All units in one ranking, or the same share of units from every group")
            .one_of({"global", "local"}),
@@ -74,20 +79,24 @@ const FieldTable& PruneParams::fields() {
        field("max_ratio", &P::max_ratio, "The largest share of a group's units that may go")
            .range(0, 0.999),
        field("keep", &P::keep,
-             "Patterns of nodes whose output channels all stay (and what goes with them)"),
+             "Patterns of nodes whose output channels all stay (and what goes with them): name, "
+             "glob, re:REGEX, op:TYPE, or a group's name"),
        field("ratios", &P::ratios,
-             "Patterns of nodes: the share of their output channels that goes, whatever the "
-             "target says"),
+             "Such patterns: the share that goes of every group that one matches, whatever the "
+             "target says; 'NODE #2' is the node's second group"),
        field("lossy", &P::lossy,
              "Also prune where a norm or Softmax over the axis changes what stays"),
        field("samples", &P::samples,
              "Of criteria that look at activations or gradients: so many samples")
            .range(1, 1e9),
        field("repair", &P::repair,
-             "Without labels, where there are calib data: weights of layers that read what was "
-             "removed, by least squares; mean and variance of every channel")
-           .one_of({"weights", "statistics"}),
+             "Without labels, by calib data: weights of layers that read what was removed, by "
+             "least squares; statistics, mean and variance of every channel; none. Null: both "
+             "where there are such data")
+           .one_of({"weights", "statistics", "none"}),
        field("repair_samples", &P::repair_samples, "Of calib, for that; 0: all").range(0, 1e12),
+       field("keep_zeros", &P::keep_zeros,
+             "Of repair: weights that are zero stay zero; null: where a step before made them so"),
        field("latency_threads", &P::latency_threads, "Of the target latency").range(1, 1024),
        field("latency_table", &P::latency_table,
              "Of the target latency: a file of times, read where it is there, and written"),
@@ -101,9 +110,21 @@ const FieldTable& PruneParams::fields() {
 }
 
 void PruneParams::check(const Setting& at) const {
-  if (target.size() != 1)
-    fail_setting(at, "'target' has {} entries, expected one: {{macs: 0.5}}", target.size());
-  const auto& [of, share] = *target.begin();
+  if (target && target->size() != 1)
+    fail_setting(at, "'target' has {} entries, expected one: {{macs: 0.5}}", target->size());
+  if (p && criterion != "magnitude" && criterion != "taylor")
+    fail_setting(at, "'p' is of the criteria magnitude and taylor; '{}' has none", criterion);
+  if (per_cost && scope == "local")
+    fail_setting(at,
+                 "'per_cost' is of the scope global: local takes the same share of every group");
+  if (repair && repair->size() > 1 && std::ranges::count(*repair, "none") > 0)
+    fail_setting(at, "'repair' is 'none' beside others; give one or the other");
+  if (budget && budget->metric == "sqnr_db" && !budget->min_value)
+    fail_setting(
+        at,
+        "the budget's metric sqnr_db has no end for the model as it was, from which points "
+        "could be lost: give 'min_value', as {{metric: sqnr_db, min_value: 20}}");
+  const auto [of, share] = what_is_left();
   if (std::ranges::count(kTargets, of) == 0)
     fail_setting(at, "'target' is of {}, expected {}", of, fmt::join(kTargets, ", "));
   if (!(share > 0 && share <= 1))
@@ -117,15 +138,12 @@ void PruneParams::check(const Setting& at) const {
 
 CriterionSpec PruneParams::spec(uint64_t seed) const {
   CriterionSpec out{.kind = criterion, .reduce = reduce, .normalize = normalize, .seed = seed};
-  if (criterion == "magnitude" || criterion == "taylor") {
-    if (p) out.params["p"] = {*p};
-  }
+  if (p) out.params["p"] = {static_cast<double>(*p)};
   return out;
 }
 
 SelectOptions PruneParams::select_options() const {
-  const auto& [of, share] = *target.begin();
-  return {.target = {of, share},
+  return {.target = what_is_left(),
           .scope = scope,
           .round_to = round_to,
           .per_cost = per_cost,
@@ -136,13 +154,34 @@ SelectOptions PruneParams::select_options() const {
 }
 
 std::vector<std::string_view> PruneParams::needs() const {
-  if (needs_gradients(spec(0))) return {"train"};
-  if (needs_data(spec(0))) return {"calib"};
-  return {};
+  std::vector<std::string_view> roles;
+  if (needs_gradients(spec(0))) roles.emplace_back("train");
+  if (needs_data(spec(0)) || (repair && repairs())) roles.emplace_back("calib");
+  return roles;
+}
+
+std::string PruneParams::why_needs(std::string_view role) const {
+  if (role == "train" ? needs_gradients(spec(0)) : needs_data(spec(0)))
+    return fmt::format("criterion '{}'", criterion);
+  return role == "calib" ? "'repair'" : "";
+}
+
+bool PruneParams::repairs(std::string_view what) const {
+  return !repair || std::ranges::count(*repair, what) > 0;
+}
+
+PruneTarget PruneParams::what_is_left() const {
+  if (target) return {target->begin()->first, target->begin()->second};
+  return {"macs", ratios.empty() || budget ? 0.5 : 1.0};
 }
 
 std::string PruneParams::describe() const {
-  const auto& [of, share] = *target.begin();
+  const auto [of, share] = what_is_left();
+  if (share == 1 && !ratios.empty())
+    return fmt::format(
+        "the units (channels, heads, features) of the least {} score, the shares of groups that "
+        "`ratios` says",
+        criterion);
   return fmt::format(
       "the units (channels, heads, features) of the least {} score, {}, until {:.1f} % of the {} "
       "are left",

@@ -10,6 +10,31 @@ namespace {
 
 constexpr int64_t kSamples = 8;
 
+/// Of axes that are open and not given.
+constexpr int64_t kOpenSize = 16;
+
+/// Sizes for every input: those that were given; of open axes the first is the batch.
+std::map<std::string, Shape> sizes_of(const StepContext& context, const Graph& graph) {
+  std::map<std::string, Shape> out = context.input_shapes;
+  for (const ValueId id : graph.inputs()) {
+    const Value& input = graph.value(id);
+    if (input.constant || !input.type.shape) continue;
+    for (size_t axis = 1; axis < input.type.shape->size(); ++axis) {
+      const Dim& dim = (*input.type.shape)[axis];
+      if (dim.known() || out.contains(input.name)) continue;
+      if (!dim.symbol.empty()) {
+        out.try_emplace(dim.symbol, Shape{kOpenSize});
+        continue;
+      }
+      Shape shape;
+      for (const Dim& d : *input.type.shape)
+        shape.push_back(d.known() ? d.value : shape.empty() ? 1 : kOpenSize);
+      out.emplace(input.name, std::move(shape));
+    }
+  }
+  return out;
+}
+
 Executor::Values inputs_of(const StepContext& context, const Graph& graph) {
   for (const std::string_view role : {"calib", "train", "valid"})
     if (const Dataset* data = context.data(role)) {
@@ -17,7 +42,7 @@ Executor::Values inputs_of(const StepContext& context, const Graph& graph) {
       const int64_t batch = feeder.fixed_batch() > 0 ? feeder.fixed_batch() : kSamples;
       return feeder.inputs(data->batch(0, batch));
     }
-  return bench_inputs(graph, {.seed = context.seed});
+  return bench_inputs(graph, {.input_shapes = sizes_of(context, graph), .seed = context.seed});
 }
 
 /// A group that lost units and in which what is left changes.
@@ -59,6 +84,12 @@ void prove_pruned(StepContext& context, const PruningGraph& graph, const Removed
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kInternal) throw;
     record.not_checked = error.what();
+    const std::string warning = fmt::format(
+        "step '{}': the pruned model was not compared with the masked one: {}. Give calibration "
+        "data, or `--shape` for inputs whose sizes are open",
+        context.name, error.what());
+    context.log.warn(warning);
+    context.report.warnings.push_back(warning);
     return;
   }
   if (*difference > kMaskedTolerance)

@@ -11,6 +11,16 @@ namespace lapidary {
 /// Throws Error{kUnsupported} where nothing can be removed.
 void require_groups(const PruningGraph& graph);
 
+/// Of a dry run, into the report: groups, and how far towards the target it can go (not of the
+/// target latency, for which models would be timed). Throws Error{kUsage} where names in the
+/// parameters match nothing.
+void plan_pruning(StepContext& context, const PruningGraph& graph, const PruneParams& params);
+
+/// A warning where the nearest point was not near: what was asked for, what is left, what is in the
+/// way.
+void warn_of_target(StepContext& context, const std::string& of, double asked, double got,
+                    const std::vector<std::string>& in_the_way);
+
 /// Per group: why it may lose nothing, or empty.
 std::vector<std::string> kept_whole(const PruningGraph& graph, const PruneParams& params);
 
@@ -18,7 +28,7 @@ std::vector<std::string> kept_whole(const PruningGraph& graph, const PruneParams
 /// Scores are taken once, and of the target latency each shape is timed once.
 class Selector {
  public:
-  Selector(const StepContext& context, const PruningGraph& graph, const PruneParams& params);
+  Selector(StepContext& context, const PruningGraph& graph, const PruneParams& params);
 
   const UnitScores& scores() const { return scores_; }
   /// `options`: as PruneParams::select_options has them, or another share.

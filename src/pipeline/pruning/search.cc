@@ -1,6 +1,7 @@
 #include "src/pipeline/pruning/search.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "calibrate/statistics.h"
@@ -65,12 +66,11 @@ class Search {
     record();
     if (removes_units()) return best();
     context_.report.frozen_axes = graph_.frozen();
-    warn(fmt::format(
-        "step '{}': none of {} models from {:.1f} % of the {} on keeps {} within {:g}{} of the {} "
-        "it was; nothing is removed",
-        context_.name, state_.points.size(), 100 * smallest, options_.target.of,
-        measure_.metric().name, budget_.max_drop_points,
-        measure_.metric().is_share() ? " points" : "", text(measure_.whole())));
+    warn(
+        fmt::format("step '{}': none of {} models from {:.1f} % of the {} on keeps {} {}; nothing "
+                    "is removed",
+                    context_.name, state_.points.size(), 100 * smallest, options_.target.of,
+                    measure_.metric().name, bound_text()));
     return std::nullopt;
   }
 
@@ -97,7 +97,7 @@ class Search {
     options.target.share = share;
     const Selection selection = select_(options);
     const double value = measure_({make(selection)}).at(0);
-    const bool met = drop(value) <= budget_.max_drop_points + kRounding;  // NaN: not met
+    const bool met = within(value);
     state_.points.push_back({.share = share, .got = selection.got, .metric = value, .met = met});
     if (met) state_.best = selection.removed;
     if (writes()) file_.save(state_);
@@ -105,6 +105,13 @@ class Search {
                                   100 * selection.got, options.target.of, measure_.metric().name,
                                   text(value), met ? "within" : "beyond"));
     context_.log.advance("search", std::ssize(state_.points), budget_.tries);
+  }
+
+  /// False for NaN.
+  bool within(double value) const {
+    if (!budget_.min_value) return drop(value) <= budget_.max_drop_points + kRounding;
+    const double least = *budget_.min_value;
+    return measure_.metric().higher_is_better ? value >= least : value <= least;
   }
 
   /// Points of the metric that are lost.
@@ -144,11 +151,17 @@ class Search {
          .metric = std::string(measure_.metric().name),
          .samples = measure_.samples(),
          .whole = measure_.whole(),
-         .budget = budget_.max_drop_points / measure_.metric().points,
+         .budget = budget_.min_value ? std::abs(measure_.whole() - *budget_.min_value)
+                                     : budget_.max_drop_points / measure_.metric().points,
          .points = state_.points,
          .kept = kept ? kept->got : 1});
   }
 
+  std::string bound_text() const {
+    if (budget_.min_value) return "at " + text(*budget_.min_value) + " or better";
+    return fmt::format("within {:g}{} of the {} it was", budget_.max_drop_points,
+                       measure_.metric().is_share() ? " points" : "", text(measure_.whole()));
+  }
   std::string text(double value) const { return metric_text(measure_.metric(), value); }
 
   void warn(const std::string& warning) const {

@@ -38,7 +38,7 @@ void expect(const std::filesystem::path& path, const Json& json, const char* key
             const std::string& wanted) {
   const std::string differing = differing_lines(text_of(json, key), wanted);
   if (!differing.empty())
-    fail_invalid(
+    fail_usage(
         "{}: is of a search of other {} ({}); start again without it, or with what it is "
         "of",
         path.string(), std::string_view(key) == "recipe" ? "parameters" : "inputs", differing);

@@ -47,7 +47,7 @@ SensitivityRecord measure_sensitivity(const StepContext& context, const PruningG
   PruneParams any = params;
   any.ratios.clear();  // those say what goes, not what may
   const std::vector<std::string> reasons = kept_whole(graph, any);
-  PruneMeasure measure(context, graph.graph(), asked.metric, asked.samples);
+  PruneMeasure measure(context, graph.graph(), asked.metric, asked.samples, "sqnr_db");
   SensitivityRecord out{.step = context.name,
                         .metric = std::string(measure.metric().name),
                         .samples = measure.samples(),

@@ -74,6 +74,7 @@ void add_table(const ReportTable& t, std::string& out) {
   if (t.rows.empty() && t.note.empty()) return;
   const std::string title = html_escape(t.title);
   if (t.long_list) {
+    if (!t.note.empty()) out += fmt::format("<p class=\"soft\">{}</p>", html_prose(t.note, 1000));
     out += fmt::format("<details><summary>{} ({})</summary>{}</details>", title, t.rows.size(),
                        table_html(t));
     return;

@@ -94,6 +94,7 @@ ordered_json training_json(const TrainingRecord& t) {
 ordered_json pruning_json(const PruneRecord& p) {
   return {{"step", p.step},
           {"criterion", p.criterion},
+          {"planned", p.planned},
           {"target", p.target},
           {"asked", number(p.asked)},
           {"got", number(p.got)},

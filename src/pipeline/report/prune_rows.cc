@@ -23,16 +23,26 @@ std::string repair_text(const PruneRecord& p) {
                      p.repaired->weights, p.repaired->norms + p.repaired->scaled);
 }
 
+std::string planned_text(const PruneRecord& p) {
+  return fmt::format(
+      "{}: {:.1f} % of the {} asked for; the least that can be left is {:.1f} %, of {} groups the "
+      "units below.",
+      p.step, 100 * p.asked, p.target, 100 * p.got, p.groups.size());
+}
+
 std::string summary(const PruneRecord& p) {
+  if (p.planned) return planned_text(p);
   const auto ratio = [](int64_t before, int64_t after) {
     return after > 0 ? static_cast<double>(before) / static_cast<double>(after) : 0;
   };
   return fmt::format(
-      "{} by {}: {:.1f} % of the {} asked for, {:.1f} % left; MACs {} to {} ({:.2f}x), parameters "
+      "{} by {}: {}{:.1f} % of the {} left; MACs {} to {} ({:.2f}x), parameters "
       "{} to {} ({:.2f}x); {}{}.",
-      p.step, p.criterion, 100 * p.asked, p.target, 100 * p.got, p.before.macs, p.after.macs,
-      ratio(p.before.macs, p.after.macs), p.before.parameters, p.after.parameters,
-      ratio(p.before.parameters, p.after.parameters), proof_text(p), repair_text(p));
+      p.step, p.criterion,
+      p.asked < 1 ? fmt::format("{:.1f} % asked for, ", 100 * p.asked) : std::string(), 100 * p.got,
+      p.target, p.before.macs, p.after.macs, ratio(p.before.macs, p.after.macs),
+      p.before.parameters, p.after.parameters, ratio(p.before.parameters, p.after.parameters),
+      proof_text(p), repair_text(p));
 }
 
 /// A value in the unit of the metric, of one that is known.
@@ -74,7 +84,12 @@ void add_sentence(std::string& note, const std::string& sentence) {
 }  // namespace
 
 ReportTable pruned_table(const Report& r) {
-  ReportTable t{"What was pruned", {"step", "group", "units", "left", "note"}, {}, 2, true};
+  const bool planned = std::ranges::any_of(r.prunings, &PruneRecord::planned);
+  ReportTable t{planned ? "What could be pruned" : "What was pruned",
+                {"step", "group", "units", "left", "note"},
+                {},
+                2,
+                true};
   for (const PruneRecord& p : r.prunings) {
     add_sentence(t.note, summary(p));
     for (const PruneRecord::Group& g : p.groups)

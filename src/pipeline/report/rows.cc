@@ -67,6 +67,22 @@ void drop_empty_figures(ReportTable& t) {
   }
 }
 
+/// Numbers of threads that any stage was timed on.
+std::set<int> timed_threads(const Report& r) {
+  std::set<int> out;
+  for (const StageRecord& s : r.stages)
+    for (const Latency& l : s.latency) out.insert(l.threads);
+  return out;
+}
+
+void add_medians(std::vector<std::string>& row, const std::set<int>& threads,
+                 const std::vector<Latency>& measured) {
+  for (const int n : threads) {
+    const auto found = std::ranges::find(measured, n, &Latency::threads);
+    row.push_back(found == measured.end() ? "" : fmt::format("{:.3f}", found->median_ms));
+  }
+}
+
 std::vector<std::string> latency_row(const std::string& name, const Latency& l) {
   return {name,
           l.isa,
@@ -86,6 +102,9 @@ ReportTable stage_table(const Report& r) {
   add_heads(t, metrics);
   for (const char* head : {"size", "parameters", "MACs", "activations", "packed weights"})
     t.head.emplace_back(head);
+  const std::set<int> threads = timed_threads(r);
+  for (const int n : threads)
+    t.head.push_back(fmt::format("ms, {} thread{}", n, n == 1 ? "" : "s"));
   for (const StageRecord& s : r.stages) {
     std::vector<std::string> row = {s.name};
     add_cells(row, metrics, s.metrics);
@@ -96,6 +115,7 @@ ReportTable stage_table(const Report& r) {
                                   : "not counted");
     row.push_back(s.activation_bytes > 0 ? size_text(s.activation_bytes) : "");
     row.push_back(s.packed_bytes > 0 ? size_text(s.packed_bytes) : "");
+    add_medians(row, threads, s.latency);
     t.rows.push_back(std::move(row));
   }
   for (const ExecutionRecord& e : r.executions) {
@@ -104,6 +124,7 @@ ReportTable stage_table(const Report& r) {
     row.insert(row.end(), {"", "", ""});
     row.push_back(e.activation_bytes > 0 ? size_text(e.activation_bytes) : "");
     row.push_back(e.packed_bytes > 0 ? size_text(e.packed_bytes) : "");
+    add_medians(row, threads, e.latency);
     t.rows.push_back(std::move(row));
   }
   if (r.reference > 0 && r.reference + 1 < r.stages.size())
@@ -354,6 +375,17 @@ std::string one_stage_headline(const Report& r) {
   return out + ".";
 }
 
+/// Zeros take no less room in the file: of masked weights what compresses.
+std::string size_headline(const Report& r, const StageRecord& a, const StageRecord& b) {
+  if (!r.masked)
+    return fmt::format("{} -> {} ({})", size_text(a.size_bytes), size_text(b.size_bytes),
+                       size_change_text(a.size_bytes, b.size_bytes));
+  return fmt::format("{} -> {}, constants compressed {} -> {} ({})", size_text(a.size_bytes),
+                     size_text(b.size_bytes), size_text(r.masked->compressed_before),
+                     size_text(r.masked->compressed_bytes),
+                     size_change_text(r.masked->compressed_before, r.masked->compressed_bytes));
+}
+
 }  // namespace
 
 namespace {
@@ -395,8 +427,7 @@ std::string headline(const Report& r) {
   if (r.stages.size() == 1) return one_stage_headline(r);
   const StageRecord& a = earlier_stage(r);
   const StageRecord& b = r.stages.back();
-  std::string out = fmt::format("{} -> {} ({})", size_text(a.size_bytes), size_text(b.size_bytes),
-                                size_change_text(a.size_bytes, b.size_bytes));
+  std::string out = size_headline(r, a, b);
   for (const MetricDef* m : measured_metrics(r)) {
     const auto before = metric_of(a, *m), after = metric_of(b, *m);
     if (!after) continue;

@@ -17,6 +17,7 @@ class PruneStep : public Step {
   }
 
   std::vector<std::string_view> needs() const override { return params_.needs(); }
+  std::string why_needs(std::string_view role) const override { return params_.why_needs(role); }
   std::vector<std::string_view> measures_on() const override {
     return params_.measures() ? PruneMeasure::roles() : std::vector<std::string_view>();
   }
@@ -47,7 +48,9 @@ class PruneStep : public Step {
       out += fmt::format(
           "; then brings what is left nearer to what the model computed ({}) where "
           "there are calibration data",
-          fmt::join(params_.repair, ", "));
+          params_.repairs("weights") && params_.repairs("statistics") ? "weights, statistics"
+          : params_.repairs("weights")                                ? "weights"
+                                                                      : "statistics");
     return out + ".";
   }
 
@@ -68,15 +71,16 @@ class PruneStep : public Step {
     else
       selection = select(params_.select_options());
     if (!selection) return;
+    if (!params_.budget)
+      warn_of_target(context, params_.what_is_left().of, selection->asked, selection->got,
+                     selection->in_the_way);
     context.graph = cut_units(context, context.name, graph, params_, *selection);
     context.report.prunings.back().repaired =
         repair_pruned(context, graph, selection->removed, params_, context.graph);
   }
 
   void plan(StepContext& context) const override {
-    const PruningGraph graph(context.graph);
-    require_groups(graph);
-    context.report.frozen_axes = graph.frozen();
+    plan_pruning(context, PruningGraph(context.graph), params_);
   }
 
   StepWork work(const DataSizes& data) const override {

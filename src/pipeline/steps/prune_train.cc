@@ -43,7 +43,7 @@ struct PruneTrainParams {
     // Of one cut, and what training does itself.
     std::erase_if(prune, [](const Field& f) {
       return f.name == "ratios" || f.name == "sensitivity" || f.name == "budget" ||
-             f.name.starts_with("repair");
+             f.name.starts_with("repair") || f.name == "keep_zeros";  // training has that too
     });
     for (Field& f : member_fields(std::move(prune), &P::prune)) {
       if (f.name == "keep") f.name = "keep_nodes";  // training has a `keep` of its own
@@ -54,12 +54,21 @@ struct PruneTrainParams {
   }
 };
 
+/// Units of groups that may lose some.
+RemovedUnits candidates(const PruningGraph& graph, const PruneParams& params) {
+  const std::vector<std::string> reasons = kept_whole(graph, params);
+  RemovedUnits out(reasons.size());
+  for (size_t g = 0; g < out.size(); ++g)
+    for (int64_t u = 0; reasons[g].empty() && u < graph.groups()[g].units; ++u) out[g].push_back(u);
+  return out;
+}
+
 /// Trains, removes units, trains on: the optimizer goes on with its memory of what stays.
 class Loop {
  public:
   Loop(StepContext& context, const PruneTrainParams& params)
       : context_(context), params_(params), prune_(params.prune) {
-    if (prune_.target.contains("latency") && context.rank.world_size > 1)
+    if (prune_.what_is_left().of == "latency" && context.rank.world_size > 1)
       fail_usage("several processes would time, and so prune, differently; give another target");
     // A resumed run must choose the same units: it reads the times that the first one measured.
     if (prune_.latency_table.empty() && !context.checkpoint.empty())
@@ -94,6 +103,9 @@ class Loop {
                         params_.prune, *chosen, &kept);
       for (const auto& [key, tensor] : cut_state(state_, kept, model)) state_[key] = tensor;
       left_ *= chosen->got;
+      if (cut == params_.cuts)
+        warn_of_target(context_, params_.prune.what_is_left().of,
+                       params_.prune.what_is_left().share, left_, chosen->in_the_way);
     }
     train_model(context_, params_.training, task(model, {}, 0));
   }
@@ -125,21 +137,11 @@ class Loop {
     return Selector(context_, graph, prune_)(options);
   }
 
-  /// Units of groups that may lose some.
-  RemovedUnits candidates(const PruningGraph& graph) const {
-    const std::vector<std::string> reasons = kept_whole(graph, params_.prune);
-    RemovedUnits out(reasons.size());
-    for (size_t g = 0; g < out.size(); ++g)
-      for (int64_t u = 0; reasons[g].empty() && u < graph.groups()[g].units; ++u)
-        out[g].push_back(u);
-    return out;
-  }
-
   TrainHook regularizer(const PruningGraph& graph, const std::optional<Selection>& chosen) const {
     if (!params_.regularizer) return {};
     return make_regularizer(graph, *params_.regularizer,
                             make_schedule(between_.schedule, between_.learning_rate(graph.graph())),
-                            chosen ? chosen->removed : candidates(graph));
+                            chosen ? chosen->removed : candidates(graph, params_.prune));
   }
 
   /// Checkpoints and times of an earlier run, which a later one that is resumed would take for its
@@ -164,7 +166,9 @@ class Loop {
 
 class PruneTrainStep : public Step {
  public:
-  explicit PruneTrainStep(const Setting& setting) : params_(bind<PruneTrainParams>(setting)) {
+  explicit PruneTrainStep(const Setting& setting) {
+    check_keep(setting);
+    params_ = bind<PruneTrainParams>(setting);
     params_.prune.check(setting);
     params_.training.check(setting);
     if (params_.regularizer && params_.epochs_between == 0)
@@ -175,6 +179,9 @@ class PruneTrainStep : public Step {
     std::vector<std::string_view> roles = params_.prune.needs();
     if (std::ranges::count(roles, "train") == 0) roles.emplace_back("train");
     return roles;
+  }
+  std::string why_needs(std::string_view role) const override {
+    return role == "train" ? "" : params_.prune.why_needs(role);
   }
   bool trains() const override { return true; }
   std::vector<std::string_view> without_effect() const override { return kWithoutEffect; }
@@ -200,8 +207,11 @@ class PruneTrainStep : public Step {
   /// Of the whole model: what its cuts leave is not known before.
   void plan(StepContext& context) const override {
     const PruningGraph graph(context.graph);
-    require_groups(graph);
-    context.report.frozen_axes = graph.frozen();
+    plan_pruning(context, graph, params_.prune);
+    if (params_.regularizer)  // refuses what it has nothing to act on
+      make_regularizer(
+          graph, *params_.regularizer, [](int64_t, int64_t) { return 0.0; },
+          candidates(graph, params_.prune));
     const bool resume = std::exchange(context.resume, false);
     plan_training(context, params_.training,
                   {.graph = graph.graph(), .parameters = trainable_parameters(graph.graph())});
@@ -224,6 +234,15 @@ class PruneTrainStep : public Step {
   Setting params() const override { return unbind(PruneTrainParams::fields(), &params_); }
 
  private:
+  /// What `prune` calls `keep`.
+  static void check_keep(const Setting& setting) {
+    const Setting* keep = setting.find("keep");
+    if (keep != nullptr && keep->text != "last" && keep->text != "best")
+      fail_setting(*keep,
+                   "'keep' is last or best here, the epoch whose weights are the result; patterns "
+                   "of nodes that lose nothing stand in 'keep_nodes'");
+  }
+
   PruneTrainParams params_;
 };
 

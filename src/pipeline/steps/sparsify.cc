@@ -69,12 +69,14 @@ class SparsifyStep : public Step {
     auto& warnings = context.report.warnings;
     warnings.insert(warnings.end(), found.warnings.begin(), found.warnings.end());
     context.masked = true;
+    context.mask_pattern = params_.pattern;
   }
 
   void plan(StepContext& context) const override {
     check(context);
     sparsified_tensors(context.graph, options(context));
     context.masked = true;
+    context.mask_pattern = params_.pattern;
   }
 
   StepWork work(const DataSizes& data) const override {

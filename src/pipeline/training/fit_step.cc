@@ -46,7 +46,7 @@ class FitStep : public Step {
     if (is_quantized_model(context.graph))
       fail_unsupported("the model is quantized; `qat` trains quantized models");
     Graph graph = context.graph;
-    Masks masks = kept_zeros(context, params_, graph);
+    Masks masks = kept_zeros(context, params_, graph, kind_.init_weights);
     if (kind_.init_weights) init_parameters(graph, context.seed);
     std::vector<TrainedParameter> parameters = trainable_parameters(graph);
     return {.graph = std::move(graph),

@@ -357,6 +357,23 @@ class Training {
 
 }  // namespace
 
+namespace {
+
+/// Of a file that was masked earlier: what it does not say, the recipe has to.
+void warn_of_zeros(const StepContext& context, const Graph& graph) {
+  const size_t layers = masks_of(graph).size();
+  if (layers == 0) return;
+  const std::string warning = fmt::format(
+      "step '{}': in {} layer{} {:.0f} % of the weights or more are zero and will not stay so; "
+      "`keep_zeros: true` keeps them, `false` says that they may go",
+      context.name, layers, layers == 1 ? "" : "s", 100 * kLeastMasked);
+  if (std::ranges::count(context.report.warnings, warning) > 0) return;
+  context.log.warn(warning);
+  context.report.warnings.push_back(warning);
+}
+
+}  // namespace
+
 std::filesystem::path checkpoint_of(const StepContext& context, const std::string& part) {
   const std::filesystem::path& whole = context.checkpoint;
   if (part.empty() || whole.empty()) return whole;
@@ -366,8 +383,12 @@ std::filesystem::path checkpoint_of(const StepContext& context, const std::strin
          fmt::format("{}.{}{}", whole.stem().string(), word, whole.extension().string());
 }
 
-Masks kept_zeros(const StepContext& context, const TrainingParams& params, const Graph& graph) {
-  if (!params.keep_zeros.value_or(context.masked)) return {};
+Masks kept_zeros(const StepContext& context, const TrainingParams& params, const Graph& graph,
+                 bool anew) {
+  if (!params.keep_zeros.value_or(context.masked)) {
+    if (!params.keep_zeros && !anew) warn_of_zeros(context, graph);
+    return {};
+  }
   Masks masks = masks_of(graph, context.masked ? 0 : kLeastMasked);
   if (masks.empty() && params.keep_zeros && !context.masked) {
     const std::string warning = fmt::format(

@@ -31,7 +31,8 @@ struct TrainingTask {
 /// Where training keeps how far it is; empty: nowhere.
 std::filesystem::path checkpoint_of(const StepContext& context, const std::string& part);
 /// Masks of the zeros that training keeps, of the step's graph before anything is made anew.
-Masks kept_zeros(const StepContext& context, const TrainingParams& params, const Graph& graph);
+Masks kept_zeros(const StepContext& context, const TrainingParams& params, const Graph& graph,
+                 bool anew = false);
 
 /// Trains on the recipe's `train` data: the graph, its best epoch (StepContext::beside), and the
 /// record of the report. Where it was asked to stop, StepContext::interrupted is set and the
