@@ -46,8 +46,7 @@ Ranks ranks_of(const Decomposition& part, const RankRule& rule, int64_t round_to
 }
 
 bool cheaper(const Choice& a, const std::optional<Choice>& b) {
-  return !b || a.cost.macs < b->cost.macs ||
-         (a.cost.macs == b->cost.macs && a.energy > b->energy);
+  return !b || a.cost.macs < b->cost.macs || (a.cost.macs == b->cost.macs && a.energy > b->energy);
 }
 
 }  // namespace
@@ -140,8 +139,7 @@ std::optional<std::vector<size_t>> meet_bound(const std::vector<std::vector<Poin
   for (const size_t i : order) {
     const double rest = total - layers[i][chosen[i]].cost;
     for (size_t p = 0; p < layers[i].size(); ++p)
-      if (rest + layers[i][p].cost <= bound &&
-          layers[i][p].lost < layers[i][chosen[i]].lost)
+      if (rest + layers[i][p].cost <= bound && layers[i][p].lost < layers[i][chosen[i]].lost)
         chosen[i] = p;
     total = rest + layers[i][chosen[i]].cost;
   }

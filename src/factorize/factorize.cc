@@ -40,8 +40,8 @@ void check(const FactorizeOptions& options) {
                fmt::join(kRules, ", "));
   if (!(rule.value > 0 && rule.value <= 1))
     fail_usage("ranks by {} are {}, expected more than 0, at most 1", rule.by, rule.value);
-  if (options.round_to < 1) fail_usage("ranks are rounded to {}, expected 1 at least",
-                                       options.round_to);
+  if (options.round_to < 1)
+    fail_usage("ranks are rounded to {}, expected 1 at least", options.round_to);
   if (rule.by == "latency" && !options.latency)
     fail_usage("ranks by latency want FactorizeOptions::latency");
   if (rule.by == "vbmf" && options.data != nullptr)
@@ -54,9 +54,8 @@ std::vector<Taken> take_layers(const Graph& graph, std::vector<Layer>& layers,
                                const FactorizeOptions& options) {
   std::vector<Taken> out;
   for (Layer& layer : layers) {
-    if (layer.reason.empty() && std::ranges::none_of(methods, [&](const Method* m) {
-          return m->refusal(layer).empty();
-        }))
+    if (layer.reason.empty() &&
+        std::ranges::none_of(methods, [&](const Method* m) { return m->refusal(layer).empty(); }))
       layer.reason = fmt::format("{}: {}", methods[0]->name, methods[0]->refusal(layer));
     if (layer.reason.empty() && options.data != nullptr) {
       layer.reason = hessian_refusal(graph, layer.weights);
@@ -69,14 +68,14 @@ std::vector<Taken> take_layers(const Graph& graph, std::vector<Layer>& layers,
   return out;
 }
 
-void collect_inputs(const Graph& graph, std::vector<Taken>& taken,
-                    const FactorizeOptions& options, const std::function<void(Taken&)>& then) {
+void collect_inputs(const Graph& graph, std::vector<Taken>& taken, const FactorizeOptions& options,
+                    const std::function<void(Taken&)>& then) {
   std::vector<const LayerWeights*> weights;
   for (const Taken& one : taken) weights.push_back(&one.layer->weights);
   each_hessian(graph, weights, *options.data, options.samples, options.threads,
                [&](size_t i, const Hessian& found) {
-                 taken[i].inputs = Eigen::Map<const Matrix>(found.groups[0].data(), found.columns,
-                                                            found.columns);
+                 taken[i].inputs =
+                     Eigen::Map<const Matrix>(found.groups[0].data(), found.columns, found.columns);
                  then(taken[i]);
                  taken[i].inputs.reset();
                });
@@ -115,9 +114,8 @@ std::optional<Choice> alone(const Taken& one, const FactorizeOptions& options, T
   }
   const std::string text = ranks_text(*choice, one.part(choice->method));
   if (choice->cost.macs >= one.layer->macs()) {
-    one.layer->reason =
-        fmt::format("{} is no smaller: {} MACs, {} as it is", text, choice->cost.macs,
-                    one.layer->macs());
+    one.layer->reason = fmt::format("{} is no smaller: {} MACs, {} as it is", text,
+                                    choice->cost.macs, one.layer->macs());
     return std::nullopt;
   }
   if (!timing.wanted()) return choice;
@@ -170,9 +168,10 @@ std::vector<std::optional<Choice>> for_target(const Graph& graph, const std::vec
     if (!found) {
       double least = 0;
       for (const auto& one : points) least += one[lower_hull(one).back()].cost;
-      fail_usage("{:.1f} % of the {} cannot be met: {:.1f} % are left where every layer has the "
-                 "ranks of least cost",
-                 100 * options.ranks.value, of, 100 * (whole - layers + least) / whole);
+      fail_usage(
+          "{:.1f} % of the {} cannot be met: {:.1f} % are left where every layer has the "
+          "ranks of least cost",
+          100 * options.ranks.value, of, 100 * (whole - layers + least) / whole);
     }
     chosen = *found;
     again = false;
@@ -194,8 +193,8 @@ std::vector<std::optional<Choice>> for_target(const Graph& graph, const std::vec
     if (out.back())
       taken[i].layer->reason.clear();
     else if (taken[i].layer->reason.empty())
-      taken[i].layer->reason = points[i].size() > 1 ? "the target is met without it"
-                                                    : "no ranks make it smaller";
+      taken[i].layer->reason =
+          points[i].size() > 1 ? "the target is met without it" : "no ranks make it smaller";
   }
   return out;
 }
@@ -209,14 +208,16 @@ FactorizedLayer record_of(const Graph& graph, const Layer& layer) {
   return out;
 }
 
-void apply(Graph& graph, const Taken& one, const Choice& choice, FactorizedLayer& record) {
+void apply(Graph& graph, const Taken& one, const Choice& choice, bool of_outputs,
+           FactorizedLayer& record) {
   const Decomposition& part = one.part(choice.method);
   const std::vector<Factor> factors = part.factors(choice.ranks, true);
   record.method = choice.method->name;
   record.ranks = choice.ranks;
   record.full = part.full();
-  record.energy = choice.energy;
   record.error = (one.w - part.composed(factors)).norm() / one.w.norm();
+  // What is kept is a projection of W; of tucker `choice.energy` is that before alternations.
+  record.energy = of_outputs ? choice.energy : 1 - record.error * record.error;
   record.after = {};
   for (const Factor& factor : factors) {
     record.after.macs += factor.macs();
@@ -251,7 +252,7 @@ FactorizeResult run(const Graph& graph, const FactorizeOptions& options) {
     if (!choices[i]) continue;
     if (timing.wanted()) record.ms_after = timing.after(taken[i], *choices[i], false);
     if (record.ms_before) saved += *record.ms_before - *record.ms_after;
-    apply(out.graph, taken[i], *choices[i], record);
+    apply(out.graph, taken[i], *choices[i], options.data != nullptr, record);
   }
   infer_types(out.graph);
   out.graph.verify();

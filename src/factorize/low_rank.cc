@@ -11,8 +11,7 @@ namespace lapidary::lowrank {
 Eigenvectors eigenvectors(const Matrix& symmetric) {
   const Eigen::SelfAdjointEigenSolver<Matrix> solver(symmetric);
   if (solver.info() != Eigen::Success) fail_invalid("eigenvectors were not found");
-  return {solver.eigenvectors().rowwise().reverse(),
-          solver.eigenvalues().reverse().cwiseMax(0.0)};
+  return {solver.eigenvectors().rowwise().reverse(), solver.eigenvalues().reverse().cwiseMax(0.0)};
 }
 
 LowRank::LowRank(Matrix m, const Matrix* inputs)

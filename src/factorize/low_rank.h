@@ -13,8 +13,8 @@ struct Eigenvectors {
 Eigenvectors eigenvectors(const Matrix& symmetric);
 
 /// A matrix [rows, columns] and what of it any rank keeps.
-///   M ~ P M with the leading left singular vectors P = U_r U_r^T, or M Q with right ones, whichever
-///   side is shorter: the best of rank r in the Frobenius norm.
+///   M ~ P M with the leading left singular vectors P = U_r U_r^T, or M Q with right ones,
+///   whichever side is shorter: the best of rank r in the Frobenius norm.
 /// Given sums of x x^T of what the columns multiply, P is of M X: the best for ||(M - M') X||.
 class LowRank {
  public:

@@ -57,8 +57,8 @@ void replace_layer(Graph& graph, const Layer& layer, const std::vector<Factor>& 
   for (size_t i = 0; i < factors.size(); ++i) {
     const std::string suffix = std::string("_") + static_cast<char>('u' + i);
     const bool last = i + 1 == factors.size();
-    const ValueId w = add_constant(graph, weight + suffix,
-                                   weight_tensor(factors[i], conv, rows_first));
+    const ValueId w =
+        add_constant(graph, weight + suffix, weight_tensor(factors[i], conv, rows_first));
     NodeId at = id;
     if (last) {
       graph.set_input(id, 1, w);
@@ -87,8 +87,9 @@ LayerAlone layer_alone(const Graph& graph, const Layer& layer) {
   TensorType type = graph.value(node.inputs[0]).type;
   if (type.shape && !type.shape->empty() && !type.shape->front().known()) type.shape->front() = 1;
   if (!type.is_static())
-    fail_unsupported("{}: its input is {}: a layer is timed where all sizes but the first are known",
-                     node_label(graph, layer.node), type.text());
+    fail_unsupported(
+        "{}: its input is {}: a layer is timed where all sizes but the first are known",
+        node_label(graph, layer.node), type.text());
   for (size_t i = 0; i < node.inputs.size(); ++i) {
     if (!node.inputs[i]) continue;
     const Value& value = graph.value(node.inputs[i]);

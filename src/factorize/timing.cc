@@ -14,9 +14,7 @@ constexpr size_t kMostPoints = 6;
 
 }  // namespace
 
-std::string Timing::key_of(const Taken& taken) {
-  return std::to_string(taken.layer->node.index);
-}
+std::string Timing::key_of(const Taken& taken) { return std::to_string(taken.layer->node.index); }
 
 double Timing::measured(const std::string& key, const Graph& graph, bool again) {
   auto& known = again ? again_ : times_;
@@ -32,11 +30,10 @@ double Timing::before(const Taken& taken, bool again) {
 
 double Timing::after(const Taken& taken, const Choice& choice, bool again) {
   LayerAlone alone = layer_alone(graph_, *taken.layer);
-  replace_layer(alone.graph, alone.layer,
-                taken.part(choice.method).factors(choice.ranks, false));
+  replace_layer(alone.graph, alone.layer, taken.part(choice.method).factors(choice.ranks, false));
   infer_types(alone.graph);
-  const std::string key = fmt::format("{} {} {}", key_of(taken), choice.method->name,
-                                      fmt::join(choice.ranks, " "));
+  const std::string key =
+      fmt::format("{} {} {}", key_of(taken), choice.method->name, fmt::join(choice.ranks, " "));
   return measured(key, alone.graph, again);
 }
 

@@ -139,7 +139,9 @@ std::vector<Form> forms() {
         .x = {12, 3},
         .attrs = {{"transA", int64_t{1}}, {"transB", int64_t{1}}, {"alpha", 0.5f}, {"beta", 2.0f}}},
        {12, 3}},
-      {"MatMul", {.op = "MatMul", .w = noise({12, 20}, 4), .x = {n, 5, 12}, .bias = false}, {2, 5, 12}},
+      {"MatMul",
+       {.op = "MatMul", .w = noise({12, 20}, 4), .x = {n, 5, 12}, .bias = false},
+       {2, 5, 12}},
       {"1x1 stride 2",
        {.w = noise({10, 6, 1, 1}, 5), .x = {n, 6, 9, 8}, .attrs = {{"strides", Ints{2, 2}}}},
        {2, 6, 9, 8}},
@@ -167,7 +169,9 @@ std::vector<Form> forms() {
         .x = {n, 6, 9, 8},
         .attrs = {{"auto_pad", std::string("VALID")}}},
        {2, 6, 9, 8}},
-      {"1-d", {.w = noise({10, 6, 3}, 8), .x = {n, 6, 9}, .attrs = {{"pads", Ints{1, 1}}}}, {2, 6, 9}},
+      {"1-d",
+       {.w = noise({10, 6, 3}, 8), .x = {n, 6, 9}, .attrs = {{"pads", Ints{1, 1}}}},
+       {2, 6, 9}},
   };
 }
 
@@ -258,7 +262,8 @@ TEST(Factors, NamesStay) {
   std::vector<std::string> names;
   for (const NodeId id : replaced.nodes()) names.push_back(replaced.node(id).name);
   EXPECT_EQ(names, (std::vector<std::string>{"layer_u", "layer_v", "layer"}));
-  EXPECT_EQ(replaced.value(replaced.outputs()[0]).name, net.graph.value(net.graph.outputs()[0]).name);
+  EXPECT_EQ(replaced.value(replaced.outputs()[0]).name,
+            net.graph.value(net.graph.outputs()[0]).name);
   EXPECT_FALSE(replaced.find_value("w").valid());
   const Node& last = replaced.node(replaced.nodes().back());
   EXPECT_EQ(replaced.value(last.inputs.at(2)).name, "b");

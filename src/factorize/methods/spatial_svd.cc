@@ -11,7 +11,9 @@ namespace {
 class SpatialSvd : public Decomposition {
  public:
   SpatialSvd(const Layer& layer, const Matrix& w)
-      : layer_(layer), low_rank_(by_axes(layer, w)), kh_(layer.window.kernel[0]),
+      : layer_(layer),
+        low_rank_(by_axes(layer, w)),
+        kh_(layer.window.kernel[0]),
         kw_(layer.window.kernel[1]) {}
 
   Ranks full() const override { return {low_rank_.full()}; }
@@ -19,16 +21,14 @@ class SpatialSvd : public Decomposition {
   Ranks vbmf() const override { return {low_rank_.vbmf()}; }
   FactorizeCost cost(const Ranks& ranks) const override {
     const int64_t first = layer_.channels() * kh_, second = layer_.rows() * kw_;
-    return {(middle() * first + layer_.positions * second) * ranks[0],
-            (first + second) * ranks[0]};
+    return {(middle() * first + layer_.positions * second) * ranks[0], (first + second) * ranks[0]};
   }
   std::vector<Factor> factors(const Ranks& ranks, bool) const override {
     const LowRank::Pair pair = low_rank_.split(ranks[0]);
     const int64_t r = ranks[0], in = layer_.channels(), out = layer_.rows();
     Matrix second(out, kw_ * r);  // columns: tap x, channel
     for (int64_t o = 0; o < out; ++o)
-      for (int64_t x = 0; x < kw_; ++x)
-        second.block(o, x * r, 1, r) = pair.left.row(o * kw_ + x);
+      for (int64_t x = 0; x < kw_; ++x) second.block(o, x * r, 1, r) = pair.left.row(o * kw_ + x);
     return {{pair.right, in, along(0), middle()},  // its columns: tap y, channel
             {std::move(second), r, along(1), layer_.positions}};
   }

@@ -36,12 +36,14 @@ class Svd : public Decomposition {
 }  // namespace
 
 const Method& method_svd() {
-  static const Method kDef{
-      "svd", "the layer with fewer outputs, then 1x1 (a product) to all of them",
-      [](const Layer&) { return std::string(); },
-      [](const Layer& layer, const Matrix& w, const Matrix* inputs)
-          -> std::unique_ptr<Decomposition> { return std::make_unique<Svd>(layer, w, inputs); },
-      true};
+  static const Method kDef{"svd",
+                           "the layer with fewer outputs, then 1x1 (a product) to all of them",
+                           [](const Layer&) { return std::string(); },
+                           [](const Layer& layer, const Matrix& w,
+                              const Matrix* inputs) -> std::unique_ptr<Decomposition> {
+                             return std::make_unique<Svd>(layer, w, inputs);
+                           },
+                           true};
   return kDef;
 }
 

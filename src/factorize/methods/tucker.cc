@@ -57,8 +57,7 @@ class Tucker : public Decomposition {
         const Matrix narrow = times_in(w_, v);  // [O, taps p]
         u = eigenvectors(narrow * narrow.transpose()).vectors.leftCols(q);
       }
-      if (p < layer_.channels())
-        v = eigenvectors(gram_in(u.transpose() * w_)).vectors.leftCols(p);
+      if (p < layer_.channels()) v = eigenvectors(gram_in(u.transpose() * w_)).vectors.leftCols(p);
     }
     const WindowAttrs none = no_window(layer_.window.rank());
     std::vector<Factor> out;
@@ -104,7 +103,8 @@ class Tucker : public Decomposition {
 
 const Method& method_tucker() {
   static const Method kDef{
-      "tucker", "of a kernel of several taps: 1x1 to fewer channels, the kernel, 1x1 to all outputs",
+      "tucker",
+      "of a kernel of several taps: 1x1 to fewer channels, the kernel, 1x1 to all outputs",
       [](const Layer& layer) -> std::string {
         return layer.is_conv() && layer.taps() > 1 ? "" : "its kernel has one tap";
       },
