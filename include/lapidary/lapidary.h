@@ -11,6 +11,7 @@
 #include "lapidary/error.h"
 #include "lapidary/evaluate.h"
 #include "lapidary/exec.h"
+#include "lapidary/factorize.h"
 #include "lapidary/graph.h"
 #include "lapidary/log.h"
 #include "lapidary/model_io.h"

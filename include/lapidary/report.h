@@ -11,6 +11,7 @@
 #include "lapidary/compress.h"
 #include "lapidary/exec.h"
 #include "lapidary/export.h"
+#include "lapidary/factorize.h"
 #include "lapidary/passes.h"
 #include "lapidary/prune.h"
 #include "lapidary/sparsify.h"
@@ -157,6 +158,16 @@ struct SearchRecord {
   double kept = 1;               ///< share of the model that was kept
 };
 
+/// What one step took apart into factors.
+struct FactorizeRecord {
+  std::string step;
+  RankRule ranks;
+  double got = 1;  ///< of a bound on the whole model: share that is left
+  FactorizeCost before, after;
+  std::optional<double> ms_before, ms_after;  ///< of the rule latency
+  std::vector<FactorizedLayer> layers;
+};
+
 /// What a run was expected to take (all that --dry-run says), beside what it took.
 struct Estimate {
   double seconds = 0;
@@ -194,6 +205,7 @@ struct Report {
   std::vector<PruneRecord> prunings;
   std::vector<SensitivityRecord> sensitivities;
   std::vector<SearchRecord> searches;
+  std::vector<FactorizeRecord> factorizations;
   std::vector<FrozenAxis> frozen_axes;  ///< of weights, before the last step that pruned
   std::vector<LayerBits> layer_bits;    ///< of the last step that quantized
   std::vector<TensorQuant> tensors;

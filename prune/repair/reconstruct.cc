@@ -9,8 +9,8 @@
 #include <numeric>
 #include <optional>
 
-#include "prune/sparsity/hessian.h"
-#include "prune/sparsity/weights.h"
+#include "calibrate/hessian.h"
+#include "calibrate/layer_weights.h"
 #include "src/ops/elements.h"
 
 namespace lapidary::prune {
@@ -20,8 +20,8 @@ namespace {
 using Matrix = Eigen::MatrixXd;
 using Index = Eigen::Index;
 
-/// Bytes of second moments that one pass over the data may collect, and columns of one layer.
-constexpr int64_t kPassBytes = 512'000'000, kMostColumns = 6144;
+/// Columns of one layer.
+constexpr int64_t kMostColumns = 6144;
 
 /// A layer that reads fewer channels than it did.
 struct Reader {
@@ -150,25 +150,17 @@ void reconstruct_weights(const Graph& whole, const KeptElements& kept, Graph& pr
   std::vector<Reader> readers;
   for (const LayerWeights& layer : layers)
     if (auto reader = reader_of(whole, layer, kept, record)) readers.push_back(std::move(*reader));
-  for (size_t begin = 0; begin < readers.size();) {
-    std::vector<const LayerWeights*> part;
-    int64_t bytes = 0;
-    for (size_t i = begin; i < readers.size(); ++i) {
-      const int64_t columns = readers[i].layer->matrix.columns();
-      bytes += columns * columns * static_cast<int64_t>(sizeof(double));
-      if (!part.empty() && bytes > kPassBytes) break;
-      part.push_back(readers[i].layer);
-    }
-    const auto moments = hessians(whole, part, data, options.samples, options.threads);
-    for (size_t i = 0; i < part.size(); ++i) {
-      const auto w = solve(whole, readers[begin + i], moments[i], options);
-      if (!w) continue;
-      write(pruned, whole.value(part[i]->constant).name, *w);
-      ++record.weights;
-    }
-    begin += part.size();
-    options.log.advance("weights", static_cast<int64_t>(begin), std::ssize(readers));
-  }
+  std::vector<const LayerWeights*> read;
+  for (const Reader& reader : readers) read.push_back(reader.layer);
+  each_hessian(whole, read, data, options.samples, options.threads,
+               [&](size_t i, const Hessian& moments) {
+                 const auto w = solve(whole, readers[i], moments, options);
+                 if (w) {
+                   write(pruned, whole.value(read[i]->constant).name, *w);
+                   ++record.weights;
+                 }
+                 options.log.advance("weights", static_cast<int64_t>(i) + 1, std::ssize(readers));
+               });
 }
 
 }  // namespace lapidary::prune

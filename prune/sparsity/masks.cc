@@ -1,7 +1,7 @@
 #include <algorithm>
 
+#include "calibrate/layer_weights.h"
 #include "lapidary/sparsify.h"
-#include "prune/sparsity/weights.h"
 #include "src/ops/opdef.h"
 #include "src/passes/edit.h"
 

@@ -4,9 +4,9 @@
 #include <string_view>
 #include <vector>
 
+#include "calibrate/layer_weights.h"
 #include "lapidary/data.h"
 #include "lapidary/sparsify.h"
-#include "prune/sparsity/weights.h"
 
 namespace lapidary {
 

@@ -4,8 +4,8 @@
 #include <span>
 #include <vector>
 
+#include "calibrate/layer_weights.h"
 #include "lapidary/sparsify.h"
-#include "prune/sparsity/weights.h"
 
 namespace lapidary {
 

@@ -2,6 +2,7 @@
 
 #include "kernels/row.h"
 #include "lapidary/evaluate.h"
+#include "lapidary/factorize.h"
 #include "lapidary/ops.h"
 #include "lapidary/passes.h"
 #include "lapidary/recipe.h"
@@ -150,6 +151,7 @@ constexpr std::array kKinds = {
     Kind{"augmentations", [] { return variants("augmentation"); },
          [] { return variants_markdown("augmentation"); }},
     Kind{"criteria", criteria},
+    Kind{"factorizations", [] { return from_infos(list_factorizations()); }},
     Kind{"metrics", [] { return from_infos(list_metrics()); }},
 };
 

@@ -101,7 +101,7 @@ class Recipes(Fixture):
     def test_fields_of_the_report_are_documented(self):
         prune = ("  - prune: {target: {macs: 0.9}, lossy: true, sensitivity: {ratios: [0.5], samples: 8}, "
                  "budget: {max_drop_points: 100, samples: 8, tries: 1}}\n")
-        text = self.whole().replace("steps:\n", "steps:\n" + prune + "  - sparsify: {ratio: 0.1}\n  - optimize: {}\n").replace("minmax}", "minmax, skip: 'op:Gemm'}")
+        text = self.whole().replace("steps:\n", "steps:\n  - factorize: {ranks: {share: 0.3}, round_to: 1}\n" + prune + "  - sparsify: {ratio: 0.1}\n  - optimize: {}\n").replace("minmax}", "minmax, skip: 'op:Gemm'}")
         text = text.replace("evaluate: {", "evaluate: {execution: [bf16], isa_semantics: [avx2-saturating], ")
         done = run("run", self.recipe(text + "limits: {min_sqnr_db: 1}\n"), "--json", "--out", self.tmp / "fields")
         self.assertEqual(done.returncode, 0, done.stderr)

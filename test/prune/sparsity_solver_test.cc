@@ -3,8 +3,8 @@
 
 #include <cmath>
 
+#include "calibrate/hessian.h"
 #include "lapidary/error.h"
-#include "prune/sparsity/hessian.h"
 #include "prune/sparsity/solver.h"
 #include "src/ir/builder.h"
 #include "test/passes/graphs.h"

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "calibrate/hessian.h"
 #include "lapidary/compress.h"
 #include "lapidary/qat.h"
 #include "lapidary/sparsify.h"
-#include "prune/sparsity/hessian.h"
 #include "prune/sparsity/solver.h"
 #include "src/passes/parameters.h"
 #include "src/passes/qdq/qdq.h"

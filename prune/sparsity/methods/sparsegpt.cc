@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "prune/sparsity/hessian.h"
+#include "calibrate/hessian.h"
 #include "prune/sparsity/method.h"
 #include "prune/sparsity/solver.h"
 #include "src/base/fail.h"

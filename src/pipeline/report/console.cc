@@ -78,8 +78,8 @@ std::string report_console(const Report& r, bool color, bool terminal) {
   for (const ReportTable& t :
        {stage_table(r), training_table(r), cpu_class_table(r), latency_table(r), limit_table(r),
         estimate_table(r), planned_table(r), planned ? bits_table(r) : ReportTable{},
-        pruned_table(r), search_table(r), sensitivity_table(r), masked_table(r), frozen_table(r),
-        kept_float_table(r), saturation_table(r)})
+        factorized_table(r), pruned_table(r), search_table(r), sensitivity_table(r),
+        masked_table(r), frozen_table(r), kept_float_table(r), saturation_table(r)})
     console.add(t, out);
   return out;
 }

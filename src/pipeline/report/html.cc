@@ -215,6 +215,7 @@ std::string report_html(const Report& r) {
   out += roofline_plot(r);
   add_table(masked_table(r), out);
   add_table(planned_table(r), out);
+  add_table(factorized_table(r), out);
   add_table(pruned_table(r), out);
   add_table(search_table(r), out);
   out += search_plots(r);

@@ -111,6 +111,34 @@ ordered_json pruning_json(const PruneRecord& p) {
           {"repaired", p.repaired ? repair_json(*p.repaired) : ordered_json(nullptr)}};
 }
 
+ordered_json factorization_json(const FactorizeRecord& f) {
+  const auto cost = [](const FactorizeCost& c) {
+    return ordered_json{{"macs", c.macs}, {"parameters", c.parameters}};
+  };
+  return {{"step", f.step},
+          {"rule", f.ranks.by},
+          {"asked", number(f.ranks.value)},
+          {"got", number(f.got)},
+          {"before", cost(f.before)},
+          {"after", cost(f.after)},
+          {"ms_before", number(f.ms_before)},
+          {"ms_after", number(f.ms_after)},
+          {"layers", list(f.layers, [&](const FactorizedLayer& l) {
+             return ordered_json{{"node", l.node},
+                                 {"op", l.op},
+                                 {"method", l.method},
+                                 {"ranks", l.ranks},
+                                 {"full", l.full},
+                                 {"energy", number(l.energy)},
+                                 {"error", number(l.error)},
+                                 {"before", cost(l.before)},
+                                 {"after", cost(l.after)},
+                                 {"ms_before", number(l.ms_before)},
+                                 {"ms_after", number(l.ms_after)},
+                                 {"reason", l.reason}};
+           })}};
+}
+
 ordered_json sensitivity_json(const SensitivityRecord& s) {
   return {{"step", s.step},
           {"metric", s.metric},
@@ -246,6 +274,7 @@ std::string report_json(const Report& r) {
   out["prunings"] = list(r.prunings, pruning_json);
   out["sensitivities"] = list(r.sensitivities, sensitivity_json);
   out["searches"] = list(r.searches, search_json);
+  out["factorizations"] = list(r.factorizations, factorization_json);
   out["frozen_axes"] = list(r.frozen_axes, frozen_axis_json);
   out["layer_bits"] = list(r.layer_bits, [](const LayerBits& l) {
     return ordered_json{

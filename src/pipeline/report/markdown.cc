@@ -37,12 +37,12 @@ std::string report_markdown(const Report& r) {
   for (const std::string& w : r.warnings)
     out += fmt::format("\n> Warning: {}\n", markdown_escape(w));
   for (const ReportTable& t :
-       {stage_table(r),      training_table(r),    cpu_class_table(r), latency_table(r),
-        limit_table(r),      estimate_table(r),    planned_table(r),   pruned_table(r),
-        search_table(r),     sensitivity_table(r), masked_table(r),    frozen_table(r),
-        kept_float_table(r), saturation_table(r),  layer_table(r),     execution_layer_table(r),
-        bits_table(r),       tensor_table(r),      pass_table(r),      provenance_table(r),
-        environment_table(r)})
+       {stage_table(r),           training_table(r),   cpu_class_table(r),   latency_table(r),
+        limit_table(r),           estimate_table(r),   planned_table(r),     factorized_table(r),
+        pruned_table(r),          search_table(r),     sensitivity_table(r), masked_table(r),
+        frozen_table(r),          kept_float_table(r), saturation_table(r),  layer_table(r),
+        execution_layer_table(r), bits_table(r),       tensor_table(r),      pass_table(r),
+        provenance_table(r),      environment_table(r)})
     add_table(t, out);
   return out;
 }

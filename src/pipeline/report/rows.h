@@ -33,6 +33,8 @@ ReportTable planned_table(const Report& report);
 ReportTable kept_float_table(const Report& report);
 /// Groups of Report::prunings, and what each step came to.
 ReportTable pruned_table(const Report& report);
+/// Layers of Report::factorizations, and what each step came to.
+ReportTable factorized_table(const Report& report);
 ReportTable frozen_table(const Report& report);
 /// Of Report::sensitivities: groups, and the metric by the share of units removed.
 ReportTable sensitivity_table(const Report& report);

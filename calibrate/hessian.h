@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "calibrate/layer_weights.h"
 #include "lapidary/data.h"
 #include "lapidary/graph.h"
-#include "prune/sparsity/weights.h"
 
 namespace lapidary {
 
@@ -31,5 +33,10 @@ void add_inputs(const Graph& graph, const LayerWeights& layer, NodeId reader, co
 /// Error{kInvalid} for inputs that are not finite.
 std::vector<Hessian> hessians(const Graph& graph, std::span<const LayerWeights* const> layers,
                               const Dataset& data, int64_t samples, int threads);
+/// The same, handed to take(index, hessian) one by one in order: one pass over the data for as many
+/// layers as fit into some 512 MB.
+void each_hessian(const Graph& graph, std::span<const LayerWeights* const> layers,
+                  const Dataset& data, int64_t samples, int threads,
+                  const std::function<void(size_t, const Hessian&)>& take);
 
 }  // namespace lapidary

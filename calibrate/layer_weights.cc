@@ -1,4 +1,4 @@
-#include "prune/sparsity/weights.h"
+#include "calibrate/layer_weights.h"
 
 #include <algorithm>
 #include <map>

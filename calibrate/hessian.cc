@@ -1,4 +1,4 @@
-#include "prune/sparsity/hessian.h"
+#include "calibrate/hessian.h"
 
 #define EIGEN_DONT_PARALLELIZE  // threads are parallel_for's
 #include <Eigen/Core>
@@ -29,6 +29,8 @@ constexpr int64_t kChunk = 256;
 constexpr int64_t kTile = 64;
 /// A matrix of so many columns is 512 MB, and its inverse and factor as much again.
 constexpr int64_t kMostColumns = 8192;
+/// Bytes of Hessians that one pass over the data may collect.
+constexpr int64_t kPassBytes = 512'000'000;
 
 /// One group's x of positions [begin, begin + out.rows()) of a convolution, position-major; padding
 /// is 0.
@@ -184,6 +186,22 @@ std::vector<Hessian> hessians(const Graph& graph, std::span<const LayerWeights* 
     mirror(hessian);
   }
   return out;
+}
+
+void each_hessian(const Graph& graph, std::span<const LayerWeights* const> layers,
+                  const Dataset& data, int64_t samples, int threads,
+                  const std::function<void(size_t, const Hessian&)>& take) {
+  for (size_t begin = 0; begin < layers.size();) {
+    size_t end = begin;
+    for (int64_t bytes = 0; end < layers.size(); ++end) {
+      const WeightMatrix& m = layers[end]->matrix;
+      bytes += m.groups * m.columns() * m.columns() * static_cast<int64_t>(sizeof(double));
+      if (end > begin && bytes > kPassBytes) break;
+    }
+    const auto part = hessians(graph, layers.subspan(begin, end - begin), data, samples, threads);
+    for (size_t i = 0; i < part.size(); ++i) take(begin + i, part[i]);
+    begin = end;
+  }
 }
 
 }  // namespace lapidary
