@@ -178,7 +178,7 @@ TEST_F(TrainingRecipe, QatReportsTheLoweredFile) {
 
 /// Steps `binarize` in ONNX's own operators.
 std::string binarize(const std::string& params) {
-  return "  - binarize: {epochs: 6, batch: 32, lr: 0.05, format: standard" + params + "}\n";
+  return "  - binarize: {epochs: 6, batch: 32, lr: 0.01, format: standard" + params + "}\n";
 }
 int64_t count_ops(const std::string& file, const std::string& op) {
   const Graph graph = load_onnx(file);

@@ -15,7 +15,9 @@ constexpr int kActivations[] = {1, 8, 32};
 constexpr int kFirstLast[] = {8, 32};
 
 struct BinarizeParams {
-  TrainingParams training = {.epochs = 10, .usual_lr = 0.01};
+  /// What short runs were best with: docs/binarization.md.
+  TrainingParams training = {
+      .epochs = 10, .usual_lr = 0.003, .optimizer = {.kind = "adam", .weight_decay = 0}};
   std::string weights = "binary", padding = "zero", format = "packed";
   std::optional<std::string> method, estimator;
   double threshold = 0.05;
@@ -88,7 +90,8 @@ struct BinarizeParams {
             .one_of({"packed", "standard"}),
         field("target", &P::target, "Whose placement rules integer layers follow")
             .one_of(names_of(list_targets())),
-        field("calibrator", &P::calibrator, "How the ranges that integer layers start from are chosen")
+        field("calibrator", &P::calibrator,
+              "How the ranges that integer layers start from are chosen")
             .one_of(names_of(list_calibrators())),
         field("samples", &P::samples, "Samples that those ranges are observed on").range(1, 1e12)};
     const std::vector<Field> training = training_fields(&P::training);
@@ -101,6 +104,7 @@ class BinarizeStep : public Step {
  public:
   explicit BinarizeStep(const Setting& setting) : params_(bind<BinarizeParams>(setting)) {
     params_.training.check(setting);
+    if (params_.training.optimizer.kind == "sgd") params_.training.usual_lr = 0.01;
   }
 
   std::vector<std::string_view> needs() const override { return {"train"}; }
@@ -116,9 +120,10 @@ class BinarizeStep : public Step {
   }
 
   std::string explain() const override {
-    const std::string inputs =
-        params_.activations == 32 ? "float inputs" : fmt::format("inputs of {} bit{}", params_.activations,
-                                                                 params_.activations == 1 ? "" : "s");
+    const std::string inputs = params_.activations == 32
+                                   ? "float inputs"
+                                   : fmt::format("inputs of {} bit{}", params_.activations,
+                                                 params_.activations == 1 ? "" : "s");
     return fmt::format("Trains layers of {} weights{} and {}: {}.", params_.weights,
                        params_.method ? " (" + *params_.method + ")" : "", inputs,
                        params_.training.describe());

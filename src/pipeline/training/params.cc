@@ -36,8 +36,8 @@ FieldTable training_table(std::string step) {
            .range(1, 1 << 20),
        field("lr", &P::lr,
              "Highest learning rate; null: what is usual for the step (train 0.1, qat of 8 bits "
-             "0.001, others 0.01), a "
-             "tenth of it without normalizations that train")
+             "0.001, binarize with adam 0.003, others 0.01), a tenth of it without normalizations "
+             "that train")
            .range(0, 1e3),
        field("schedule", &P::schedule,
              "How the learning rate changes: `cosine`, or `{step: {every: 0.3}}`; `lapidary list "
