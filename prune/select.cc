@@ -261,8 +261,18 @@ Selection select_units(const PruningGraph& graph, const UnitScores& scores,
   out.before = graph.cost(RemovedUnits(graph.groups().size()));
   const Measure measure(graph, options);
   const Ranking ranking(graph, scores, options, measure);
-  const auto left = [&](int64_t step) { return measure.share_left(ranking.at(step)); };
-  // The first step that reaches the target; the one before it may be nearer.
+  // Timings are not monotonic: the nearest of all steps that were looked at, all units among them.
+  int64_t nearest = 0;
+  out.got = measure.share_left(ranking.at(0));
+  const auto left = [&](int64_t step) {
+    const double share = measure.share_left(ranking.at(step));
+    if (std::abs(share - out.asked) < std::abs(out.got - out.asked)) {
+      nearest = step;
+      out.got = share;
+    }
+    return share;
+  };
+  // The first step that reaches the target, and the one before it.
   int64_t low = 0, high = ranking.steps();
   while (low < high) {
     const int64_t middle = low + (high - low) / 2;
@@ -271,18 +281,18 @@ Selection select_units(const PruningGraph& graph, const UnitScores& scores,
     else
       low = middle + 1;
   }
-  if (low > 0 && std::abs(left(low - 1) - out.asked) < std::abs(left(low) - out.asked)) --low;
-  out.removed = ranking.at(low);
+  left(low);
+  if (low > 0) left(low - 1);
+  out.removed = ranking.at(nearest);
   out.after = graph.cost(out.removed);
-  out.got = left(low);
   out.reasons = ranking.reasons();
-  const bool all_gone = low == ranking.steps() && out.got > out.asked;
+  const bool all_gone = nearest == ranking.steps() && out.got > out.asked;
   if (std::abs(out.got - out.asked) > kMissed && (all_gone || out.asked < 1)) {
     if (all_gone)
       out.in_the_way = ranking.limits();
     else if (options.round_to > 1)
       out.in_the_way = {fmt::format("round_to ({})", options.round_to)};
-    else if (low == 0)
+    else if (nearest == 0)
       out.in_the_way = {options.ratios.empty() ? "the size of one unit" : "ratios"};
     else
       out.in_the_way = {"the size of one unit"};

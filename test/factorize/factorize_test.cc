@@ -15,7 +15,8 @@ using testing::HasSubstr;
 using testing::SizeIs;
 
 /// Weights [out, in, kernel, kernel] whose channels are of rank `rank`, and a little noise.
-Tensor low(int64_t out, int64_t in, int64_t kernel, int64_t rank, int64_t seed, double rest = 0.02) {
+Tensor low(int64_t out, int64_t in, int64_t kernel, int64_t rank, int64_t seed,
+           double rest = 0.02) {
   const int64_t columns = in * kernel * kernel;
   const lowrank::Matrix m = noise_matrix(out, rank, seed) * noise_matrix(rank, columns, seed + 1) +
                             rest * noise_matrix(out, columns, seed + 2);
@@ -34,7 +35,8 @@ Graph net() {
   GraphBuilder b(graph);
   const std::vector<int64_t> pads = {1, 1, 1, 1};
   ValueId x = b.input("x", DType::kF32, {Dim::named("N"), 16, 8, 8});
-  x = b.op("Conv", {x, b.constant("wide.w", low(32, 16, 3, 4, 1)), b.constant("wide.b", noise({32}, 50))},
+  x = b.op("Conv",
+           {x, b.constant("wide.w", low(32, 16, 3, 4, 1)), b.constant("wide.b", noise({32}, 50))},
            {{"pads", pads}}, "wide");
   x = b.op("Relu", {x});
   x = b.op("Conv", {x, b.constant("deep.w", noise({32, 1, 3, 3}, 10))},
@@ -74,8 +76,8 @@ TEST(Factorize, ByEnergyWhatHasLowRankIsSmaller) {
   EXPECT_THAT(layer(result, "narrow").reason, HasSubstr("is no smaller"));
   EXPECT_EQ(result.before.macs - result.after.macs,
             wide.before.macs - wide.after.macs + 10 * 16 - 2 * (10 + 16));
-  const double error = apart(output_of_run(result.graph, {2, 16, 8, 8}),
-                             output_of_run(whole, {2, 16, 8, 8}));
+  const double error =
+      apart(output_of_run(result.graph, {2, 16, 8, 8}), output_of_run(whole, {2, 16, 8, 8}));
   EXPECT_LT(error, 0.1);
   EXPECT_GT(error, 1e-6);
 }
@@ -129,7 +131,9 @@ TEST(Factorize, BoundsAreMet) {
       EXPECT_DOUBLE_EQ(result.got, left / all);
     }
   EXPECT_THAT(
-      [&] { factorize(whole, {.ranks = {"macs", 0.01}}); },
+      [&] {
+        factorize(whole, {.ranks = {"macs", 0.01}});
+      },
       testing::ThrowsMessage<Error>(HasSubstr("1.0 % of the macs cannot be met")));
   // Nothing has to be done for all of it.
   const FactorizeResult all = factorize(whole, {.ranks = {"macs", 1}});
@@ -216,11 +220,9 @@ TEST(Factorize, RefusalsSayWhy) {
     EXPECT_EQ(result.graph.node_count(), 1u);
     return result.layers.at(0).reason;
   };
-  EXPECT_EQ(reason({.op = "ConvTranspose",
-                    .w = low(16, 16, 3, 2, 1),
-                    .x = {1, 16, 8, 8},
-                    .bias = false}),
-            "no method is for ConvTranspose");
+  EXPECT_EQ(
+      reason({.op = "ConvTranspose", .w = low(16, 16, 3, 2, 1), .x = {1, 16, 8, 8}, .bias = false}),
+      "no method is for ConvTranspose");
   EXPECT_EQ(reason({.w = Tensor(DType::kF32, {16, 16, 3, 3}), .x = {1, 16, 8, 8}}),
             "its weights are zero");
   Tensor bad = low(16, 16, 3, 2, 1);

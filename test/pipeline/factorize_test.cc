@@ -58,8 +58,9 @@ TEST(FactorizeStep, TheRecordIsInTheReport) {
   EXPECT_EQ(record.before.macs, 1024);
   EXPECT_EQ(record.after.macs, 64);
   EXPECT_TRUE(run.report.warnings.empty());
-  const std::string said = "small: ranks by energy 0.999; 1 of 1 layers in factors; MACs 1024 to 64 "
-                           "(16.00x), parameters 1024 to 64 (16.00x).";
+  const std::string said =
+      "small: ranks by energy 0.999; 1 of 1 layers in factors; MACs 1024 to 64 "
+      "(16.00x), parameters 1024 to 64 (16.00x).";
   for (const std::string& text :
        {report_html(run.report), report_markdown(run.report), report_console(run.report, false)}) {
     EXPECT_THAT(text, HasSubstr("Layers in factors"));

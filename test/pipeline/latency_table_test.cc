@@ -49,6 +49,27 @@ TEST_F(LatencyTableFile, EachShapeIsTimedOnce) {
   EXPECT_THROW(LatencyTable(2, file_), Error);  // measured on one thread
 }
 
+/// x [N, in] times w [in, out].
+Graph product(int64_t in, int64_t out) {
+  Graph graph;
+  graph.set_opset("", 17);
+  GraphBuilder b(graph);
+  const ValueId x = b.input("x", DType::kF32, {Dim::named("N"), Dim(in)});
+  b.output(b.op("MatMul", {x, b.constant("w", Tensor(DType::kF32, {in, out}))}, {}, "product"));
+  infer_types(graph);
+  return graph;
+}
+
+TEST_F(LatencyTableFile, EqualCostsOfOtherSizesAreTimedApart) {
+  LatencyTable table(1);
+  table.milliseconds(product(32, 256));
+  const size_t shapes = table.shapes();
+  table.milliseconds(product(256, 32));
+  EXPECT_EQ(table.shapes(), 2 * shapes);
+  table.milliseconds(product(32, 256));
+  EXPECT_EQ(table.shapes(), 2 * shapes);
+}
+
 TEST_F(LatencyTableFile, RefusesOtherFiles) {
   std::ofstream(file_) << "{\"schema\": \"lapidary.report/1\", \"steps\": {}}";
   EXPECT_THROW(LatencyTable(1, file_), Error);

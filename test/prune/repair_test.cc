@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "test/passes/run_graph.h"
 #include "test/prune/net.h"
 
 namespace lapidary {
@@ -64,6 +65,26 @@ TEST(Repair, WeightsMakeUpForARepeatedChannel) {
                                      {.samples = 0, .damping = 1e-9, .statistics = false});
   EXPECT_EQ(record.weights, 1);
   EXPECT_LT(difference(run(pruned, {"last"}).at("last"), expected), 1e-3);
+}
+
+// test/prune/repair_reference.py
+TEST(Repair, WeightsAreTheLeastSquaresOfTheFeaturesLeft) {
+  Graph whole;
+  whole.set_opset("", 17);
+  GraphBuilder b(whole);
+  const ValueId x = b.input("x0", DType::kF32, {Dim::named("N"), 5});
+  const ValueId h = b.op("MatMul", {x, b.constant("a.w", ramp({5, 4}, 30))}, {}, "a");
+  b.output(b.op("MatMul", {h, b.constant("last.w", ramp({4, 3}, 50))}, {}, "last"));
+  infer_types(whole);
+  const PruningGraph graph(whole);
+  Graph pruned = graph.prune({{1}});
+  const RepairRecord record =
+      repair(graph, {{1}}, pruned, dataset_of({{"x0", ramp({6, 5})}}), {.statistics = false});
+  EXPECT_EQ(record.weights, 1);
+  expect_near(*pruned.constant(pruned.find_value("last.w")),
+              Tensor::of<float>({3, 3}, {-0.399197f, 0.134578f, 0.668353f, -0.973775f, -0.897866f,
+                                         -0.821957f, 0.488127f, 1.094205f, 1.700284f}),
+              2e-5f);
 }
 
 TEST(Repair, WeightsLowerTheError) {

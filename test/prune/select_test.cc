@@ -77,6 +77,19 @@ TEST(SelectUnits, LatencyIsWhatTheCallerSays) {
   EXPECT_THROW((void)select(graph, {.target = {"latency", 0.75}}), Error);
 }
 
+// Timings jump: without the first unit it is slower. All units are nearest to all of the latency.
+TEST(SelectUnits, NearestOfWhatWasLookedAt) {
+  const PruningGraph graph = two_groups();
+  const Selection s = select(
+      graph,
+      {.target = {"latency", 1}, .scope = "global", .latency = [](const RemovedUnits& removed) {
+         const size_t gone = removed[0].size() + removed[1].size();
+         return gone == 0 ? 8.0 : 8.5 - 0.2 * static_cast<double>(gone);
+       }});
+  EXPECT_THAT(s.removed, ElementsAre(IsEmpty(), IsEmpty()));
+  EXPECT_DOUBLE_EQ(s.got, 1);
+}
+
 TEST(SelectUnits, WhatIsLeftIsRounded) {
   const PruningGraph graph = two_groups();
   const Selection s = select(graph, {.target = {"units", 0.5}, .round_to = 4});

@@ -26,10 +26,10 @@ std::string rule_text(const FactorizeRecord& f) {
 std::string summary(const FactorizeRecord& f) {
   const auto split = std::ranges::count_if(
       f.layers, [](const FactorizedLayer& layer) { return !layer.method.empty(); });
-  std::string out = fmt::format(
-      "{}: {}; {} of {} layers in factors; MACs {}, parameters {}", f.step, rule_text(f), split,
-      f.layers.size(), fall_text(f.before.macs, f.after.macs),
-      fall_text(f.before.parameters, f.after.parameters));
+  std::string out =
+      fmt::format("{}: {}; {} of {} layers in factors; MACs {}, parameters {}", f.step,
+                  rule_text(f), split, f.layers.size(), fall_text(f.before.macs, f.after.macs),
+                  fall_text(f.before.parameters, f.after.parameters));
   if (f.ms_before && f.ms_after)
     out += fmt::format("; {:.3f} ms, {:.3f} ms as the layers' times predict", *f.ms_before,
                        *f.ms_after);
@@ -37,8 +37,9 @@ std::string summary(const FactorizeRecord& f) {
 }
 
 std::string share_text(int64_t before, int64_t after) {
-  return before > 0 ? fmt::format("{:.2f}x", static_cast<double>(after) / static_cast<double>(before))
-                    : "";
+  return before > 0
+             ? fmt::format("{:.2f}x", static_cast<double>(after) / static_cast<double>(before))
+             : "";
 }
 
 std::string ms_text(const FactorizedLayer& l) {
@@ -60,7 +61,8 @@ ReportTable factorized_table(const Report& r) {
     if (!t.note.empty()) t.note += " ";
     t.note += summary(f);
     for (const FactorizedLayer& l : f.layers) {
-      std::vector<std::string> row = {f.step, l.node, l.method, "", "", "", "", ms_text(l), l.reason};
+      std::vector<std::string> row = {f.step, l.node, l.method,   "",      "",
+                                      "",     "",     ms_text(l), l.reason};
       if (!l.method.empty()) {
         row[3] = fmt::format("{} of {}", fmt::join(l.ranks, ", "), fmt::join(l.full, ", "));
         row[4] = fmt::format("{:.2f} %", 100 * l.energy);

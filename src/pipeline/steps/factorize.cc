@@ -99,7 +99,8 @@ class FactorizeStep : public Step {
     else
       out += fmt::format(", ranks by {} {:g}", rule.by, rule.value);
     if (params_.reads_data()) out += ", nearest in their outputs on calibration samples";
-    return out + (params_.times() ? ", where that is faster here." : ", where that takes fewer MACs.");
+    return out +
+           (params_.times() ? ", where that is faster here." : ", where that takes fewer MACs.");
   }
 
   void run(StepContext& context) const override {
