@@ -31,7 +31,7 @@ Graph outer_product() {
   return graph;
 }
 
-struct Run {
+struct OneStep {
   Report report = {};
   Graph graph = outer_product();
   void operator()(const std::string& params, bool plan = false) {
@@ -50,7 +50,7 @@ struct Run {
 };
 
 TEST(FactorizeStep, TheRecordIsInTheReport) {
-  Run run;
+  OneStep run;
   run("{ranks: {energy: 0.999}, round_to: 1}");
   EXPECT_EQ(run.graph.node_count(), 2u);
   ASSERT_EQ(run.report.factorizations.size(), 1u);
@@ -76,14 +76,14 @@ TEST(FactorizeStep, TheRecordIsInTheReport) {
 }
 
 TEST(FactorizeStep, ADryRunSaysTheSameAndChangesNothing) {
-  Run run;
+  OneStep run;
   run("{ranks: {energy: 0.999}, round_to: 1}", true);
   EXPECT_EQ(run.graph.node_count(), 1u);
   EXPECT_EQ(run.report.factorizations.at(0).after.macs, 64);
 }
 
 TEST(FactorizeStep, WhereNothingIsSmallerAWarningSaysSo) {
-  Run run;
+  OneStep run;
   run("{keep: [product]}");
   EXPECT_EQ(run.graph.node_count(), 1u);
   EXPECT_THAT(run.report.warnings.at(0), HasSubstr("no layer is smaller"));
@@ -92,7 +92,7 @@ TEST(FactorizeStep, WhereNothingIsSmallerAWarningSaysSo) {
 
 // Whatever the clock says, the bound on what the table predicts is met or refused.
 TEST(FactorizeStep, TimesAreOfOurKernels) {
-  Run run;
+  OneStep run;
   run("{ranks: {latency: 1}, round_to: 1}");
   const FactorizeRecord& record = run.report.factorizations.at(0);
   EXPECT_GT(record.ms_before.value(), 0);
