@@ -15,7 +15,7 @@ constexpr int kActivations[] = {1, 8, 32};
 constexpr int kFirstLast[] = {8, 32};
 
 struct BinarizeParams {
-  /// Weights that only their signs matter of want steps of one size whatever the gradient's is.
+  /// What short runs were best with: docs/binarization.md.
   TrainingParams training = {
       .epochs = 10, .usual_lr = 0.003, .optimizer = {.kind = "adam", .weight_decay = 0}};
   std::string weights = "binary", padding = "zero", format = "packed";
