@@ -288,14 +288,13 @@ Selection select_units(const PruningGraph& graph, const UnitScores& scores,
   out.reasons = ranking.reasons();
   const bool all_gone = nearest == ranking.steps() && out.got > out.asked;
   if (std::abs(out.got - out.asked) > kMissed && (all_gone || out.asked < 1)) {
+    // Else it is as near as single units allow.
     if (all_gone)
       out.in_the_way = ranking.limits();
     else if (options.round_to > 1)
       out.in_the_way = {fmt::format("round_to ({})", options.round_to)};
-    else if (nearest == 0)
-      out.in_the_way = {options.ratios.empty() ? "the size of one unit" : "ratios"};
-    else
-      out.in_the_way = {"the size of one unit"};
+    else if (nearest == 0 && !options.ratios.empty())
+      out.in_the_way = {"ratios"};
   }
   return out;
 }

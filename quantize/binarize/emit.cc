@@ -4,6 +4,7 @@
 
 #include "src/base/fail.h"
 #include "src/ops/fake_quantize.h"
+#include "src/ops/packed_weights.h"
 #include "src/passes/edit.h"
 #include "src/passes/qdq/qdq.h"
 
@@ -51,7 +52,8 @@ Tensor along(const std::vector<float>& values, size_t rank, int64_t axis) {
 
 /// The codes, -1, 0 and 1, as the layer's weights lie: int8 of ternary, float32 of binary ones.
 ValueId unpack(const Adder& add, const CodedWeight& weight, bool ternary, int64_t axis) {
-  const ValueId bits = add.constant("_bits", ternary ? pack_ternary(weight) : pack_signs(weight));
+  const ValueId bits = add.constant("_bits", ternary ? pack_ternary(codes_of(weight, DType::kI8))
+                                                     : pack_binary(codes_of(weight, DType::kF32)));
   const std::vector<int64_t> shape(weight.shape.begin(), weight.shape.end());
   const ValueId codes = add.op(ternary ? "UnpackTernary" : "UnpackBinary", "_unpacked", {bits},
                                {{"shape", shape}}, std::string(kOwnDomain));
@@ -94,11 +96,14 @@ void emit_binary_product(Graph& graph, const LoweredLayer& layer, NodeId sign) {
              {"pads", pads},
              {"in_channels", weight.shape[1]},
              {"pad_value", padding.valid() ? 1.0f : 0.0f}};
-    for (const char* name : {"strides", "dilations"})
-      if (const Attr* attr = node.attr(name)) attrs.emplace_back(name, *attr);
+    for (const char* name : {"strides", "dilations"}) {
+      const Attr* attr = node.attr(name);
+      attrs.emplace_back(name, attr != nullptr ? *attr : Attr(std::vector<int64_t>{1, 1}));
+    }
   }
   const std::vector<ValueId> was = node.inputs;
-  const ValueId bits = add.constant("_bits", conv ? pack_kernel(weight) : pack_signs(weight));
+  const Tensor signs = codes_of(weight, DType::kF32);
+  const ValueId bits = add.constant("_bits", conv ? pack_binary_conv(signs) : pack_binary(signs));
   const ValueId scale = add.constant("_factor", vector_of(weight.positive));
   const ValueId shift = add.constant("_bias", std::move(bias));
   graph.set_op(layer.node, std::string(kOwnDomain), conv ? "BinaryConv" : "BinaryMatMul");

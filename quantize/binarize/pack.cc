@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "src/base/fail.h"
+#include "src/ops/elements.h"
 
 namespace lapidary {
 
@@ -54,47 +55,9 @@ CodedWeight read_codes(const Tensor& weight, int64_t axis, bool ternary) {
   return out;
 }
 
-Tensor pack_kernel(const CodedWeight& weight) {
-  const int64_t in = weight.shape.at(1), taps = weight.shape.at(2) * weight.shape.at(3);
-  const int64_t bytes = (in + 7) / 8;
-  Tensor out(DType::kU8, {weight.channels(), taps * bytes});
-  const auto to = out.mutable_data<uint8_t>();
-  for (uint8_t& byte : to) byte = 0xff;
-  for (int64_t c = 0; c < weight.channels(); ++c)
-    for (int64_t i = 0; i < in; ++i)
-      for (int64_t tap = 0; tap < taps; ++tap)
-        if (weight.code[static_cast<size_t>((c * in + i) * taps + tap)] < 0)
-          to[static_cast<size_t>((c * taps + tap) * bytes + i / 8)] &=
-              static_cast<uint8_t>(~(1u << (i % 8)));
-  return out;
-}
-
-Tensor pack_signs(const CodedWeight& weight) {
-  const int64_t n = std::ssize(weight.code) / std::max<int64_t>(weight.channels(), 1);
-  const int64_t bytes = (n + 7) / 8;
-  Tensor out(DType::kU8, {weight.channels(), bytes});
-  const auto to = out.mutable_data<uint8_t>();
-  for (uint8_t& byte : to) byte = 0xff;
-  for (int64_t c = 0; c < weight.channels(); ++c)
-    for (int64_t i = 0; i < n; ++i)
-      if (weight.code[static_cast<size_t>(c * n + i)] < 0)
-        to[static_cast<size_t>(c * bytes + i / 8)] &= static_cast<uint8_t>(~(1u << (i % 8)));
-  return out;
-}
-
-Tensor pack_ternary(const CodedWeight& weight) {
-  const int64_t n = std::ssize(weight.code) / std::max<int64_t>(weight.channels(), 1);
-  const int64_t bytes = (n + 3) / 4;
-  Tensor out(DType::kU8, {weight.channels(), bytes});
-  const auto to = out.mutable_data<uint8_t>();
-  for (uint8_t& byte : to) byte = 0;
-  for (int64_t c = 0; c < weight.channels(); ++c)
-    for (int64_t i = 0; i < n; ++i) {
-      const int8_t code = weight.code[static_cast<size_t>(c * n + i)];
-      const unsigned bits = code > 0 ? 1 : code < 0 ? 2 : 0;
-      to[static_cast<size_t>(c * bytes + i / 4)] |= static_cast<uint8_t>(bits << (2 * (i % 4)));
-    }
-  return out;
+Tensor codes_of(const CodedWeight& weight, DType dtype) {
+  const Tensor codes = Tensor::of<int8_t>(weight.shape, weight.code);
+  return dtype == DType::kI8 ? codes : make_from(dtype, weight.shape, read_as<float>(codes));
 }
 
 }  // namespace lapidary

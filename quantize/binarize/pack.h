@@ -21,13 +21,7 @@ struct CodedWeight {
 /// `axis`: of output channels. Throws Error{kInvalid} for other elements.
 CodedWeight read_codes(const Tensor& weight, int64_t axis, bool ternary);
 
-/// u8 [OC, KH KW ceil(IC / 8)] of a convolution's signs [OC, IC, KH, KW]: bit i % 8, least
-/// significant first, of byte (ky KW + kx) ceil(IC / 8) + i / 8 is 1 where the sign is +1. Bits
-/// past IC are 1.
-Tensor pack_kernel(const CodedWeight& weight);
-/// u8 [OC, ceil(n / 8)] of n signs to a channel in row-major order, as before.
-Tensor pack_signs(const CodedWeight& weight);
-/// u8 [OC, ceil(n / 4)]: two bits each, least significant first, 0: 0, 1: +1, 2: -1; 0 past n.
-Tensor pack_ternary(const CodedWeight& weight);
+/// The codes as a tensor of `shape`, int8 or float32: what src/ops/packed_weights.h packs.
+Tensor codes_of(const CodedWeight& weight, DType dtype);
 
 }  // namespace lapidary

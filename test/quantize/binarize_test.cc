@@ -5,6 +5,7 @@
 #include "quantize/binarize/nodes.h"
 #include "quantize/binarize/pack.h"
 #include "quantize/qat/fake_nodes.h"
+#include "src/ops/packed_weights.h"
 #include "src/passes/edit.h"
 #include "test/quantize/qat_nets.h"
 
@@ -390,13 +391,14 @@ TEST(PackedForm, UnpacksWeightsBesideFloatActivations) {
 TEST(PackedForm, TwoBitsByHand) {
   // One channel of five codes 0, +1, -1, -1, +1: 0 + 1 << 2 + 2 << 4 + 2 << 6 = 164, then 1.
   const CodedWeight w = read_codes(Tensor::of<float>({1, 5}, {0, .5f, -.25f, -.25f, .5f}), 0, true);
-  const Tensor bytes = pack_ternary(w);
+  const Tensor bytes = pack_ternary(codes_of(w, DType::kI8));
   EXPECT_THAT(bytes.data<uint8_t>(), ElementsAre(164, 1));
   EXPECT_THAT(w.positive, ElementsAre(.5f));
   EXPECT_THAT(w.negative, ElementsAre(.25f));
   // Signs + - - + -: 1 + 8 and the bits past the fifth.
   const CodedWeight s = read_codes(Tensor::of<float>({5, 1}, {1, -1, -1, 1, -1}), 1, false);
-  EXPECT_THAT(pack_signs(s).data<uint8_t>(), ElementsAre(1 + 8 + 32 + 64 + 128));
+  EXPECT_THAT(pack_binary(codes_of(s, DType::kF32)).data<uint8_t>(),
+              ElementsAre(1 + 8 + 32 + 64 + 128));
   EXPECT_EQ(error_of([] {
               read_codes(Tensor::of<float>({1, 2}, {1, -2}), 0, false);
             }).code,
