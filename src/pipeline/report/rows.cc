@@ -100,31 +100,33 @@ ReportTable stage_table(const Report& r) {
   ReportTable t{"Stages", {"stage"}, {}};
   const auto metrics = measured_metrics(r);
   add_heads(t, metrics);
-  for (const char* head : {"size", "parameters", "MACs", "activations", "packed weights"})
-    t.head.emplace_back(head);
   const std::set<int> threads = timed_threads(r);
+  t.head.emplace_back("size");
   for (const int n : threads)
     t.head.push_back(fmt::format("ms, {} thread{}", n, n == 1 ? "" : "s"));
+  for (const char* head : {"MACs", "parameters", "activations", "packed weights"})
+    t.head.emplace_back(head);
   for (const StageRecord& s : r.stages) {
     std::vector<std::string> row = {s.name};
     add_cells(row, metrics, s.metrics);
     row.push_back(size_text(s.size_bytes));
-    row.push_back(count_text(s.parameters));
+    add_medians(row, threads, s.latency);
     row.push_back(s.macs_complete ? count_text(s.macs)
                   : s.macs > 0    ? "at least " + count_text(s.macs)
                                   : "not counted");
+    row.push_back(count_text(s.parameters));
     row.push_back(s.activation_bytes > 0 ? size_text(s.activation_bytes) : "");
     row.push_back(s.packed_bytes > 0 ? size_text(s.packed_bytes) : "");
-    add_medians(row, threads, s.latency);
     t.rows.push_back(std::move(row));
   }
   for (const ExecutionRecord& e : r.executions) {
     std::vector<std::string> row = {execution_name(e)};
     add_cells(row, metrics, e.metrics);
-    row.insert(row.end(), {"", "", ""});
+    row.emplace_back();
+    add_medians(row, threads, e.latency);
+    row.insert(row.end(), {"", ""});
     row.push_back(e.activation_bytes > 0 ? size_text(e.activation_bytes) : "");
     row.push_back(e.packed_bytes > 0 ? size_text(e.packed_bytes) : "");
-    add_medians(row, threads, e.latency);
     t.rows.push_back(std::move(row));
   }
   if (r.reference > 0 && r.reference + 1 < r.stages.size())
