@@ -313,7 +313,8 @@ TEST(QatLowering, WeightsOfFourBitsInHalfAByteAreTheSameIntegers) {
 
   const std::string small = serialize_onnx(halves), large = serialize_onnx(bytes);
   const Graph loaded = parse_onnx(small.data(), small.size());
-  for (const StepInfo& step : Executor(loaded).steps()) {
+  const Executor executor(loaded);
+  for (const StepInfo& step : executor.steps()) {
     if (step.macs == 0) continue;
     EXPECT_EQ(step.precision, "int8") << step.nodes[0];
   }
