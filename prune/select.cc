@@ -282,10 +282,8 @@ Selection select_units(const PruningGraph& graph, const UnitScores& scores,
       out.in_the_way = ranking.limits();
     else if (options.round_to > 1)
       out.in_the_way = {fmt::format("round_to ({})", options.round_to)};
-    else if (low == 0)
-      out.in_the_way = {options.ratios.empty() ? "the size of one unit" : "ratios"};
-    else
-      out.in_the_way = {"the size of one unit"};
+    else if (low == 0 && !options.ratios.empty())
+      out.in_the_way = {"ratios"};
   }
   return out;
 }

@@ -19,8 +19,8 @@ int main(int argc, char** argv) try {
   const lp::Selection chosen =
       lp::select_units(graph, scores, {.target = {"macs", 0.5}, .round_to = 8});
   lp::Graph pruned = graph.prune(chosen.removed);
-  const double difference = lp::compare_with_masked(graph, chosen.removed, pruned,
-                                                    calib.batch(0, 8).inputs);
+  const double difference =
+      lp::compare_with_masked(graph, chosen.removed, pruned, calib.batch(0, 8).inputs);
   lp::repair(graph, chosen.removed, pruned, calib, {.samples = 256});
   lp::save_onnx(pruned, argv[3]);
   std::printf("%.1f %% of the MACs left; %.1g from the masked model before repair\n",

@@ -136,8 +136,8 @@ std::optional<Estimate> estimate_run(const RunWork& work) {
   const auto stages = static_cast<double>(work.steps.size() + 1);
   Estimate e;
   // Passes over the same samples cost time, not samples.
-  e.calib_samples = work.sizes.calib > 0 ? std::min(steps.calibrated, work.sizes.calib)
-                                         : steps.calibrated;
+  e.calib_samples =
+      work.sizes.calib > 0 ? std::min(steps.calibrated, work.sizes.calib) : steps.calibrated;
   e.seconds = work.seconds_so_far;
   double extra = 0;  // bytes of the largest phase beyond what is resident now
   if (steps.calibrated > 0) {

@@ -77,7 +77,8 @@ int64_t zeros_of(const Graph& graph) {
 TEST(PruneStep, KeepsTheZerosOfAStepBefore) {
   const auto zeros_after = [](const std::string& prune) {
     return zeros_of(
-        run_steps(small_net(), {{"sparsify", "{ratio: 0.5, scope: local}"}, {"prune", prune}}).graph);
+        run_steps(small_net(), {{"sparsify", "{ratio: 0.5, scope: local}"}, {"prune", prune}})
+            .graph);
   };
   const int64_t without = zeros_after("{target: {units: 0.75}, repair: none}");
   EXPECT_GT(without, 0);
@@ -87,9 +88,9 @@ TEST(PruneStep, KeepsTheZerosOfAStepBefore) {
 
 TEST(PruneStep, WarnsThatAPatternDoesNotHold) {
   for (const bool dry : {false, true}) {
-    EXPECT_THAT(
-        run_steps(small_net(), {{"sparsify", "{pattern: '2:4'}"}, {"prune", "{}"}}, dry).report.warnings,
-        Contains(testing::AllOf(HasSubstr("pattern 2:4"), HasSubstr("multiple of 4"))));
+    EXPECT_THAT(run_steps(small_net(), {{"sparsify", "{pattern: '2:4'}"}, {"prune", "{}"}}, dry)
+                    .report.warnings,
+                Contains(testing::AllOf(HasSubstr("pattern 2:4"), HasSubstr("multiple of 4"))));
     EXPECT_THAT(run_steps(small_net(), {{"sparsify", "{ratio: 0.5}"}, {"prune", "{}"}}, dry)
                     .report.warnings,
                 IsEmpty());
@@ -123,7 +124,8 @@ TEST(PruneStep, WithRatiosAloneNothingElseGoes) {
 TEST(PruneStep, ADryRunRefusesAndSaysHowFarItGoes) {
   EXPECT_THAT(refusal("{keep: [nothing]}", true), HasSubstr("no node matches 'nothing'"));
   EXPECT_THAT(refusal("{ratios: {last: 0.5}}", true), HasSubstr("output channels"));
-  const Ran ran = run_steps(small_net(), {{"prune", "{target: {units: 0.6}, max_ratio: 0.75}"}}, true);
+  const Ran ran =
+      run_steps(small_net(), {{"prune", "{target: {units: 0.6}, max_ratio: 0.75}"}}, true);
   ASSERT_EQ(ran.report.prunings.size(), 1u);
   const PruneRecord& planned = ran.report.prunings[0];
   EXPECT_TRUE(planned.planned);
@@ -156,14 +158,12 @@ TEST(PruneStep, ABudgetOfSqnrIsAFloor) {
 // Integers behind an open axis: what a language model reads. Sizes that are given are taken.
 TEST(PruneStep, ComparesModelsOfOpenSizesWithoutData) {
   PruneNet net;
-  const ValueId ids =
-      net.builder().input("ids", DType::kI64, {Dim::named("N"), Dim::named("T")});
+  const ValueId ids = net.builder().input("ids", DType::kI64, {Dim::named("N"), Dim::named("T")});
   const ValueId x = net.op("Gather", {net.weight("table", {12, 6}), ids});
   const ValueId y = net.relu(net.op("MatMul", {x, net.weight("a.w", {6, 8})}, {}, "a"));
   const Graph graph = net.take({net.op("MatMul", {y, net.weight("b.w", {8, 3})}, {}, "b")});
   for (const auto& shapes : {std::map<std::string, Shape>{}, {{"ids", {1, 5}}}, {{"T", {5}}}}) {
-    const Ran ran =
-        run_steps(graph, {{"prune", "{target: {units: 0.75}}"}}, false, shapes, false);
+    const Ran ran = run_steps(graph, {{"prune", "{target: {units: 0.75}}"}}, false, shapes, false);
     ASSERT_TRUE(ran.report.prunings[0].difference) << ran.report.prunings[0].not_checked;
     EXPECT_LT(*ran.report.prunings[0].difference, 1e-5);
     EXPECT_THAT(ran.report.warnings, IsEmpty());
