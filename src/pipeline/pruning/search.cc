@@ -26,7 +26,11 @@ std::string recipe_lines(PruneParams params) {
   if (params.budget) params.budget->tries = BudgetParams().tries;
   std::string out;
   for (const auto& [key, value] : unbind(PruneParams::fields(), &params).entries)
-    out += fmt::format("{}: {}\n", key, write_json(value));
+    if (value.kind == Setting::Kind::kMap)  // each for itself: a record that differs is long
+      for (const auto& [part, own] : value.entries)
+        out += fmt::format("{}.{}: {}\n", key, part, write_json(own));
+    else
+      out += fmt::format("{}: {}\n", key, write_json(value));
   return out;
 }
 

@@ -25,8 +25,8 @@ class SearchFile {
       : path_(std::move(path)), recipe_(std::move(recipe)), inputs_(std::move(inputs)) {}
 
   void save(const SearchState& state) const;
-  /// None where there is no file. Throws Error{kInvalid} where it is damaged, or of another search
-  /// or version: the lines that differ are named.
+  /// None where there is no file. Throws Error{kInvalid} where it is damaged or of another version,
+  /// Error{kUsage} where it is of another search: the lines that differ are named.
   std::optional<SearchState> load() const;
   /// As `load`, of the parameters alone.
   void check_recipe() const;
