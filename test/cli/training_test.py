@@ -87,9 +87,25 @@ class Training(Fixture):
         self.assertGreater(lost["stages"][-1]["nonzero_parameters"], 0.9 * lost["stages"][-1]["parameters"])
         self.assertNotIn("masked", lost)
 
+    def test_prune_train_refuses_in_a_dry_run(self):
+        folded = self.tmp / "folded.onnx"  # no normalization is left
+        self.assertEqual(run("optimize", self.model, "-o", folded, "--no-bench").returncode, 0)
+        for options, said in ((["--keep", "conv*"], "'keep_nodes'"), (["--keep-nodes", "nothing"], "no node matches"),
+                              (["--regularizer", "slimming"], "normalization"),
+                              (["--criterion", "wanda"], "criterion 'wanda' needs calibration data: give --calib DATA")):
+            done = self.verb("prune_train", self.tmp / "no.onnx", "--dry-run", *options, model=folded)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(said, done.stderr)
+        done = self.verb("prune_train", self.tmp / "no.onnx", "--dry-run", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        planned, = json.loads(done.stdout)["prunings"]
+        self.assertTrue(planned["planned"] and planned["groups"], planned)
+
     def test_zeros_of_a_file_are_kept_where_that_is_asked(self):
         sparse = self.tmp / "zeros.onnx"
         self.assertEqual(run("sparsify", self.model, "-o", sparse, "--ratio", "0.8", "--no-bench").returncode, 0)
+        done = self.verb("finetune", self.tmp / "zeros.onnx.dry", "--dry-run", "--json", model=sparse)
+        self.assertTrue(any("`keep_zeros: true`" in w for w in json.loads(done.stdout)["warnings"]), done.stdout[-500:])
         for keep in ("on", "off"):
             done = self.verb("finetune", self.tmp / f"zeros_{keep}.onnx", "--keep-zeros", keep, "--lr", "0.001", "--json",
                              model=sparse)
