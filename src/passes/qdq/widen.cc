@@ -1,5 +1,4 @@
-#include <cstring>
-
+#include "src/ops/quant.h"
 #include "src/passes/edit.h"
 #include "src/passes/qdq/prepare.h"
 #include "src/passes/qdq/qdq.h"
@@ -14,18 +13,12 @@ DType byte_type(DType dtype) {
   return dtype == DType::kU4 || dtype == DType::kU2 ? DType::kU8 : dtype;
 }
 
-/// Narrow integers take one byte each in memory already.
-Tensor widened(const Tensor& codes) {
-  Tensor out(byte_type(codes.dtype()), codes.shape());
-  std::memcpy(out.mutable_raw(), codes.raw(), static_cast<size_t>(codes.size()));
-  return out;
-}
-
 /// A copy for this node: others may read it where it is no quantized constant.
 void widen_input(Graph& graph, NodeId id, size_t slot) {
   const ValueId was = graph.node(id).inputs[slot];
-  const Tensor wide = widened(*graph.constant(was));
-  graph.set_input(id, slot, add_constant(graph, graph.value(was).name, wide));
+  const Tensor& narrow = *graph.constant(was);
+  Tensor wide = make_quantized(byte_type(narrow.dtype()), narrow.shape(), read_quantized(narrow));
+  graph.set_input(id, slot, add_constant(graph, graph.value(was).name, std::move(wide)));
   drop_unused(graph, was);
 }
 
