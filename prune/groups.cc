@@ -29,18 +29,10 @@ bool reads_weight(const Graph& graph, NodeId node, size_t slot) {
 
 /// The constant that a node transposes.
 ValueId transposed_constant(const Graph& graph, ValueId value) {
-  const NodeId producer = value ? graph.value(value).producer : NodeId{};
-  if (!producer || !is_op(graph, producer, "Transpose")) return {};
+  const NodeId producer = producer_of(graph, value, "Transpose");
+  if (!producer) return {};
   const ValueId from = graph.node(producer).inputs[0];
   return graph.constant(from) != nullptr ? from : ValueId{};
-}
-
-std::vector<int64_t> permutation(const Graph& graph, NodeId transpose) {
-  if (const Attr* perm = graph.node(transpose).attr("perm"))
-    return std::get<std::vector<int64_t>>(*perm);
-  std::vector<int64_t> reversed;
-  for (int64_t i = rank_of(graph, graph.node(transpose).inputs[0]); i-- > 0;) reversed.push_back(i);
-  return reversed;
 }
 
 /// Of each constant the first reading as a weight, else the first.
@@ -60,7 +52,7 @@ std::map<ValueId, Reading> readings_of(const Graph& graph) {
       if (graph.constant(value) != nullptr)
         add(value, {id, slot, order, {}, weight});
       else if (const ValueId from = transposed_constant(graph, value))
-        add(from, {id, slot, order, permutation(graph, graph.value(value).producer), weight});
+        add(from, {id, slot, order, transposed_axes(graph, graph.value(value).producer), weight});
     }
     ++order;
   }

@@ -64,6 +64,14 @@ std::vector<int64_t> ints_attr(const Graph& graph, NodeId node, std::string_view
   return attr_or<std::vector<int64_t>>(graph, node, name, {});
 }
 
+std::vector<int64_t> transposed_axes(const Graph& graph, NodeId transpose) {
+  std::vector<int64_t> perm = ints_attr(graph, transpose, "perm");
+  if (perm.empty())
+    for (int64_t i = rank_of(graph, graph.node(transpose).inputs[0]); i > 0; --i)
+      perm.push_back(i - 1);
+  return perm;
+}
+
 std::optional<std::vector<int64_t>> constant_ints(const Graph& graph, ValueId value) {
   const Tensor* t = graph.constant(value);
   if (t == nullptr) return std::nullopt;

@@ -32,6 +32,8 @@ float float_attr(const Graph& graph, NodeId node, std::string_view name, float o
 std::string string_attr(const Graph& graph, NodeId node, std::string_view name,
                         std::string otherwise);
 std::vector<int64_t> ints_attr(const Graph& graph, NodeId node, std::string_view name);
+/// A Transpose's `perm`; where it is absent the reversed axes, empty where their number is unknown.
+std::vector<int64_t> transposed_axes(const Graph& graph, NodeId transpose);
 
 /// The elements of a constant int32 or int64 tensor.
 std::optional<std::vector<int64_t>> constant_ints(const Graph& graph, ValueId value);

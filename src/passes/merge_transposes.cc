@@ -1,7 +1,6 @@
 // Transpose(Transpose(x, p), q)  =>  Transpose(x, r) with r[i] = p[q[i]]; x itself where r is the
 // order. Transpose of a constant is computed by fold_constants.
 #include <algorithm>
-#include <numeric>
 
 #include "src/passes/edit.h"
 #include "src/passes/pass.h"
@@ -10,21 +9,12 @@ namespace lapidary {
 
 namespace {
 
-std::vector<int64_t> permutation(const Graph& graph, NodeId id) {
-  std::vector<int64_t> perm = ints_attr(graph, id, "perm");
-  if (perm.empty()) {
-    const int64_t rank = rank_of(graph, graph.node(id).inputs[0]);
-    for (int64_t i = rank; i > 0; --i) perm.push_back(i - 1);
-  }
-  return perm;
-}
-
 bool merge(Graph& graph, NodeId second) {
   if (!is_op(graph, second, "Transpose")) return false;
   const ValueId between = graph.node(second).inputs[0];
   const NodeId first = producer_of(graph, between, "Transpose");
   if (!first || graph.value(between).quant) return false;
-  const auto p = permutation(graph, first), q = permutation(graph, second);
+  const auto p = transposed_axes(graph, first), q = transposed_axes(graph, second);
   if (p.empty() || p.size() != q.size()) return false;
   std::vector<int64_t> r;
   for (int64_t i : q) r.push_back(p.at(static_cast<size_t>(i)));
