@@ -10,12 +10,25 @@ namespace lapidary::prune {
 
 namespace {
 
-/// Equal parts would not stay equal: the sizes become an attribute (before opset 13) or an input.
+/// Says integers that an op of opset 13 on reads from input 1 (called after the node, with that
+/// ending), and one before from an attribute.
+void state(Graph& graph, NodeId id, const std::string& attr, const char* ending,
+           const std::vector<int64_t>& values) {
+  if (graph.opset() < 13)
+    graph.set_attr(id, attr, values);
+  else
+    graph.set_input(id, 1,
+                    add_constant(graph, node_key(graph, id) + ending,
+                                 Tensor::of<int64_t>({std::ssize(values)}, values)));
+}
+bool is_stated(const Graph& graph, NodeId id, std::string_view attr) {
+  return input_of(graph, id, 1).valid() || graph.node(id).attr(attr) != nullptr;
+}
+
+/// Equal parts would not stay equal.
 void list_split_sizes(Graph& graph) {
   for (NodeId id : graph.nodes()) {
-    if (!is_op(graph, id, "Split") || input_of(graph, id, 1) ||
-        graph.node(id).attr("split") != nullptr)
-      continue;
+    if (!is_op(graph, id, "Split") || is_stated(graph, id, "split")) continue;
     const int64_t rank = rank_of(graph, graph.node(id).inputs[0]);
     if (rank < 1) continue;
     const auto axis = static_cast<size_t>(wrap_axis(int_attr(graph, id, "axis", 0), rank));
@@ -27,32 +40,20 @@ void list_split_sizes(Graph& graph) {
     }
     if (sizes.size() != graph.node(id).outputs.size()) continue;
     graph.erase_attr(id, "num_outputs");
-    if (graph.opset() < 13)
-      graph.set_attr(id, "split", sizes);
-    else
-      graph.set_input(id, 1,
-                      add_constant(graph, node_key(graph, id) + "_sizes",
-                                   Tensor::of<int64_t>({std::ssize(sizes)}, sizes)));
+    state(graph, id, "split", "_sizes", sizes);
   }
 }
 
 /// Squeeze without axes drops axes of one element, which a pruned one may become.
 void list_squeezed_axes(Graph& graph) {
   for (NodeId id : graph.nodes()) {
-    if (!is_op(graph, id, "Squeeze") || input_of(graph, id, 1) ||
-        graph.node(id).attr("axes") != nullptr)
-      continue;
+    if (!is_op(graph, id, "Squeeze") || is_stated(graph, id, "axes")) continue;
     const auto shape = static_shape(graph, graph.node(id).inputs[0]);
     if (!shape) continue;
     std::vector<int64_t> axes;
     for (size_t a = 0; a < shape->size(); ++a)
       if ((*shape)[a] == 1) axes.push_back(static_cast<int64_t>(a));
-    if (graph.opset() < 13)
-      graph.set_attr(id, "axes", axes);
-    else
-      graph.set_input(id, 1,
-                      add_constant(graph, node_key(graph, id) + "_axes",
-                                   Tensor::of<int64_t>({std::ssize(axes)}, axes)));
+    state(graph, id, "axes", "_axes", axes);
   }
 }
 
