@@ -1,11 +1,8 @@
 #include "lapidary/binarize.h"
 
-#include "lapidary/qat.h"
-#include "quantize/checks.h"
 #include "quantize/targets.h"
 #include "src/base/fail.h"
-#include "src/pipeline/quantized.h"
-#include "src/pipeline/training/train_model.h"
+#include "src/pipeline/training/rounded_step.h"
 
 namespace lapidary {
 
@@ -18,14 +15,14 @@ struct BinarizeParams {
   /// What short runs were best with: docs/binarization.md.
   TrainingParams training = {
       .epochs = 10, .usual_lr = 0.003, .optimizer = {.kind = "adam", .weight_decay = 0}};
-  std::string weights = "binary", padding = "zero", format = "packed";
+  std::string weights = usual().weights, padding = usual().padding, format = usual().format;
   std::optional<std::string> method, estimator;
-  double threshold = 0.05;
-  int activations = 1, first_last = 8;
-  bool react = false;
+  double threshold = usual().threshold;
+  int activations = usual().activations, first_last = usual().first_last;
+  bool react = usual().react;
   std::vector<std::string> layers, skip;
-  std::string target = "onnxruntime-cpu", calibrator = kDefaultCalibrator;
-  int64_t samples = 256;
+  std::string target = usual().target, calibrator = usual().calibrator;
+  int64_t samples = usual().samples;
 
   static const FieldTable& fields() {
     static const FieldTable kTable = make_fields();
@@ -53,6 +50,7 @@ struct BinarizeParams {
   bool has_integers() const { return activations == 8 || first_last == 8; }
 
  private:
+  static BinarizeOptions usual() { return {}; }
   static FieldTable make_fields() {
     using P = BinarizeParams;
     std::vector<Field> all = {
@@ -100,17 +98,12 @@ struct BinarizeParams {
   }
 };
 
-class BinarizeStep : public Step {
+class BinarizeStep : public RoundedStep<BinarizeOptions, BinaryGraph, lower_binary> {
  public:
   explicit BinarizeStep(const Setting& setting) : params_(bind<BinarizeParams>(setting)) {
     params_.training.check(setting);
     if (params_.training.optimizer.kind == "sgd") params_.training.usual_lr = 0.01;
   }
-
-  std::vector<std::string_view> needs() const override { return {"train"}; }
-  bool trains() const override { return true; }
-  std::vector<std::string_view> without_effect() const override { return kWithoutEffect; }
-  Form makes() const override { return Form::kQat; }
 
   std::string refuses(Form form) const override {
     if (form == Form::kHalf) return "its weights are float16; only float32 models are trained";
@@ -129,72 +122,28 @@ class BinarizeStep : public Step {
                        params_.training.describe());
   }
 
-  void run(StepContext& context) const override {
-    BinarizeOptions options = params_.options(context);
-    const std::shared_ptr<Ranks> ranks = join_ranks(context.rank);
-    options.ranks = ranks.get();
-    BinaryGraph made = make(context, options);
-    options.ranks = nullptr;  // lowering asks for no samples
-    const std::vector<KeptFloat> kept_float = std::move(made.kept_float);
-    train_model(context, params_.training, task(context, std::move(made), options));
-    if (!context.interrupted) set_lowered(context, options, kept_float);
-  }
-
-  /// The graph's ranges are those of one sample: what each layer gets does not depend on them. A
-  /// checkpoint does.
-  void plan(StepContext& context) const override {
-    BinarizeOptions options = params_.options(context);
-    if (!context.resume) options.samples = 1;
-    options.log = {};
-    const BinaryGraph made = make(context, options);
-    TrainingTask ready = task(context, made, options);
-    context.lower = ready.lower;
-    plan_training(context, params_.training, std::move(ready));
-    context.graph = made.graph;
-    set_lowered(context, options, made.kept_float);
-    context.report.tensors.clear();
-  }
-
   StepWork work(const DataSizes& data) const override {
     StepWork out = params_.training.work(data);
-    if (params_.has_integers())
-      out.calibrated = std::min(params_.samples, data.calib > 0 ? data.calib : data.train);
+    if (params_.has_integers()) out.calibrated = observed_count(params_.samples, data);
     return out;
   }
   std::map<std::string, std::string*> paths() override { return params_.training.paths(); }
   Setting params() const override { return unbind(BinarizeParams::fields(), &params_); }
 
- private:
-  static const Dataset* observed(const StepContext& context) {
-    const Dataset* calib = context.data("calib");
-    return calib != nullptr ? calib : context.data("train");
+ protected:
+  const TrainingParams& training() const override { return params_.training; }
+  BinarizeOptions options(const StepContext& context) const override {
+    return params_.options(context);
   }
-  BinaryGraph make(StepContext& context, const BinarizeOptions& options) const {
+  bool observes(const StepContext&) const override { return params_.has_integers(); }
+  TrainHook before_step(const Graph& graph) const override { return grow_sharpness(graph); }
+  BinaryGraph make(StepContext& context, const Dataset* samples,
+                   const BinarizeOptions& options) const override {
     if (params_.has_integers()) context.report.engine = find_target(params_.target).engine;
-    BinaryGraph made = make_binary_graph(context.graph, nullptr, observed(context), options);
-    auto& warnings = context.report.warnings;
-    warnings.insert(warnings.end(), made.warnings.begin(), made.warnings.end());
-    return made;
-  }
-  TrainingTask task(const StepContext& context, BinaryGraph made, BinarizeOptions quiet) const {
-    quiet.log = {};
-    Masks masks = kept_zeros(context, params_.training, made.graph);
-    TrainHook sharpen = grow_sharpness(made.graph);
-    return {.graph = std::move(made.graph),
-            .parameters = std::move(made.parameters),
-            .lower = [quiet](const Graph& trained) { return lower_binary(trained, quiet); },
-            .masks = std::move(masks),
-            .observed = params_.has_integers() ? observed(context) : nullptr,
-            .before_step = std::move(sharpen)};
-  }
-  static void set_lowered(StepContext& context, const BinarizeOptions& options,
-                          const std::vector<KeptFloat>& kept_float) {
-    QuantizeLog log;
-    lower_binary(context.graph, options, &log);
-    log.kept_float = kept_float;
-    set_quantized(log, context.report);
+    return make_binary_graph(context.graph, nullptr, samples, options);
   }
 
+ private:
   BinarizeParams params_;
 };
 

@@ -2,12 +2,10 @@
 
 #include <algorithm>
 
-#include "lapidary/ranks.h"
 #include "quantize/checks.h"
 #include "quantize/targets.h"
 #include "src/base/fail.h"
-#include "src/pipeline/quantized.h"
-#include "src/pipeline/training/train_model.h"
+#include "src/pipeline/training/rounded_step.h"
 
 namespace lapidary {
 
@@ -100,18 +98,13 @@ struct QatParams {
   }
 };
 
-class QatStep : public Step {
+class QatStep : public RoundedStep<QatOptions, QatGraph, lower_qat> {
  public:
   explicit QatStep(const Setting& setting) : params_(bind<QatParams>(setting)) {
     params_.training.check(setting);
     // Eight bits cost next to nothing: what training has to mend is less than a larger rate spoils.
     if (params_.bits.eight()) params_.training.usual_lr = 0.001;
   }
-
-  std::vector<std::string_view> needs() const override { return {"train"}; }
-  bool trains() const override { return true; }
-  std::vector<std::string_view> without_effect() const override { return kWithoutEffect; }
-  Form makes() const override { return Form::kQat; }
 
   std::string refuses(Form form) const override {
     if (form == Form::kHalf) return "its weights are float16; only float32 models are trained";
@@ -130,73 +123,32 @@ class QatStep : public Step {
         params_.training.describe());
   }
 
-  void run(StepContext& context) const override {
-    QatOptions options = params_.options(context);
-    const std::shared_ptr<Ranks> ranks = join_ranks(context.rank);
-    options.ranks = ranks.get();
-    QatGraph made = make(context, options);
-    options.ranks = nullptr;  // lowering asks for no samples
-    const std::vector<KeptFloat> kept_float = std::move(made.kept_float);
-    train_model(context, params_.training, task(context, std::move(made), options));
-    if (!context.interrupted) set_lowered(context, options, kept_float);
-  }
-
-  /// The graph's ranges are those of one sample: what each layer gets does not depend on them. A
-  /// checkpoint does.
-  void plan(StepContext& context) const override {
-    QatOptions options = params_.options(context);
-    if (!context.resume) options.samples = 1;
-    options.log = {};
-    const QatGraph made = make(context, options);
-    TrainingTask ready = task(context, made, options);
-    context.lower = ready.lower;
-    plan_training(context, params_.training, std::move(ready));
-    context.graph = made.graph;
-    set_lowered(context, options, made.kept_float);
-    context.report.tensors.clear();
-  }
-
   StepWork work(const DataSizes& data) const override {
     StepWork out = params_.training.work(data);
-    out.calibrated = std::min(params_.samples, data.calib > 0 ? data.calib : data.train);
+    out.calibrated = observed_count(params_.samples, data);
     return out;
   }
   std::map<std::string, std::string*> paths() override { return params_.training.paths(); }
   Setting params() const override { return unbind(QatParams::fields(), &params_); }
 
+ protected:
+  const TrainingParams& training() const override { return params_.training; }
+  QatOptions options(const StepContext& context) const override { return params_.options(context); }
+  bool observes(const StepContext& context) const override {
+    return !is_quantized_model(context.graph);
+  }
+  QatGraph make(StepContext& context, const Dataset* samples,
+                const QatOptions& options) const override {
+    if (is_quantized_model(context.graph) && asks_for_levels())
+      fail_usage("the model {}", kKeepsLevels);
+    context.report.engine = find_target(params_.target).engine;
+    return make_qat_graph(context.graph, nullptr, samples, options);
+  }
+
  private:
   static constexpr std::string_view kKeepsLevels =
       "is quantized already: training keeps its bits and ranges; `bits`, `skip` and `per_channel` "
       "are for float models";
-  static const Dataset* observed(const StepContext& context) {
-    const Dataset* calib = context.data("calib");
-    return calib != nullptr ? calib : context.data("train");
-  }
-  QatGraph make(StepContext& context, const QatOptions& options) const {
-    if (is_quantized_model(context.graph) && asks_for_levels())
-      fail_usage("the model {}", kKeepsLevels);
-    context.report.engine = find_target(params_.target).engine;
-    QatGraph made = make_qat_graph(context.graph, nullptr, observed(context), options);
-    auto& warnings = context.report.warnings;
-    warnings.insert(warnings.end(), made.warnings.begin(), made.warnings.end());
-    return made;
-  }
-  TrainingTask task(const StepContext& context, QatGraph made, QatOptions quiet) const {
-    quiet.log = {};
-    Masks masks = kept_zeros(context, params_.training, made.graph);
-    return {.graph = std::move(made.graph),
-            .parameters = std::move(made.parameters),
-            .lower = [quiet](const Graph& trained) { return lower_qat(trained, quiet); },
-            .masks = std::move(masks),
-            .observed = is_quantized_model(context.graph) ? nullptr : observed(context)};
-  }
-  static void set_lowered(StepContext& context, const QatOptions& options,
-                          const std::vector<KeptFloat>& kept_float) {
-    QuantizeLog log;
-    lower_qat(context.graph, options, &log);
-    log.kept_float = kept_float;
-    set_quantized(log, context.report);
-  }
   bool asks_for_levels() const {
     return !params_.bits.eight() || !params_.bits.layers.empty() || !params_.skip.empty() ||
            params_.per_channel;
