@@ -27,8 +27,6 @@ using Square = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowM
 /// Positions whose products are summed in float32 before they are added up in float64.
 constexpr int64_t kChunk = 256;
 constexpr int64_t kTile = 64;
-/// A matrix of so many columns is 512 MB, and its inverse and factor as much again.
-constexpr int64_t kMostColumns = 8192;
 /// Bytes of Hessians that one pass over the data may collect.
 constexpr int64_t kPassBytes = 512'000'000;
 
@@ -113,10 +111,10 @@ Graph up_to(const Graph& graph, const std::vector<ValueId>& values) {
 
 }  // namespace
 
-std::string hessian_refusal(const Graph& graph, const LayerWeights& layer) {
-  if (layer.matrix.columns() > kMostColumns)
+std::string hessian_refusal(const Graph& graph, const LayerWeights& layer, int64_t most_columns) {
+  if (layer.matrix.columns() > most_columns)
     return fmt::format("each output multiplies {} inputs; {} at most are collected",
-                       layer.matrix.columns(), kMostColumns);
+                       layer.matrix.columns(), most_columns);
   for (const NodeId id : layer.readers) {
     const Node& node = graph.node(id);
     if (node.is("Conv")) continue;

@@ -20,9 +20,13 @@ struct Hessian {
   std::vector<std::vector<double>> groups;
 };
 
+/// Columns of a Hessian at most. One of 8192 is 512 MB, and its inverse and factor as much again;
+/// of solutions of least squares and eigenvectors there is less room.
+inline constexpr int64_t kMostInvertedColumns = 8192, kMostSolvedColumns = 6144;
+
 /// Why inputs of the layer cannot be collected; empty: they can (Conv, Gemm of an input that is not
-/// transposed, MatMul by a matrix).
-std::string hessian_refusal(const Graph& graph, const LayerWeights& layer);
+/// transposed, MatMul by a matrix; so many columns at most).
+std::string hessian_refusal(const Graph& graph, const LayerWeights& layer, int64_t most_columns);
 
 /// Adds what the first `rows` of the leading axis of `x` bring, the input of `reader`, which is one
 /// of the layer's.

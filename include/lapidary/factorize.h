@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -23,6 +24,9 @@ struct RankRule {
   /// layers lose as little energy as they can.
   std::string by = "energy";
   double value = 0.9;
+
+  /// All that `by` may be.
+  static constexpr std::array kRules = {"energy", "share", "vbmf", "macs", "parameters", "latency"};
 
   /// Of a bound on the whole model.
   bool is_target() const { return by == "macs" || by == "parameters" || by == "latency"; }

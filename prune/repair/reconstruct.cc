@@ -20,9 +20,6 @@ namespace {
 using Matrix = Eigen::MatrixXd;
 using Index = Eigen::Index;
 
-/// Columns of one layer.
-constexpr int64_t kMostColumns = 6144;
-
 /// A layer that reads fewer channels than it did.
 struct Reader {
   const LayerWeights* layer = nullptr;
@@ -56,10 +53,7 @@ std::optional<Reader> reader_of(const Graph& whole, const LayerWeights& layer,
   const auto channel = axis_of(shape, m.channels, m.channel_stride);
   if (!row || !channel || *row == *channel || m.groups != 1) return std::nullopt;
   if (!cut->second.contains(*channel)) return std::nullopt;
-  std::string refusal = hessian_refusal(whole, layer);
-  if (refusal.empty() && m.columns() > kMostColumns)
-    refusal = fmt::format("it sums over {} products, {} at most are solved for", m.columns(),
-                          kMostColumns);
+  std::string refusal = hessian_refusal(whole, layer, kMostSolvedColumns);
   if (!refusal.empty()) {
     record.notes.push_back(
         fmt::format("{}: {}", node_key(whole, layer.readers[0]), std::move(refusal)));

@@ -1,7 +1,6 @@
 #include "lapidary/factorize.h"
 
 #include <algorithm>
-#include <array>
 
 #include "calibrate/hessian.h"
 #include "src/base/fail.h"
@@ -17,9 +16,6 @@ namespace lowrank {
 
 namespace {
 
-/// Columns of a layer of which sums of products of inputs are collected.
-constexpr int64_t kMostColumns = 6144;
-
 std::vector<const Method*> methods_of(const FactorizeOptions& options) {
   std::vector<const Method*> out;
   for (const std::string& name : options.methods) out.push_back(&find_method(name));
@@ -34,10 +30,9 @@ std::vector<const Method*> methods_of(const FactorizeOptions& options) {
 
 void check(const FactorizeOptions& options) {
   const RankRule& rule = options.ranks;
-  constexpr std::array kRules = {"energy", "share", "vbmf", "macs", "parameters", "latency"};
-  if (std::ranges::count(kRules, rule.by) == 0)
+  if (std::ranges::count(RankRule::kRules, rule.by) == 0)
     fail_usage("ranks are not chosen by '{}'; expected {}", printable(rule.by),
-               fmt::join(kRules, ", "));
+               fmt::join(RankRule::kRules, ", "));
   if (!(rule.value > 0 && rule.value <= 1))
     fail_usage("ranks by {} are {}, expected more than 0, at most 1", rule.by, rule.value);
   if (options.round_to < 1)
@@ -57,12 +52,8 @@ std::vector<Taken> take_layers(const Graph& graph, std::vector<Layer>& layers,
     if (layer.reason.empty() &&
         std::ranges::none_of(methods, [&](const Method* m) { return m->refusal(layer).empty(); }))
       layer.reason = fmt::format("{}: {}", methods[0]->name, methods[0]->refusal(layer));
-    if (layer.reason.empty() && options.data != nullptr) {
-      layer.reason = hessian_refusal(graph, layer.weights);
-      if (layer.weights.matrix.columns() > kMostColumns)
-        layer.reason = fmt::format("it sums over {} products, {} at most are looked at on data",
-                                   layer.weights.matrix.columns(), kMostColumns);
-    }
+    if (layer.reason.empty() && options.data != nullptr)
+      layer.reason = hessian_refusal(graph, layer.weights, kMostSolvedColumns);
     if (layer.reason.empty()) out.push_back({.layer = &layer, .w = weights_of(graph, layer)});
   }
   return out;

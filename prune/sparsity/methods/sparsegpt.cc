@@ -73,7 +73,9 @@ const SparsityMethod& sparsity_sparsegpt() {
           "layer by layer what its outputs on calibration samples miss least, the other weights "
           "changed to make up for it",
       .solve = solve,
-      .refuses = hessian_refusal};
+      .refuses = [](const Graph& graph, const LayerWeights& layer) {
+        return hessian_refusal(graph, layer, kMostInvertedColumns);
+      }};
   return kMethod;
 }
 

@@ -1,7 +1,6 @@
 #include "lapidary/factorize.h"
 
 #include <algorithm>
-#include <array>
 
 #include "quantize/checks.h"
 #include "src/pipeline/latency_table.h"
@@ -10,8 +9,6 @@
 namespace lapidary {
 
 namespace {
-
-constexpr std::array kRules = {"energy", "share", "vbmf", "macs", "parameters", "latency"};
 
 struct FactorizeParams {
   std::map<std::string, double> ranks = {{"energy", RankRule().value}};
@@ -60,8 +57,9 @@ struct FactorizeParams {
     if (ranks.size() != 1)
       fail_setting(at, "'ranks' has {} entries, expected one: {{energy: 0.9}}", ranks.size());
     const RankRule asked = rule();
-    if (std::ranges::count(kRules, asked.by) == 0)
-      fail_setting(at, "'ranks' are chosen by {}, expected {}", asked.by, fmt::join(kRules, ", "));
+    if (std::ranges::count(RankRule::kRules, asked.by) == 0)
+      fail_setting(at, "'ranks' are chosen by {}, expected {}", asked.by,
+                   fmt::join(RankRule::kRules, ", "));
     if (!(asked.value > 0 && asked.value <= 1))
       fail_setting(at, "'ranks' has {}: {}, expected more than 0, at most 1", asked.by,
                    asked.value);
