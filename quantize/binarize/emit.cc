@@ -167,7 +167,7 @@ void emit_signs(Graph& graph) {
     const Adder add(graph, id, graph.value(made).name);
     const ValueId above = add.op("GreaterOrEqual", "_above", {graph.node(id).inputs[0], zero});
     graph.set_op(id, "", "Where");
-    for (const char* name : {"estimator"}) graph.erase_attr(id, name);
+    graph.erase_attr(id, "estimator");
     const std::vector<ValueId> inputs = {above, one, minus};
     for (size_t i = 0; i < inputs.size(); ++i) graph.set_input(id, i, inputs[i]);
   }

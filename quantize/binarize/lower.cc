@@ -38,7 +38,7 @@ class BinaryLowerer {
       for (const LoweredLayer& layer : layers_) pack(layer);
     emit_signs(graph_);
     run_passes(graph_, {"remove_dead_code"});
-    settle_domain();
+    settle_own_import(graph_);
     graph_.sort();
     graph_.verify();
     infer_types(graph_);
@@ -108,15 +108,6 @@ class BinaryLowerer {
       emit_binary_product(graph_, layer, sign);
     else
       emit_unpacked(graph_, layer);
-  }
-
-  /// The import of Lapidary's operators, where there are any.
-  void settle_domain() {
-    const auto nodes = graph_.nodes();
-    const bool any = std::any_of(nodes.begin(), nodes.end(),
-                                 [&](NodeId id) { return graph_.node(id).domain == kOwnDomain; });
-    std::erase_if(graph_.opsets, [](const OpsetImport& i) { return i.domain == kOwnDomain; });
-    if (any) graph_.set_opset(kOwnDomain, 1);
   }
 
   Graph graph_;

@@ -82,6 +82,16 @@ QuantParams params_of(const Graph& graph, const FakeNode& fake) {
   return params;
 }
 
+void settle_own_import(Graph& graph) {
+  const auto nodes = graph.nodes();
+  const bool any = std::any_of(nodes.begin(), nodes.end(),
+                               [&](NodeId id) { return graph.node(id).domain == kOwnDomain; });
+  if (!any)
+    std::erase_if(graph.opsets, [](const OpsetImport& i) { return i.domain == kOwnDomain; });
+  else if (graph.opset(kOwnDomain) == 0)
+    graph.set_opset(kOwnDomain, 1);
+}
+
 ValueId add_fake_quantize(Graph& graph, ValueId x, ValueId scale, ValueId zero_point,
                           const QuantParams& params, const std::string& output, NodeId before) {
   if (graph.opset(kOwnDomain) == 0) graph.set_opset(kOwnDomain, 1);

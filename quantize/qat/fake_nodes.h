@@ -22,6 +22,9 @@ std::vector<FakeNode> fake_nodes(const Graph& graph);
 /// The node that makes a value, where it is one.
 std::optional<FakeNode> faked(const Graph& graph, ValueId value);
 
+/// Imports Lapidary's operators where the graph has any, and not where it has none.
+void settle_own_import(Graph& graph);
+
 /// Its parameters as they would be stored; scales below the least count as the least. Throws
 /// Error{kInvalid} where one is not a finite constant.
 QuantParams params_of(const Graph& graph, const FakeNode& fake);

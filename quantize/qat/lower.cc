@@ -9,6 +9,7 @@
 #include "quantize/placement.h"
 #include "quantize/qat/biases.h"
 #include "quantize/qat/fake_nodes.h"
+#include "quantize/qat/make.h"
 #include "quantize/qat/weights.h"
 #include "quantize/qdq_graph.h"
 #include "quantize/targets.h"
@@ -36,10 +37,7 @@ class Lowerer {
     take_activations();
     fold();
     run_passes(graph_, {"remove_dead_code"});
-    const auto nodes = graph_.nodes();  // Binarize nodes stay
-    if (std::none_of(nodes.begin(), nodes.end(),
-                     [&](NodeId id) { return graph_.node(id).domain == kOwnDomain; }))
-      std::erase_if(graph_.opsets, [](const OpsetImport& i) { return i.domain == kOwnDomain; });
+    settle_own_import(graph_);  // Binarize nodes stay
     infer_types(graph_);
     mark_activations();
     mark_layers(log);
@@ -205,8 +203,7 @@ class Lowerer {
 
 Graph lower_qat(const Graph& trained, const QatOptions& options, QuantizeLog* log_out) {
   const ThreadScope scope(options.threads);
-  TargetRecord target = find_target(options.target);
-  if (options.per_channel) target.per_channel = *options.per_channel;
+  const TargetRecord target = target_of(options);
   if (fake_nodes(trained).empty())
     fail_usage(
         "the graph has no FakeQuantize node: it was not made for training with quantization");

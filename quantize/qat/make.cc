@@ -228,13 +228,13 @@ class Maker {
   std::map<ValueId, std::pair<ValueId, ValueId>> groups_;       ///< scale and zero point, by root
 };
 
+}  // namespace
+
 TargetRecord target_of(const QatOptions& options) {
   TargetRecord target = find_target(options.target);
   if (options.per_channel) target.per_channel = *options.per_channel;
   return target;
 }
-
-}  // namespace
 
 /// With BatchNormalization folded too the graph is the one that will be lowered.
 Graph training_form(const Graph& graph, const QatOptions& options,
