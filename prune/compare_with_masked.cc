@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "lapidary/prune.h"
+#include "prune/run_pruned.h"
 #include "src/base/fail.h"
 #include "src/ops/elements.h"
 
@@ -53,7 +54,10 @@ double difference_of(const std::vector<double>& a, const std::vector<double>& b,
   return worst;
 }
 
-Executor::Values run_pruned(const Graph& pruned, const Executor::Values& inputs, int threads) {
+}  // namespace
+
+Executor::Values prune::run_pruned(const Graph& pruned, const Executor::Values& inputs,
+                                   int threads) {
   try {
     return Executor(pruned, {.threads = threads}).run(inputs);
   } catch (const Error& error) {
@@ -63,12 +67,10 @@ Executor::Values run_pruned(const Graph& pruned, const Executor::Values& inputs,
   }
 }
 
-}  // namespace
-
 double compare_with_masked(const PruningGraph& graph, const RemovedUnits& removed,
                            const Graph& pruned, const Executor::Values& inputs, int threads) {
   const auto masked = Executor(graph.masked(removed), {.threads = threads}).run(inputs);
-  const auto cut = run_pruned(pruned, inputs, threads);
+  const auto cut = prune::run_pruned(pruned, inputs, threads);
   double worst = 0;
   for (const auto& [name, value] : masked) {
     const Tensor& other = cut.at(name);

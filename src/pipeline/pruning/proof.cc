@@ -1,6 +1,7 @@
 #include "src/pipeline/pruning/proof.h"
 
 #include "calibrate/feeder.h"
+#include "prune/run_pruned.h"
 #include "src/base/fail.h"
 #include "src/pipeline/bench.h"
 
@@ -59,16 +60,6 @@ RemovedUnits without_lossy(const PruningGraph& graph, RemovedUnits removed) {
   return removed;
 }
 
-/// What lossy groups leave cannot be compared, but it must run.
-void run_once(const Graph& pruned, const Executor::Values& inputs, int threads) {
-  try {
-    Executor(pruned, {.threads = threads}).run(inputs);
-  } catch (const Error& error) {
-    fail(ErrorCode::kInternal, "the pruned model does not run: {}. Please report this model",
-         error.what());
-  }
-}
-
 }  // namespace
 
 void prove_pruned(StepContext& context, const PruningGraph& graph, const RemovedUnits& removed,
@@ -80,7 +71,8 @@ void prove_pruned(StepContext& context, const PruningGraph& graph, const Removed
     const RemovedUnits exact = lossy ? without_lossy(graph, removed) : removed;
     difference = compare_with_masked(graph, exact, lossy ? graph.prune(exact) : pruned, inputs,
                                      context.threads);
-    if (lossy) run_once(pruned, inputs, context.threads);
+    // What lossy groups leave cannot be compared, but it must run.
+    if (lossy) prune::run_pruned(pruned, inputs, context.threads);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kInternal) throw;
     record.not_checked = error.what();
