@@ -20,16 +20,6 @@ lapidary, models = sys.argv[1], sys.argv[2:]
 LAYERS = ("Conv", "Gemm", "MatMul")
 
 
-def constants(model):
-    return {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
-
-
-def inputs_of(file):
-    found = ort.session(str(file)).get_inputs()[0]
-    shape = [d if isinstance(d, int) else 4 for d in found.shape]
-    return found.name, np.random.default_rng(1).standard_normal(shape).astype(np.float32)
-
-
 def attributes(node):
     return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
 
@@ -52,7 +42,7 @@ def composed(node, weights):
 def with_products(before, after):
     graph = onnx.ModelProto()
     graph.CopyFrom(before)
-    old, new = constants(before), constants(after)
+    old, new = ort.constants(before), ort.constants(after)
     made = {n.output[0]: n for n in after.graph.node}
     last = {n.output[0]: n for n in after.graph.node if n.op_type in LAYERS}
     count = 0
@@ -83,9 +73,9 @@ with tempfile.TemporaryDirectory() as folder:
                             methods, "--round-to", "4"], check=True, stdout=subprocess.DEVNULL)
             onnx.checker.check_model(str(small), full_check=True)
             before, after = onnx.load(model), onnx.load(small)
-            sizes = [sum(v.size for v in constants(m).values()) for m in (before, after)]
+            sizes = [sum(v.size for v in ort.constants(m).values()) for m in (before, after)]
             assert sizes[1] < sizes[0], sizes
-            name, x = inputs_of(model)
+            name, x = ort.inputs_of(model)
             y = ort.session(str(small)).run(None, {name: x})[0]
             np.save(folder / "x.npy", x)
             subprocess.run([lapidary, "infer", small, "--input", f"{name}={folder / 'x.npy'}", "-o", folder / "y.npz"],

@@ -2,8 +2,21 @@
 import numpy as np
 import onnx
 import onnxruntime
+from onnx import numpy_helper
 
 onnxruntime.set_default_logger_severity(3)
+
+
+def constants(model):
+    """{name: elements} of the initializers."""
+    return {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
+
+
+def inputs_of(file):
+    """The first input's name and seeded noise for it; open sizes are 4."""
+    found = session(str(file)).get_inputs()[0]
+    shape = [d if isinstance(d, int) else 4 for d in found.shape]
+    return found.name, np.random.default_rng(1).standard_normal(shape).astype(np.float32)
 
 
 def expose_integers(model, also=()):

@@ -19,16 +19,6 @@ import ort
 lapidary, models = sys.argv[1], sys.argv[2:]
 
 
-def constants(model):
-    return {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
-
-
-def inputs_of(file):
-    found = ort.session(str(file)).get_inputs()[0]
-    shape = [d if isinstance(d, int) else 4 for d in found.shape]
-    return found.name, np.random.default_rng(1).standard_normal(shape).astype(np.float32)
-
-
 def matched(before, after):
     """For each entry of `after` along axis 0 its place in `before`, in order."""
     places, start = [], 0
@@ -52,7 +42,7 @@ def masked(before, after):
     are found once the rows are."""
     graph = onnx.ModelProto()
     graph.CopyFrom(before)
-    old, new = constants(before), constants(after)
+    old, new = ort.constants(before), ort.constants(after)
     for node in before.graph.node:
         if node.op_type not in ("Conv", "Gemm") or node.input[1] not in old:
             continue
@@ -78,9 +68,9 @@ with tempfile.TemporaryDirectory() as folder:
                         "local"], check=True, stdout=subprocess.DEVNULL)
         onnx.checker.check_model(str(pruned), full_check=True)
         before, after = onnx.load(model), onnx.load(pruned)
-        sizes = [sum(v.size for v in constants(m).values()) for m in (before, after)]
+        sizes = [sum(v.size for v in ort.constants(m).values()) for m in (before, after)]
         assert sizes[1] < 0.75 * sizes[0], sizes
-        name, x = inputs_of(model)
+        name, x = ort.inputs_of(model)
         y = ort.session(str(pruned)).run(None, {name: x})[0]
         np.save(folder / "x.npy", x)
         subprocess.run([lapidary, "infer", pruned, "--input", f"{name}={folder / 'x.npy'}", "-o", folder / "y.npz"],

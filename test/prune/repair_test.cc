@@ -51,6 +51,15 @@ double difference(const Tensor& a, const Tensor& b) {
   return worst;
 }
 
+/// The sum of (last - expected)^2.
+double squared_error(const Graph& pruned, const Tensor& expected) {
+  const Tensor got = run(pruned, {"last"}).at("last");
+  double sum = 0;
+  for (size_t i = 0; i < got.data<float>().size(); ++i)
+    sum += std::pow(got.data<float>()[i] - expected.data<float>()[i], 2);
+  return sum;
+}
+
 // A channel that another one repeats is no loss: its reader's weights can be added to the other's.
 TEST(Repair, WeightsMakeUpForARepeatedChannel) {
   Graph whole = net(false);
@@ -92,13 +101,7 @@ TEST(Repair, WeightsLowerTheError) {
   const PruningGraph graph(whole);
   const RemovedUnits removed = {{0, 3, 6}, {2, 4}};
   const Tensor expected = run(whole, {"last"}).at("last");
-  const auto error = [&](const Graph& pruned) {
-    const Tensor got = run(pruned, {"last"}).at("last");
-    double sum = 0;
-    for (size_t i = 0; i < got.data<float>().size(); ++i)
-      sum += std::pow(got.data<float>()[i] - expected.data<float>()[i], 2);
-    return sum;
-  };
+  const auto error = [&](const Graph& pruned) { return squared_error(pruned, expected); };
   Graph pruned = graph.prune(removed);
   const double before = error(pruned);
   EXPECT_EQ(repair(graph, removed, pruned, pictures(), {.statistics = false}).weights, 2);
@@ -114,13 +117,7 @@ TEST(Repair, WeightsKeepZeros) {
   const PruningGraph graph(whole);
   const RemovedUnits removed = {{}, {2, 4}};
   const Tensor expected = run(whole, {"last"}).at("last");
-  const auto error = [&](const Graph& pruned) {
-    const Tensor got = run(pruned, {"last"}).at("last");
-    double sum = 0;
-    for (size_t i = 0; i < got.data<float>().size(); ++i)
-      sum += std::pow(got.data<float>()[i] - expected.data<float>()[i], 2);
-    return sum;
-  };
+  const auto error = [&](const Graph& pruned) { return squared_error(pruned, expected); };
   const auto data = [](Graph& g) {
     return g.mutable_value(g.find_value("last.w")).constant->mutable_data<float>();
   };
